@@ -1,0 +1,247 @@
+"""The laboratory's door: what crosses between the loop and anything that can execute an experiment.
+
+Nothing here knows a store, a workflow engine or a model. A laboratory receives a :class:`Job` and a
+:class:`Context`, and answers with an :class:`Outcome`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, runtime_checkable
+
+from instruments.errors import LabError, MetricError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Scalar: TypeAlias = float | int | str
+Parameters: TypeAlias = Mapping[str, Scalar]
+"""One experiment's settings by parameter column, such as ``{"x_Cu": 0.9, "x_Ag": 0.1, "potential": -1.0}``."""
+
+FailureCause: TypeAlias = Literal["material", "condition", "equipment", "analysis", "planning", "unknown"]
+VerdictName: TypeAlias = Literal["valid", "suspect", "invalid"]
+StepKind: TypeAlias = Literal["idempotent", "non-repeatable", "needs-inspection"]
+Censoring: TypeAlias = Literal["below", "above"]
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One figure of merit.
+
+    Attributes:
+        value: in the metric's unit.
+        sem: one standard uncertainty of the value in the same unit, without the electrode-to-electrode part;
+            ``None`` where it was not assessed.
+        censored: ``"below"`` or ``"above"`` where the value is only a bound.
+
+    Raises:
+        MetricError: for a value that is not finite, or a negative or infinite ``sem``.
+    """
+
+    value: float
+    sem: float | None = None
+    censored: Censoring | None = None
+
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.value):
+            raise MetricError(f"a figure of merit must be finite, not {self.value}", field="value")
+        if self.sem is not None and not (math.isfinite(self.sem) and self.sem >= 0):
+            raise MetricError(f"a standard uncertainty must be finite and not negative, not {self.sem}", field="sem")
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What quality control thinks of a measurement, with its named reasons."""
+
+    name: VerdictName = "valid"
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """An experiment to execute.
+
+    Attributes:
+        campaign: the campaign's name.
+        experiment: the experiment's id within the campaign, from 1.
+        parameters: the settings, in the units of the search space.
+    """
+
+    campaign: str
+    experiment: int
+    parameters: Parameters
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """The raw signals of one attempt.
+
+    Attributes:
+        signals: tables by name (``"potentiostat"``, ``"chromatograph"``), each column named with its unit.
+        metadata: what the reduction needs beside the signals (electrode area, electrolyte, calibrations).
+    """
+
+    signals: Mapping[str, pd.DataFrame]
+    metadata: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """Figures of merit reduced from one measurement, and the verdict on it.
+
+    ``measured`` holds inputs as determined after the fact (a composition by XRF), ``measured_sem`` their standard
+    uncertainties; ``executed`` holds inputs as set, where they differ from what was asked.
+    """
+
+    figures: Mapping[str, Figure]
+    verdict: Verdict = Verdict()
+    executed: Parameters = field(default_factory=dict)
+    measured: Mapping[str, float] = field(default_factory=dict)
+    measured_sem: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """The experiment itself did not work: its cause, and what happened in words."""
+
+    cause: FailureCause
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of an execution: an observation, a failure, or figures still to come.
+
+    Attributes:
+        observation: figures of merit, possibly not all of them.
+        failure: set when the experiment failed; then ``observation`` is ``None``.
+        measurement: the raw signals, where there are any.
+        awaiting: metrics whose results come later by ``tell``.
+        duration: how long it took, in seconds of the laboratory's clock.
+        sample: the electrode that was used, where the laboratory decides that.
+    """
+
+    observation: Observation | None = None
+    failure: Failure | None = None
+    measurement: Measurement | None = None
+    awaiting: tuple[str, ...] = ()
+    duration: float = 0.0
+    sample: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.failure is not None and self.observation is not None:
+            raise LabError("an outcome is a failure or an observation, not both", field="failure")
+        if self.failure is None and self.observation is None and not self.awaiting:
+            raise LabError("an outcome says nothing: no observation, no failure, nothing awaited", field="observation")
+
+
+@runtime_checkable
+class Clock(Protocol):
+    """The laboratory's time, in seconds since the campaign began."""
+
+    @property
+    def virtual(self) -> bool:
+        """Whether time passes only in the simulation, so that nothing really waits."""
+
+    def now(self) -> float:
+        """Seconds since the campaign began."""
+
+
+@runtime_checkable
+class Context(Protocol):
+    """What the loop hands down with a job."""
+
+    @property
+    def cell(self) -> str:
+        """The electrolysis position that runs the job."""
+
+    @property
+    def sample(self) -> str:
+        """The id of the physical electrode."""
+
+    @property
+    def attempt(self) -> int:
+        """Which execution of the experiment this is, from 1."""
+
+    @property
+    def seed(self) -> int:
+        """Derived from campaign seed and experiment id: the same however cells interleave and processes die."""
+
+    @property
+    def clock(self) -> Clock:
+        """The laboratory's time."""
+
+    @property
+    def files(self) -> Path:
+        """A folder of this attempt's own, for raw signals."""
+
+    @property
+    def cancelled(self) -> Event:
+        """Set when the execution must end; every wait honours it."""
+
+    def journal(self, step: str, kind: StepKind) -> AbstractContextManager[None]:
+        """Write down that a step begins, and that it has ended."""
+
+    def lease(self, device: str) -> AbstractContextManager[None]:
+        """Hold a shared device exclusively."""
+
+
+@runtime_checkable
+class Lab(Protocol):
+    """Anything that can execute an experiment."""
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """Names of the electrolysis positions; one job runs on each at a time."""
+
+    @property
+    def metrics(self) -> Mapping[str, str]:
+        """The metrics that an observation may hold, each with its unit."""
+
+    @property
+    def repeat_is_safe(self) -> bool:
+        """Whether a job may be run again unasked when its outcome is unknown."""
+
+    def check(self, parameters: Parameters) -> None:
+        """Raise :class:`LabError` where the laboratory cannot execute these settings; move nothing."""
+
+    def execute(self, job: Job, context: Context) -> Outcome:
+        """Run a job to its end in the calling thread, one a cell.
+
+        Raises:
+            ExecutionCancelled: when the context was cancelled.
+        """
+
+    def make_safe(self) -> None:
+        """Bring everything to its safe state. May be called at any time, and more than once."""
+
+
+@runtime_checkable
+class LabOptions(Protocol):
+    """The ``lab:`` block of a campaign file: a validated record that can build its laboratory.
+
+    Entry-point group ``sabatier.labs`` names classes of this kind by their ``type``.
+    """
+
+    @property
+    def type(self) -> str:
+        """The name in campaign files."""
+
+    def tables(self) -> Mapping[str, str]:
+        """Data files that the laboratory reads: option name to path, relative to the campaign file."""
+
+    def build(self, parameters: Sequence[str], tables: Mapping[str, pd.DataFrame]) -> Lab:
+        """Build the laboratory for a search space with these parameter columns.
+
+        Args:
+            parameters: names of all parameter columns of the search space.
+            tables: the content of the files named by :meth:`tables`, by option name.
+
+        Raises:
+            LabError: where options, tables and parameters do not fit together.
+        """

@@ -1,0 +1,1 @@
+"""The loop: campaigns, their store, their flows, their command line."""

@@ -1,0 +1,1 @@
+"""Laboratories in software."""
