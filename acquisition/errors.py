@@ -7,7 +7,7 @@ class AcquisitionError(Exception):
     """Root of everything that this package raises on purpose.
 
     Attributes:
-        field: dotted name of the offending input, or ``None``.
+        field: dotted name of the offending input (``"parameters.x.bounds"``), or ``None``.
         mend: one sentence that says how to put it right, or ``None``.
     """
 
@@ -19,3 +19,23 @@ class AcquisitionError(Exception):
     def __str__(self) -> str:
         message = super().__str__()
         return f"{message} {self.mend}" if self.mend else message
+
+
+class SpaceError(AcquisitionError, ValueError):
+    """A parameter, a constraint, a pool or a whole search space that cannot be."""
+
+
+class InfeasibleSpaceError(SpaceError):
+    """Bounds and constraints leave no point at all."""
+
+
+class ObjectiveError(AcquisitionError, ValueError):
+    """An objective or outcome constraint that cannot be."""
+
+
+class StrategyError(AcquisitionError, ValueError):
+    """A strategy is unknown, wrongly set up, or cannot work on this problem."""
+
+
+class SpaceExhaustedError(AcquisitionError):
+    """Every point of a finite space has been proposed, and replicates are not wanted."""
