@@ -1,1 +1,27 @@
-"""Probabilistic models of the data."""
+"""Probabilistic models of the data: Gaussian processes over columns whose meaning they are told."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from surrogates.errors import DataError, SurrogatesError
+
+if TYPE_CHECKING:
+    from surrogates.gaussian_process import Belief, GaussianProcess
+    from surrogates.threads import one_thread
+
+__all__ = ["Belief", "DataError", "GaussianProcess", "SurrogatesError", "one_thread"]
+
+_HOMES = {
+    "Belief": "surrogates.gaussian_process",
+    "GaussianProcess": "surrogates.gaussian_process",
+    "one_thread": "surrogates.threads",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        from importlib import import_module
+
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

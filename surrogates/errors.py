@@ -19,3 +19,7 @@ class SurrogatesError(Exception):
     def __str__(self) -> str:
         message = super().__str__()
         return f"{message} {self.mend}" if self.mend else message
+
+
+class DataError(SurrogatesError, ValueError):
+    """Data that no model can be fitted to: wrong shapes, values that are not finite, nothing at all."""

@@ -1,0 +1,53 @@
+"""Covariance functions, batched over sets of hyperparameters."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+SQRT5 = math.sqrt(5.0)
+
+
+def squared_differences(a: Tensor, b: Tensor) -> Tensor:
+    """Per-column squared differences of two sets of points.
+
+    Args:
+        a: (n, d).
+        b: (m, d).
+
+    Returns:
+        (n * m, d): one row a pair, so that scaled squared distances are one matrix-vector product.
+    """
+    return (a.unsqueeze(1) - b.unsqueeze(0)).square().reshape(-1, a.shape[-1])
+
+
+def matern52(scaled: Tensor) -> Tensor:
+    """Matern covariance with nu = 5/2 and unit variance (Rasmussen & Williams 2006, eq. 4.17).
+
+    Args:
+        scaled: squared distances in units of the lengthscales, any shape.
+    """
+    # the square root has no derivative at zero, where the covariance is flat
+    r = SQRT5 * scaled.clamp_min(1e-20).sqrt()
+    return (1.0 + r + r.square() / 3.0) * torch.exp(-r)
+
+
+def distances(a: Tensor, b: Tensor, inverse_squares: Tensor) -> Tensor:
+    """Squared distances in units of the lengthscales, without the pairs' differences in memory.
+
+    Args:
+        a: (n, d).
+        b: (m, d).
+        inverse_squares: (d,), one over the squared lengthscales.
+
+    Returns:
+        (n, m), never negative.
+    """
+    weight = inverse_squares.sqrt()
+    wa, wb = a * weight, b * weight
+    middle = wb.mean(0, keepdim=True)  # distances of far-off points lose digits otherwise
+    wa, wb = wa - middle, wb - middle
+    squares = wa.square().sum(-1, keepdim=True) + wb.square().sum(-1) - 2.0 * wa @ wb.T
+    return squares.clamp_min(0.0)

@@ -1,0 +1,127 @@
+"""Batched L-BFGS: many small, independent minimisations in one pass of tensor operations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+ARMIJO = 1e-4
+HALVINGS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Minimum:
+    """Result of :func:`minimize`: points ``x`` (b, p), values ``f`` (b,), and the number of iterations used."""
+
+    x: Tensor
+    f: Tensor
+    iterations: int
+
+
+def minimize(
+    function: Callable[[Tensor], Tensor],
+    start: Tensor,
+    *,
+    iterations: int = 80,
+    history: int = 10,
+    tolerance: float = 1e-5,
+) -> Minimum:
+    """Minimise a batch of independent smooth functions.
+
+    L-BFGS with a backtracking Armijo line search (Nocedal & Wright, Numerical Optimization, 2006, algorithms 3.1 and
+    7.4), every member of the batch with its own step and curvature pairs. Pairs without positive curvature are skipped.
+
+    Args:
+        function: maps points (b, p) to values (b,); a value that is not finite marks a point as out of bounds.
+        start: (b, p) with finite values.
+        iterations: at most so many.
+        history: curvature pairs that are kept.
+        tolerance: stops when no member can expect a relative gain above it, from step or gradient.
+
+    Returns:
+        The best point of each member; never worse than its start.
+    """
+    x = start.detach().clone()
+    f, g = _value_and_gradient(function, x)
+    pairs: list[tuple[Tensor, Tensor, Tensor]] = []
+    active = torch.ones_like(f, dtype=torch.bool)
+    used = 0
+    while used < iterations and bool(active.any()):
+        used += 1
+        direction = _direction(g, pairs)
+        slope = (direction * g).sum(-1)
+        uphill = slope >= 0
+        direction = torch.where(uphill.unsqueeze(-1), -g, direction)
+        slope = torch.where(uphill, -(g * g).sum(-1), slope)
+        if not pairs:  # no curvature known yet: a first step of length one
+            scale = direction.norm(dim=-1, keepdim=True).clamp_min(1.0)
+            direction, slope = direction / scale, slope / scale.squeeze(-1)
+        x_new, f_new, g_new, moved = _search(function, x, f, g, direction, slope, active)
+        s, y = x_new - x, g_new - g
+        sy = (s * y).sum(-1)
+        good = moved & (sy > 1e-10 * s.norm(dim=-1) * y.norm(dim=-1)) & (sy > 0)
+        rho = torch.where(good, 1.0 / torch.where(good, sy, torch.ones_like(sy)), torch.zeros_like(sy))
+        pairs = [*pairs[-(history - 1) :], (s, y, rho)]
+        gain = f - f_new
+        x, f, g = x_new, f_new, g_new
+        active = active & moved & (gain > tolerance * (1 + f.abs())) & (g.abs().amax(-1) > tolerance)
+    return Minimum(x, f, used)
+
+
+def _value_and_gradient(function: Callable[[Tensor], Tensor], x: Tensor) -> tuple[Tensor, Tensor]:
+    with torch.enable_grad():
+        at = x.detach().requires_grad_(True)
+        f = function(at)
+        (g,) = torch.autograd.grad(f.sum(), at)
+    f = f.detach()
+    bad = ~torch.isfinite(f) | ~torch.isfinite(g).all(-1)
+    return torch.where(bad, torch.full_like(f, torch.inf), f), torch.where(bad.unsqueeze(-1), torch.zeros_like(g), g)
+
+
+def _direction(g: Tensor, pairs: list[tuple[Tensor, Tensor, Tensor]]) -> Tensor:
+    """The two-loop recursion; pairs with rho = 0 drop out for their member."""
+    q = g.clone()
+    alphas = []
+    for s, y, rho in reversed(pairs):
+        alpha = rho * (s * q).sum(-1)
+        q = q - alpha.unsqueeze(-1) * y
+        alphas.append(alpha)
+    gamma = torch.ones_like(g[..., 0])
+    for s, y, rho in pairs:  # the newest usable pair of each member scales the first guess of the Hessian
+        yy = (y * y).sum(-1)
+        gamma = torch.where(rho > 0, (s * y).sum(-1) / yy.clamp_min(1e-300), gamma)
+    q = q * gamma.unsqueeze(-1)
+    for (s, y, rho), alpha in zip(pairs, reversed(alphas), strict=True):
+        beta = rho * (y * q).sum(-1)
+        q = q + (alpha - beta).unsqueeze(-1) * s
+    return -q
+
+
+def _search(
+    function: Callable[[Tensor], Tensor],
+    x: Tensor,
+    f: Tensor,
+    g: Tensor,
+    direction: Tensor,
+    slope: Tensor,
+    active: Tensor,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Backtrack each member until it descends enough; members that cannot stay where they are."""
+    step = torch.ones_like(f)
+    x_new, f_new, g_new = x.clone(), f.clone(), g.clone()
+    waiting = active.clone()
+    for _ in range(HALVINGS):
+        trial = torch.where(waiting.unsqueeze(-1), x + step.unsqueeze(-1) * direction, x_new)
+        f_trial, g_trial = _value_and_gradient(function, trial)
+        accept = waiting & (f_trial <= f + ARMIJO * step * slope)
+        x_new = torch.where(accept.unsqueeze(-1), trial, x_new)
+        f_new = torch.where(accept, f_trial, f_new)
+        g_new = torch.where(accept.unsqueeze(-1), g_trial, g_new)
+        waiting = waiting & ~accept
+        if not bool(waiting.any()):
+            break
+        step = torch.where(waiting, step / 2.5, step)
+    return x_new, f_new, g_new, active & ~waiting
