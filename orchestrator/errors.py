@@ -22,7 +22,7 @@ class OrchestratorError(Exception):
 
 
 class InputError(OrchestratorError, ValueError):
-    """A file from the user cannot be used: the message says in which file, line and field, what is wrong, how to mend it.
+    """A file from the user cannot be used; the message says where, what is wrong and how to mend it.
 
     Attributes:
         file: name of the file, as the user gave it, or ``None``.
@@ -41,3 +41,75 @@ class InputError(OrchestratorError, ValueError):
         super().__init__(message, field=field, mend=mend)
         self.file = file
         self.line = line
+
+
+class StoreError(OrchestratorError):
+    """Something is wrong with a store, or with what it is asked to keep."""
+
+
+class CampaignExists(StoreError):
+    """A campaign of this name is in the store already."""
+
+
+class UnknownCampaign(StoreError, LookupError):
+    """The store has no campaign of this name."""
+
+
+class UnknownRecord(StoreError, LookupError):
+    """The store has no such experiment, ask or content."""
+
+
+class UnstorableValue(StoreError, ValueError):
+    """A record holds what no store keeps: an infinite number, a time without zone, an object that is not JSON."""
+
+
+class StaleWrite(StoreError):
+    """The store has moved on since what this write is based on was read. Nothing was written."""
+
+
+class IllegalTransition(StoreError):
+    """A change of state that the lifecycle does not know. Nothing was written."""
+
+
+class LeaseHeld(StoreError):
+    """Another process controls the campaign.
+
+    Attributes:
+        owner: that process (an :class:`orchestrator.store.Owner`).
+    """
+
+    def __init__(self, message: str, *, owner: object, field: str | None = None, mend: str | None = None) -> None:
+        super().__init__(message, field=field, mend=mend)
+        self.owner = owner
+
+
+class LeaseLost(StoreError):
+    """This process no longer controls the campaign: its lease was released or another took over. Nothing was written."""
+
+
+class StoreTooNew(StoreError):
+    """The store was written by a newer release."""
+
+
+class StoreTooOld(StoreError):
+    """The store was written by an older release and is not upgraded by itself."""
+
+
+class StoreLocked(StoreError):
+    """Another process kept the store locked for longer than is waited for. Nothing was written."""
+
+
+class StoreFull(StoreError):
+    """No space is left for the store. Nothing was written."""
+
+
+class StoreDamaged(StoreError):
+    """The store's file is no store, or its content is damaged."""
+
+
+class StoreUnreachable(StoreError):
+    """The store does not exist, or may not be opened or written."""
+
+
+class NetworkFileSystem(StoreError):
+    """The store's file would be on a network file system, where several computers would destroy it."""
