@@ -19,3 +19,11 @@ class SimulatorsError(Exception):
     def __str__(self) -> str:
         message = super().__str__()
         return f"{message} {self.mend}" if self.mend else message
+
+
+class ChemistryError(SimulatorsError, ValueError):
+    """A chemistry or a world is unknown, or is asked about settings outside its range."""
+
+
+class ConvergenceError(SimulatorsError):
+    """The steady state of a virtual cell was not found."""
