@@ -1,5 +1,7 @@
 """The exceptions of this package: one root, every one with the field that is wrong and how to mend it."""
 
+# ruff: noqa: N818 - a name says what happened; not all of it is an error of the program
+
 from __future__ import annotations
 
 
@@ -84,7 +86,7 @@ class LeaseHeld(StoreError):
 
 
 class LeaseLost(StoreError):
-    """This process no longer controls the campaign: its lease was released or another took over. Nothing was written."""
+    """This process no longer controls the campaign: it gave its lease up, or another took over. Nothing was written."""
 
 
 class StoreTooNew(StoreError):

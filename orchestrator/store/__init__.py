@@ -1,0 +1,42 @@
+"""The store: keeps campaigns, and is the truth about everything that was asked, done and measured."""
+
+from orchestrator.store.changes import Change, Note, PutAsk, PutAttempt, PutExperiment, SetCampaignState
+from orchestrator.store.memory import MemoryStore
+from orchestrator.store.protocol import Store
+from orchestrator.store.records import (
+    AskRecord,
+    AttemptRecord,
+    AttemptState,
+    CampaignRecord,
+    CampaignState,
+    EventRecord,
+    ExperimentRecord,
+    ExperimentState,
+    Lease,
+    Origin,
+    Owner,
+    Value,
+)
+
+__all__ = [
+    "AskRecord",
+    "AttemptRecord",
+    "AttemptState",
+    "CampaignRecord",
+    "CampaignState",
+    "Change",
+    "EventRecord",
+    "ExperimentRecord",
+    "ExperimentState",
+    "Lease",
+    "MemoryStore",
+    "Note",
+    "Origin",
+    "Owner",
+    "PutAsk",
+    "PutAttempt",
+    "PutExperiment",
+    "SetCampaignState",
+    "Store",
+    "Value",
+]

@@ -1,0 +1,186 @@
+"""A store that lives and dies with the process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from threading import RLock
+
+from orchestrator.store import codec, leases
+from orchestrator.store.changes import Change
+from orchestrator.store.codec import Row
+from orchestrator.store.creation import (
+    campaign_exists,
+    campaign_rows,
+    check_blobs,
+    unknown_campaign,
+    unknown_experiment,
+    verified_blob,
+)
+from orchestrator.store.leases import Clock, SystemClock
+from orchestrator.store.planning import Plan, plan
+from orchestrator.store.records import (
+    AskRecord,
+    AttemptRecord,
+    CampaignRecord,
+    EventRecord,
+    ExperimentRecord,
+    ExperimentState,
+    Lease,
+    Owner,
+)
+from orchestrator.store.states import EXPERIMENT_STATES
+
+
+@dataclass(slots=True)
+class _Kept:
+    """One campaign's rows. They are never changed in place, only replaced; callers get what is decoded from them."""
+
+    campaign: Row
+    asks: dict[int, Row] = field(default_factory=dict)
+    experiments: dict[int, Row] = field(default_factory=dict)
+    attempts: dict[tuple[int, int], Row] = field(default_factory=dict)
+    events: list[Row] = field(default_factory=list)
+    lease: Row | None = None
+
+    def has_ask(self, number: int) -> bool:
+        return number in self.asks
+
+    def experiment(self, id: int) -> Row | None:
+        return self.experiments.get(id)
+
+    def attempt(self, experiment: int, number: int) -> Row | None:
+        return self.attempts.get((experiment, number))
+
+    def write(self, done: Plan) -> None:
+        self.campaign = self.campaign | done.campaign
+        self.asks |= done.asks
+        self.experiments |= done.experiments
+        self.attempts |= done.attempts
+        self.events += done.events
+
+
+class MemoryStore:
+    """Keeps campaigns in this process. Same behaviour as on disk, see :class:`orchestrator.store.Store`.
+
+    Args:
+        clock: what events and leases take their times from.
+    """
+
+    def __init__(self, *, clock: Clock | None = None) -> None:
+        self.url = "memory:"
+        self._clock = clock or SystemClock()
+        self._lock = RLock()
+        self._campaigns: dict[str, _Kept] = {}
+        self._blobs: dict[str, bytes] = {}
+
+    def create(self, record: CampaignRecord, blobs: Mapping[str, bytes] = {}, *, who: str = "sabatier") -> None:
+        """Add a campaign and the contents that its definition refers to."""
+        row, event = campaign_rows(record, who, self._clock)
+        check_blobs(blobs)
+        with self._lock:
+            if row["name"] in self._campaigns:
+                raise campaign_exists(record.name)
+            self._campaigns[row["name"]] = _Kept(row, events=[event])
+            self._blobs |= blobs
+
+    def campaigns(self) -> list[CampaignRecord]:
+        """All campaigns, in the order of their creation."""
+        with self._lock:
+            return [codec.campaign_record(kept.campaign) for kept in self._campaigns.values()]
+
+    def campaign(self, name: str) -> CampaignRecord:
+        """One campaign."""
+        with self._lock:
+            return codec.campaign_record(self._kept(name).campaign)
+
+    def blob(self, digest: str) -> bytes:
+        """A content by its SHA-256 in hexadecimal, which is verified."""
+        with self._lock:
+            return verified_blob(digest, self._blobs.get(digest))
+
+    def asks(self, name: str) -> list[AskRecord]:
+        """All asks by number."""
+        with self._lock:
+            rows = sorted(self._kept(name).asks.items())
+        return [codec.ask_record(row) for _, row in rows]
+
+    def experiments(self, name: str) -> list[ExperimentRecord]:
+        """All experiments by id."""
+        with self._lock:
+            rows = sorted(self._kept(name).experiments.items())
+        return [codec.experiment_record(row) for _, row in rows]
+
+    def experiment(self, name: str, id: int) -> ExperimentRecord:
+        """One experiment."""
+        with self._lock:
+            row = self._kept(name).experiments.get(id)
+        if row is None:
+            raise unknown_experiment(name, id)
+        return codec.experiment_record(row)
+
+    def attempts(self, name: str, experiment: int | None = None) -> list[AttemptRecord]:
+        """All attempts, or those of one experiment, by experiment and number."""
+        with self._lock:
+            rows = sorted(self._kept(name).attempts.items())
+        return [codec.attempt_record(row) for (of, _), row in rows if experiment in (None, of)]
+
+    def events(self, name: str, after: int = 0, limit: int | None = None) -> list[EventRecord]:
+        """The log behind an event's sequence number, oldest first."""
+        start = max(after, 0)
+        with self._lock:
+            rows = self._kept(name).events[start : None if limit is None else start + max(limit, 0)]
+        return [codec.event_record(row) for row in rows]
+
+    def counts(self, name: str) -> dict[ExperimentState, int]:
+        """How many experiments are in each state."""
+        counts: dict[ExperimentState, int] = dict.fromkeys(EXPERIMENT_STATES, 0)
+        with self._lock:
+            for row in self._kept(name).experiments.values():
+                counts[row["state"]] += 1
+        return counts
+
+    def apply(self, name: str, changes: Sequence[Change], *, who: str, token: int | None = None) -> None:
+        """Do all changes, or none."""
+        with self._lock:
+            kept = self._kept(name)
+            if token is not None:
+                leases.check_token(kept.lease, name, token)
+            sequence, now = len(kept.events), self._clock.now()
+            kept.write(plan(kept.campaign, changes, kept, who=who, sequence=sequence, now=now))
+
+    def acquire(self, name: str, owner: Owner, ttl: float = 30.0) -> Lease:
+        """Take control of a campaign for ``ttl`` seconds."""
+        with self._lock:
+            kept = self._kept(name)
+            before, kept.lease = kept.lease, leases.acquired(kept.lease, name, owner, ttl, self._clock)
+            kept.events.append(leases.event(before, kept.lease, len(kept.events), self._clock))
+            return leases.lease_of(name, kept.lease)
+
+    def renew(self, lease: Lease, ttl: float = 30.0) -> Lease:
+        """Keep control for ``ttl`` seconds from now."""
+        with self._lock:
+            kept = self._kept(lease.campaign)
+            row = leases.renewed(kept.lease, lease, ttl, self._clock)
+            kept.lease = (kept.lease or {}) | row
+            return leases.lease_of(lease.campaign, kept.lease)
+
+    def release(self, lease: Lease) -> None:
+        """Give control up."""
+        with self._lock:
+            kept = self._kept(lease.campaign)
+            if leases.holds(kept.lease, lease) and kept.lease is not None:
+                before, kept.lease = kept.lease, kept.lease | {"held": False}
+                kept.events.append(leases.event(before, kept.lease, len(kept.events), self._clock))
+
+    def close(self) -> None:
+        """Forget everything."""
+        with self._lock:
+            self._campaigns.clear()
+            self._blobs.clear()
+
+    def _kept(self, name: str) -> _Kept:
+        kept = self._campaigns.get(codec.text(name))
+        if kept is None:
+            raise unknown_campaign(name, self._campaigns)
+        return kept

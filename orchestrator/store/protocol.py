@@ -1,0 +1,115 @@
+"""What every store can do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol, runtime_checkable
+
+from orchestrator.store.changes import Change
+from orchestrator.store.records import (
+    AskRecord,
+    AttemptRecord,
+    CampaignRecord,
+    EventRecord,
+    ExperimentRecord,
+    ExperimentState,
+    Lease,
+    Owner,
+)
+
+
+@runtime_checkable
+class Store(Protocol):
+    """Keeps campaigns: the truth about everything that was asked, done and measured.
+
+    All methods may be called by several threads, and several processes may use one store at once. What a method
+    returns belongs to the caller. Methods that take a campaign's name raise
+    :class:`~orchestrator.errors.UnknownCampaign`, naming the nearest one. Every method raises a
+    :class:`~orchestrator.errors.StoreError` if the store itself fails; a write then has changed nothing.
+    """
+
+    url: str
+    """Where it is; opens it again with :func:`orchestrator.store.open_store` (unless it is in memory)."""
+
+    def create(self, record: CampaignRecord, blobs: Mapping[str, bytes] = {}, *, who: str = "sabatier") -> None:
+        """Add a campaign, and the contents that its definition refers to by their SHA-256 in hexadecimal.
+
+        Raises:
+            CampaignExists: there is one of this name.
+            UnstorableValue: a content does not have the hash that it is given under, or the definition is not JSON.
+        """
+
+    def campaigns(self) -> list[CampaignRecord]:
+        """All campaigns, in the order of their creation."""
+
+    def campaign(self, name: str) -> CampaignRecord:
+        """One campaign."""
+
+    def blob(self, digest: str) -> bytes:
+        """A content by its SHA-256 in hexadecimal, which is verified.
+
+        Raises:
+            UnknownRecord: there is none.
+            StoreDamaged: the content no longer has this hash.
+        """
+
+    def asks(self, name: str) -> list[AskRecord]:
+        """All asks by number."""
+
+    def experiments(self, name: str) -> list[ExperimentRecord]:
+        """All experiments by id."""
+
+    def experiment(self, name: str, id: int) -> ExperimentRecord:
+        """One experiment.
+
+        Raises:
+            UnknownRecord: there is none of this id.
+        """
+
+    def attempts(self, name: str, experiment: int | None = None) -> list[AttemptRecord]:
+        """All attempts, or those of one experiment, by experiment and number."""
+
+    def events(self, name: str, after: int = 0, limit: int | None = None) -> list[EventRecord]:
+        """The log behind an event's sequence number, oldest first, at most ``limit`` of it."""
+
+    def counts(self, name: str) -> dict[ExperimentState, int]:
+        """How many experiments are in each state; every state is a key."""
+
+    def apply(self, name: str, changes: Sequence[Change], *, who: str, token: int | None = None) -> None:
+        """Do all changes in one transaction, or none.
+
+        Args:
+            name: of the campaign.
+            changes: in their order. None at all is allowed: then only the token is checked.
+            who: the person or part of the program that does it.
+            token: of the caller's lease.
+
+        Raises:
+            LeaseLost: the token is not that of the campaign's present lease.
+            StaleWrite: something is not in the state that a change expects.
+            IllegalTransition: the lifecycle has no such change of state.
+            UnknownRecord: a change refers to an ask or experiment that does not exist.
+            UnstorableValue: a record holds what cannot be kept.
+        """
+
+    def acquire(self, name: str, owner: Owner, ttl: float = 30.0) -> Lease:
+        """Take control of a campaign for ``ttl`` seconds.
+
+        A holder that has died on this host is superseded at once, any other when its lease has expired.
+
+        Raises:
+            LeaseHeld: another holds it; says who.
+        """
+
+    def renew(self, lease: Lease, ttl: float = 30.0) -> Lease:
+        """Keep control for ``ttl`` seconds from now.
+
+        Raises:
+            LeaseLost: it was released, or another took over.
+        """
+
+    def release(self, lease: Lease) -> None:
+        """Give control up. Does nothing if it was lost already."""
+
+    def close(self) -> None:
+        """Let go of files and connections. The store cannot be used afterwards."""
