@@ -131,7 +131,7 @@ class _Reader:
         raise self._tagged(node)
 
     def _scalar(self, node: ScalarNode) -> Any:
-        kind = node.tag.removeprefix(_TAG)
+        kind = str(node.tag).removeprefix(_TAG)
         if kind in _PLAIN:
             return str(node.value)
         if kind == "null":
@@ -161,9 +161,11 @@ class _Reader:
             if key in result:
                 first = self.lines[(*path, key)]
                 raise _wrong(
-                    self._name, line, f"{dotted((*path, key))}: key {key!r} stands here and in line {first}.",
+                    self._name,
+                    line,
+                    f"{dotted((*path, key))}: key {key!r} stands here and in line {first}.",
                     "Keep one of them.",
-                )  # fmt: skip
+                )
             self.lines[(*path, key)] = line
             result[key] = self.value(value_node, (*path, key))
         return merged | result
@@ -179,5 +181,5 @@ class _Reader:
         return result
 
     def _tagged(self, node: Node) -> InputError:
-        tag = node.tag.replace(_TAG, "!!")
+        tag = str(node.tag).replace(_TAG, "!!")
         return _wrong(self._name, node.start_mark.line + 1, f"the tag {tag} has no place here.", "Leave it out.")

@@ -6,6 +6,7 @@ laboratory is checked in :mod:`orchestrator.config.definition`.
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -84,7 +85,7 @@ class PoolSpace(Block):
     """Groups of columns that are mole fractions and sum to 1: name of the composition to its columns."""
 
     where: dict[str, Label] = Field(default_factory=dict)
-    """Only rows with these values are candidates; where the laboratory replays the same file, its `where` counts too."""
+    """Only rows with these values are candidates. If the laboratory replays the same file, its `where` counts too."""
 
 
 def _no_truth_values(value: Any, path: tuple[str, ...]) -> None:
@@ -141,6 +142,15 @@ class StrategyBlock(Block):
     @classmethod
     def _installed(cls, name: str) -> str:
         return check_strategy(name)
+
+    @field_validator("options")
+    @classmethod
+    def _plain(cls, options: dict[str, Any]) -> dict[str, Any]:
+        try:  # as the store keeps them, so that a resumed strategy is handed the same
+            plain: dict[str, Any] = json.loads(json.dumps(options, allow_nan=False))
+        except ValueError:
+            raise InputError("options must be finite.") from None
+        return plain
 
 
 class StopBlock(Block):
@@ -251,8 +261,9 @@ class CampaignFile(Block):
     @property
     def metric_names(self) -> tuple[str, ...]:
         """Every metric that is recorded, objectives first."""
-        named = [*self.objectives, *self.outcome_constraints]
-        return tuple(dict.fromkeys([*(item.metric for item in named), *self.metrics]))
+        goals = [objective.metric for objective in self.objectives]
+        bounds = [constraint.metric for constraint in self.outcome_constraints]
+        return tuple(dict.fromkeys([*goals, *bounds, *self.metrics]))
 
 
 def _distinct(key: str, names: Iterable[str], tail: str) -> None:

@@ -37,6 +37,15 @@ _KINDS = {
 }
 _Found: TypeAlias = tuple[tuple[int | str, ...], ErrorDetails]
 """Names of union members, and what pydantic says."""
+_LIMITS = {
+    "greater_than_equal": "must be at least {ge}, not {shown}.",
+    "greater_than": "must be above {gt}, not {shown}.",
+    "less_than_equal": "must be at most {le}, not {shown}.",
+    "less_than": "must be below {lt}, not {shown}.",
+    "too_short": "needs at least {min_length}.",
+    "too_long": "has more than {max_length} entries.",
+    "string_too_short": "is empty.",
+}
 _UNION_WORDS = {"float": "a number", "int": "a whole number", "str": "text", "bool": "true or false"}
 
 
@@ -167,46 +176,38 @@ def _translate(path: Path, detail: ErrorDetails, document: Document) -> Problem:
     kind, context, value = detail["type"], detail.get("ctx", {}), detail["input"]
     if kind == "value_error" and isinstance(context.get("error"), Exception):
         return own_problem(context["error"], document, path)
+    mend = None
     if kind in _UNKNOWN_KEY:
-        known = _keys(path[:-1], document.data)
-        near = nearest(str(path[-1]), known)
-        hint = f"; did you mean {near!r}?" if near else f". Known here: {listed(known)}." if known else "."
-        return Problem(path, f"unknown key {path[-1]!r}{hint}")
-    if kind in _MISSING:
-        return Problem(path, f"the key {path[-1]!r} is missing.")
-    if kind == "union_tag_not_found":
-        return Problem(path, "the key 'type' is missing.")
-    if kind == "union_tag_invalid":
-        expected = re.findall(r"'([^']*)'", str(context.get("expected_tags", "")))
-        return Problem((*path, "type"), _choice(str(context.get("tag")), expected))
-    if kind in {"literal_error", "enum"}:
-        return Problem(path, _choice(value, re.findall(r"'([^']*)'|(\d+)", str(context.get("expected", "")))))
-    if value is None:
-        return Problem(path, "is empty.", "Fill it in, or leave the key out.")
-    return Problem(path, _limit(kind, context, value) or f"must be {_kind(detail)}, not {_shown(value)}.", _quote(kind))
+        text = _unknown_key(path, document)
+    elif kind in _MISSING or kind == "union_tag_not_found":
+        text = f"the key {'type' if kind == 'union_tag_not_found' else path[-1]!r} is missing."
+    elif kind == "union_tag_invalid":
+        path = (*path, "type")
+        text = _choice(context.get("tag"), str(context.get("expected_tags", "")))
+    elif kind in {"literal_error", "enum"}:
+        text = _choice(value, str(context.get("expected", "")))
+    elif value is None:
+        text, mend = "is empty.", "Fill it in, or leave the key out."
+    elif kind in _LIMITS:
+        text = _LIMITS[kind].format(shown=_shown(value), **context)
+    else:
+        text = f"must be {_kind(detail)}, not {_shown(value)}."
+        mend = "Put it in quotes." if kind == "string_type" else None
+    return Problem(path, text, mend)
 
 
-def _choice(value: Any, expected: Sequence[str | tuple[str, ...]]) -> str:
-    known = [item if isinstance(item, str) else "".join(item) for item in expected]
+def _unknown_key(path: Path, document: Document) -> str:
+    known = _keys(path[:-1], document.data)
+    near = nearest(str(path[-1]), known)
+    hint = f"; did you mean {near!r}?" if near else f". Known here: {listed(known)}." if known else "."
+    return f"unknown key {path[-1]!r}{hint}"
+
+
+def _choice(value: Any, expected: str) -> str:
+    known = [text or number for text, number in re.findall(r"'([^']*)'|(\d+)", expected)]
     near = nearest(str(value), known)
     hint = f" Did you mean {near!r}?" if near else ""
     return f"must be {' or '.join(known)}, not {_shown(value)}.{hint}"
-
-
-def _limit(kind: str, context: Mapping[str, Any], value: Any) -> str | None:
-    if kind == "greater_than_equal":
-        return f"must be at least {context['ge']}, not {_shown(value)}."
-    if kind == "greater_than":
-        return f"must be above {context['gt']}, not {_shown(value)}."
-    if kind == "less_than_equal":
-        return f"must be at most {context['le']}, not {_shown(value)}."
-    if kind == "less_than":
-        return f"must be below {context['lt']}, not {_shown(value)}."
-    if kind in {"too_short", "string_too_short"}:
-        return f"needs at least {context['min_length']}." if kind == "too_short" else "is empty."
-    if kind == "too_long":
-        return f"has more than {context['max_length']} entries."
-    return None
 
 
 def _kind(detail: ErrorDetails) -> str:
@@ -214,10 +215,6 @@ def _kind(detail: ErrorDetails) -> str:
     if name in _KINDS:
         return _KINDS[name]
     return re.sub(r"^(Value error, |Input should be )", "", detail["msg"])
-
-
-def _quote(kind: str) -> str | None:
-    return "Put it in quotes." if kind == "string_type" else None
 
 
 def _shown(value: Any) -> str:

@@ -1,0 +1,115 @@
+"""Whether the parts of a campaign fit together: metrics, laboratory, data files, budget. Nothing is moved."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from acquisition.parameters import Categorical
+from instruments.errors import LabError
+from instruments.lab import Lab
+from orchestrator.config.hints import unknown
+from orchestrator.config.model import CampaignFile, PoolSpace
+from orchestrator.config.tables import Table
+from orchestrator.errors import InputError
+from simulators.replay import ReplayOptions
+
+if TYPE_CHECKING:
+    from acquisition.space import SearchSpace
+
+PROBES = 32
+"""So many points of a space without a pool are shown to the laboratory before anything moves."""
+
+
+def lab_tables(file: CampaignFile, space: SearchSpace, sources: Mapping[str, Table]) -> dict[str, Table]:
+    """The replayed table with numbers where numbers are needed; nothing for other laboratories.
+
+    Raises:
+        InputError: a used value of a parameter or metric is a text, or is missing from a parameter or an objective.
+    """
+    options = file.lab
+    if not isinstance(options, ReplayOptions):
+        return {}
+    table = sources["lab.table"]
+    rows = table.select(options.where, "lab.where")
+    labels = {parameter.name for parameter in space.parameters if isinstance(parameter, Categorical)}
+    settings = [name for name in space.columns if name not in labels and name in table.frame]
+    table = table.numbers(settings, rows, field="lab.table", gaps=False)
+    goals = {objective.metric for objective in file.objectives}
+    for metric in file.metric_names:
+        column = options.columns.get(metric, metric)
+        if column in table.frame and column not in space.columns:
+            field = f"lab.columns.{metric}" if metric in options.columns else "lab.table"
+            table = table.numbers([column], rows, field=field, gaps=metric not in goals)
+    return {"lab.table": table}
+
+
+def _named_metrics(file: CampaignFile) -> Iterator[tuple[str, str]]:
+    for index, objective in enumerate(file.objectives):
+        yield f"objectives.{index}.metric", objective.metric
+    for index, constraint in enumerate(file.outcome_constraints):
+        yield f"outcome_constraints.{index}.metric", constraint.metric
+    for index, metric in enumerate(file.metrics):
+        yield f"metrics.{index}", metric
+
+
+def check_metrics(file: CampaignFile, space: SearchSpace, lab: Lab) -> None:
+    """Check that the laboratory measures every named metric.
+
+    Raises:
+        InputError: it does not, or the name is a parameter's.
+    """
+    for field, metric in _named_metrics(file):
+        if metric in space.columns:
+            raise InputError(
+                f"{metric!r} is a parameter of the search space, so it cannot be a metric too.",
+                field=field,
+                mend="Name a result.",
+            )
+        if metric not in lab.metrics:
+            raise InputError(unknown("metric", metric, lab.metrics), field=field)
+
+
+def check_executable(file: CampaignFile, space: SearchSpace, lab: Lab) -> None:
+    """Show the laboratory every candidate of a pool, or some points of another space.
+
+    Raises:
+        InputError: it cannot execute one of them.
+    """
+    pool = space.pool
+    points = space.sample(PROBES, np.random.default_rng(0)) if pool is None else pool
+    records: list[dict[str, Any]] = [
+        {str(name): value for name, value in record.items()} for record in space.to_frame(points).to_dict("records")
+    ]
+    refused: list[LabError] = []
+    for record in records:
+        try:
+            lab.check(record)
+        except LabError as problem:
+            refused.append(problem)
+    if not refused:
+        return
+    first = refused[0]
+    if isinstance(file.space, PoolSpace):
+        raise InputError(
+            f"the laboratory cannot execute {len(refused)} of the pool's {len(records)} candidates; of the first it "
+            f"says: {first.args[0]}",
+            field="space.pool",
+            mend=first.mend if len(refused) == len(records) else "Leave these rows out of the pool.",
+        )
+    raise InputError(
+        f"the laboratory cannot execute this space: {first.args[0]}", field="space.parameters", mend=first.mend
+    )
+
+
+def notices(file: CampaignFile, space: SearchSpace) -> tuple[str, ...]:
+    """What the user should know, but need not mend."""
+    found = list(space.notices)
+    if file.strategy.replicates == "none" and space.size is not None and file.stop.experiments > space.size:
+        found.append(
+            f"the space has {space.size} points and no replicates are wanted: the campaign will end after "
+            f"{space.size} experiments, before its budget of {file.stop.experiments}."
+        )
+    return tuple(found)
