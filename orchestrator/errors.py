@@ -115,3 +115,39 @@ class StoreUnreachable(StoreError):
 
 class NetworkFileSystem(StoreError):
     """The store's file would be on a network file system, where several computers would destroy it."""
+
+
+class CampaignError(OrchestratorError):
+    """A campaign is asked for something that it cannot do. Its state is unchanged."""
+
+
+class NothingTold(CampaignError):
+    """A model is wanted, but no value of the metric is known yet."""
+
+
+class TellError(CampaignError, ValueError):
+    """What was told cannot be taken. Nothing of it was, the campaign is unchanged."""
+
+
+class UnknownExperiment(TellError, LookupError):
+    """An id that this campaign never gave, or gives twice in one tell."""
+
+
+class UnknownColumn(TellError):
+    """A column that is no parameter, no metric and none of the optional columns."""
+
+
+class InvalidValue(TellError):
+    """A value that is infinite, of the wrong kind, or missing where it must be."""
+
+
+class ValueConflict(TellError):
+    """A told value would change without ``amend=True``."""
+
+
+class PendingConflict(TellError):
+    """A row without an id equals a pending experiment: most likely its id was lost on the way."""
+
+
+class OutsideSpaceWarning(UserWarning):
+    """An executed experiment lies outside the search space. It is learned from all the same."""

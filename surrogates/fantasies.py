@@ -43,7 +43,10 @@ class Fantasies:
         self._shifts = torch.linalg.solve_triangular(self._cholesky.T, normals.T, upper=True)
 
     def given(self, candidates: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean (samples, m) and standard deviation (m,) at candidates (m, d), given each sample, in the units of the data."""
+        """Mean (samples, m) and standard deviation (m,) at candidates (m, d), given each sample.
+
+        Both are in the units of the data.
+        """
         white = self._model.whitened(candidates)
         mean, variance = self._model.moments(candidates)
         cross = self._model.covariance(self._points, candidates, self._white, white)
@@ -69,5 +72,7 @@ def _normals(samples: int, columns: int, seed: int) -> Tensor:
     """(samples, columns) scrambled Sobol points through the normal quantile."""
     if columns > MOST_SOBOL_COLUMNS:
         return torch.randn(samples, columns, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
-    uniform = torch.quasirandom.SobolEngine(columns, scramble=True, seed=seed).draw(samples, dtype=torch.float64)
+    uniform = torch.quasirandom.SobolEngine(columns, scramble=True, seed=seed).draw(  # type: ignore[no-untyped-call]
+        samples, dtype=torch.float64
+    )
     return math.sqrt(2.0) * torch.erfinv((2.0 * uniform - 1.0).clamp(-1 + 1e-12, 1 - 1e-12))

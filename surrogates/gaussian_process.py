@@ -139,7 +139,8 @@ class GaussianProcess:
 
     def whitened(self, a: Tensor) -> Tensor:
         """(n, m): the data's inverse Cholesky factor times their covariance with ``a`` (m, d)."""
-        return torch.linalg.solve_triangular(self._cholesky, self.prior_covariance(self._x, a), upper=False)
+        white: Tensor = torch.linalg.solve_triangular(self._cholesky, self.prior_covariance(self._x, a), upper=False)
+        return white
 
     def moments(self, a: Tensor) -> tuple[Tensor, Tensor]:
         """Posterior mean (m,) and variance (m,) of the noise-free function, standardised."""
@@ -207,6 +208,7 @@ def _safe_cholesky(covariance: Tensor, noise: Tensor) -> Tensor:
     """Cholesky factor of a covariance plus noise, with more noise where rounding has made it indefinite."""
     extra = 0.0
     for _ in range(8):
+        factor: Tensor
         factor, failed = torch.linalg.cholesky_ex(covariance + torch.diag(noise + extra))
         if not int(failed):
             return factor

@@ -1,0 +1,46 @@
+"""Finds strategies by name through the entry-point group ``sabatier.strategies``."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, Final
+
+from acquisition.errors import StrategyError
+from acquisition.problem import Strategy
+
+GROUP: Final = "sabatier.strategies"
+
+
+def _known() -> dict[str, EntryPoint]:
+    return {entry.name: entry for entry in entry_points(group=GROUP)}
+
+
+def strategy_names() -> tuple[str, ...]:
+    """Names of all installed strategies."""
+    return tuple(sorted(_known()))
+
+
+def make_strategy(name: str, options: Mapping[str, Any] | None = None) -> Strategy:
+    """Build a strategy.
+
+    Args:
+        name: as in campaign files, such as ``"auto"``.
+        options: arguments of its constructor.
+
+    Raises:
+        StrategyError: no such strategy, options that it does not take, or a plug-in that is no strategy.
+    """
+    known = _known()
+    if name not in known:
+        near = difflib.get_close_matches(name, known, 1)
+        hint = f"Did you mean {near[0]!r}?" if near else f"Known are {', '.join(sorted(known))}."
+        raise StrategyError(f"there is no strategy {name!r}.", field="strategy.name", mend=hint)
+    try:
+        strategy = known[name].load()(**(options or {}))
+    except TypeError as problem:
+        raise StrategyError(f"strategy {name!r}: {problem}.", field="strategy.options") from problem
+    if not isinstance(strategy, Strategy):
+        raise StrategyError(f"strategy {name!r} has no method `propose`.", field="strategy.name")
+    return strategy

@@ -1,0 +1,366 @@
+"""The one stateful class of the house: proposes experiments, is told what came of them, and remembers both."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from threading import RLock
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from acquisition.errors import SpaceError
+from acquisition.objectives import Objective, OutcomeConstraint
+from acquisition.problem import Problem, Proposals, Replicates, Strategy
+from acquisition.space import SearchSpace
+from acquisition.strategies.registry import make_strategy
+from instruments.metrics import METRICS
+from orchestrator.campaign import frames
+from orchestrator.campaign.ledger import Ledger, merge, merged_values, seed_of
+from orchestrator.campaign.told import ID, Told, read
+from orchestrator.errors import (
+    CampaignError,
+    InvalidValue,
+    NothingTold,
+    OutsideSpaceWarning,
+    PendingConflict,
+    TellError,
+    UnknownExperiment,
+)
+from orchestrator.store.changes import Change, PutAsk, PutExperiment
+from orchestrator.store.memory import MemoryStore
+from orchestrator.store.protocol import Store
+from orchestrator.store.records import AskRecord, CampaignRecord, ExperimentRecord, ExperimentState
+
+DEFAULT_INITIAL: Final = 10
+"""Experiments before the model takes over; fewer were found to cost more later."""
+
+
+class Campaign:
+    """A closed loop's memory and mind: ask it for experiments, tell it results.
+
+    Args:
+        space: where to look.
+        objectives: one or more, with different metrics.
+        outcome_constraints: outcomes that must keep within bounds.
+        strategy: a strategy's name, or a strategy.
+        initial: experiments before the model takes over, prior data included.
+        seed: of all random choices.
+        replicates: ``"none"``: no point is asked twice; ``"auto"``, or how often one may be.
+        metrics: names beyond the standard ones that may be told as well.
+        name: of the campaign, in its store.
+        store: where it is kept; by default in memory.
+        definition: what else the store is to keep of it.
+
+    Raises:
+        CampaignError: objectives that do not fit together, or a wrong number.
+        StrategyError: no such strategy.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        objectives: Sequence[Objective],
+        *,
+        outcome_constraints: Sequence[OutcomeConstraint] = (),
+        strategy: str | Strategy = "auto",
+        initial: int | None = None,
+        seed: int = 0,
+        replicates: Replicates = "none",
+        metrics: Sequence[str] = (),
+        name: str = "campaign",
+        store: Store | None = None,
+        definition: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.space = space
+        self.objectives = tuple(objectives)
+        self.outcome_constraints = tuple(outcome_constraints)
+        self.strategy = make_strategy(strategy) if isinstance(strategy, str) else strategy
+        self.initial = DEFAULT_INITIAL if initial is None else initial
+        self.seed = seed
+        self.replicates = replicates
+        self.name = name
+        self.token: int | None = None
+        """Fencing number of the lease under which this process writes, if it holds one."""
+        _check(self)
+        wanted = dict.fromkeys([o.metric for o in self.objectives] + [c.metric for c in self.outcome_constraints])
+        self.metrics = tuple(wanted)
+        self._tellable = tuple(dict.fromkeys([*wanted, *metrics, *METRICS]))
+        self._lock = RLock()
+        if store is None:
+            store = MemoryStore()
+        self.store = store
+        if definition is None and not any(record.name == name for record in store.campaigns()):
+            store.create(CampaignRecord(name=name, definition={}, definition_hash="", state="running", seed=seed))
+        self._ledger = Ledger(space, self.metrics, store.experiments(name))
+        asks = store.asks(name)
+        self._asks = len(asks)
+        self._state: Mapping[str, Any] = asks[-1].state if asks else {}
+
+    def __repr__(self) -> str:
+        goals = ", ".join(f"{o.goal} {o.metric}" for o in self.objectives)
+        return f"<Campaign {self.name!r}: {goals}; {len(self._ledger)} experiments>"
+
+    # Asking
+
+    def ask(self, n: int = 1) -> pd.DataFrame:
+        """Propose experiments.
+
+        What is pending counts in the choice, so asking again before telling is fine. A finite space may give fewer
+        than ``n``, but at least one.
+
+        Args:
+            n: how many.
+
+        Returns:
+            One row an experiment, index ``experiment`` (the ids), one column a parameter.
+
+        Raises:
+            CampaignError: ``n`` is not a positive whole number.
+            SpaceExhaustedError: a finite space has nothing left.
+        """
+        records = self.propose(n, state="proposed")
+        index = pd.Index([r.id for r in records], name=ID)
+        points = self._ledger.array(records)
+        return self.space.to_frame(points).set_index(index)
+
+    def propose(self, n: int, *, state: ExperimentState) -> list[ExperimentRecord]:
+        """As :meth:`ask`, but gives the experiments as records, in a state of the caller's choice."""
+        if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
+            raise CampaignError(f"ask({n!r}): the number of experiments must be a positive whole number.", field="n")
+        with self._lock:
+            problem = self.problem()
+            answer = self.strategy.propose(problem, int(n))
+            first = self._ledger.next_id
+            records = self._records(answer, first, problem.ask, state)
+            ask = AskRecord(problem.ask, int(n), dict(answer.state))
+            self._apply([PutAsk(ask), *(PutExperiment(record, None) for record in records)])
+            self._asks, self._state = problem.ask, ask.state
+            return records
+
+    def problem(self) -> Problem:
+        """Everything that the next choice depends on."""
+        ledger = self._ledger
+        return Problem(
+            space=self.space,
+            objectives=self.objectives,
+            outcome_constraints=self.outcome_constraints,
+            observations=ledger.observations(),
+            pending=ledger.array(ledger.pending()),
+            taken=ledger.array(ledger.taken()),
+            initial=self.initial,
+            seed=self.seed,
+            ask=self._asks + 1,
+            replicates=self.replicates,
+            state=self._state,
+        )
+
+    def _records(self, answer: Proposals, first: int, ask: int, state: ExperimentState) -> list[ExperimentRecord]:
+        points = np.stack([proposal.point for proposal in answer.proposals])
+        rows = self.space.to_frame(points).to_dict("records")
+        return [
+            ExperimentRecord(
+                id=first + i,
+                state=state,
+                ask=ask,
+                asked={str(k): v for k, v in row.items()},
+                reason=proposal.reason,
+                prediction={metric: dict(belief) for metric, belief in proposal.prediction.items()},
+                seed=seed_of(self.seed, first + i),
+            )
+            for i, (proposal, row) in enumerate(zip(answer.proposals, rows, strict=True))
+        ]
+
+    # Telling
+
+    def tell(self, table: pd.DataFrame, *, prior: bool = False, amend: bool = False) -> None:
+        """Take in results.
+
+        Rows with an id (index or column named ``experiment``) belong to that experiment; rows without are prior data.
+        Parameter columns hold inputs as executed, ``<parameter>_measured`` and ``<parameter>_measured_sem`` those
+        measured afterwards; ``<metric>``, ``<metric>_sem`` and ``<metric>_censored`` the results; ``sample``,
+        ``status``, ``failure_cause``, ``failure_reason`` and ``verdict`` are optional. NaN means not measured yet.
+
+        Args:
+            table: one row an experiment.
+            prior: rows without an id are prior data even where they equal a pending experiment.
+            amend: told values may change.
+
+        Raises:
+            TellError: or a subclass of it; then nothing at all was taken.
+        """
+        rows = read(table, self.space.columns, self._tellable)
+        with self._lock:
+            self._take(rows, prior=prior, amend=amend)
+
+    def record(self, told: Told, *extra: Change) -> ExperimentRecord:
+        """Take in one result as the loop has it, with further changes in the same transaction."""
+        with self._lock:
+            return self._take([told], prior=False, amend=False, extra=extra)[0]
+
+    def _take(
+        self, rows: Sequence[Told], *, prior: bool, amend: bool, extra: Sequence[Change] = ()
+    ) -> list[ExperimentRecord]:
+        new: list[tuple[ExperimentRecord, ExperimentRecord | None]] = []
+        next_id, position = self._ledger.next_id, self._ledger.next_told
+        for told in rows:
+            old = None if told.id is None else self._known(told.id)
+            if old is None:
+                base = ExperimentRecord(id=next_id, state="proposed", origin="prior", seed=seed_of(self.seed, next_id))
+                next_id += 1
+            else:
+                base = old
+            self._check_state(told, base)
+            complete = self._ledger.complete(merged_values(base, told))
+            record = merge(base, told, amend=amend, complete=complete, position=position)
+            position += record.told == position
+            new.append((record, old))
+        self._check_points([record for record, _ in new], [told for told in rows], prior=prior)
+        changes = [PutExperiment(r, None if old is None else old.state, "amended" if amend else "") for r, old in new]
+        self._apply([*changes, *extra])
+        return [record for record, _ in new]
+
+    def _known(self, id: int) -> ExperimentRecord:
+        record = self._ledger.get(id)
+        if record is None:
+            raise UnknownExperiment(
+                f"experiment {id} is not known to campaign {self.name!r}.",
+                field=ID,
+                mend=f"Ids up to {self._ledger.next_id - 1} were given; prior data come without an id.",
+            )
+        return record
+
+    def _check_state(self, told: Told, record: ExperimentRecord) -> None:
+        if record.state in ("rejected", "cancelled"):
+            raise TellError(f"row {told.row}: experiment {record.id} was {record.state}.", field=ID)
+        if told.id is None:
+            missing = [c for c in self.space.columns if c not in told.executed]
+            if missing:
+                raise InvalidValue(
+                    f"row {told.row}: prior data without a value of {missing[0]!r}.",
+                    field=missing[0],
+                    mend="Prior data need all parameters; results of asked experiments need their ids.",
+                )
+
+    def _check_points(self, records: Sequence[ExperimentRecord], rows: Sequence[Told], *, prior: bool) -> None:
+        """Settings must be values of their parameters, may warn, and must not betray a lost id."""
+        ledger, space = self._ledger, self.space
+        try:
+            points = ledger.array(records)
+            executed = ledger.array([replace(record, measured={}) for record in records])
+        except SpaceError as problem:
+            raise InvalidValue(str(problem), field=problem.field) from problem
+        if not np.isfinite(executed).all() or not np.isfinite(points).all():
+            raise InvalidValue("a parameter is infinite.", field=space.columns[0])
+        strangers = [i for i, told in enumerate(rows) if told.id is None]
+        waiting = ledger.pending()
+        if strangers and waiting and not prior:
+            keys = dict(zip(space.keys(ledger.array(waiting)), (r.id for r in waiting), strict=True))
+            for i, key in zip(strangers, space.keys(executed[strangers]), strict=True):
+                if key in keys:
+                    raise PendingConflict(
+                        f"row {rows[i].row} has no id, but equals the pending experiment {keys[key]}.",
+                        field=ID,
+                        mend="Keep the index (or a column) named `experiment`, or say prior=True.",
+                    )
+        for record, told, why in zip(records, rows, space.violations(executed, tolerance=2e-3), strict=True):
+            if why and told.executed:
+                warnings.warn(f"experiment {record.id} lies outside the space: {why}", OutsideSpaceWarning, 4)
+
+    # Looking
+
+    def best(self) -> pd.DataFrame:
+        """The best feasible executed point by posterior mean, or with several objectives the Pareto front.
+
+        Returns:
+            One row a point: index ``experiment``; the parameters as best known; ``<metric>_mean`` and ``<metric>_std``
+            of the noise-free function; ``<metric>`` as measured; ``samples``, the number of electrodes at that point.
+            No rows where no executed point is expected to be feasible.
+
+        Raises:
+            NothingTold: no result is known yet.
+        """
+        with self._lock:
+            return frames.best(self, self._ledger, self._models())
+
+    def predict(self, points: pd.DataFrame) -> pd.DataFrame:
+        """What the model expects of the noise-free outcomes.
+
+        Args:
+            points: one row a point, with all parameter columns.
+
+        Returns:
+            Columns ``<metric>_mean`` and ``<metric>_std`` (one standard deviation), in the metric's unit; same index.
+
+        Raises:
+            NothingTold: no result is known yet.
+            SpaceError: a column is missing or holds no value of its parameter.
+        """
+        with self._lock:
+            models = self._models()
+        columns = self.space.encoding(self.space.to_array(points))
+        result = pd.DataFrame(index=points.index)
+        for metric, model in models.items():
+            belief = model.predict(columns)
+            result[f"{metric}_mean"], result[f"{metric}_std"] = belief.mean, belief.std
+        return result
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """Everything asked and told, one row an experiment, in the order of the ids.
+
+        Columns: ``state``, ``origin``; each parameter as asked, as ``_executed``, as ``_measured`` with its
+        ``_measured_sem``; each metric with ``_sem``, ``_censored``, and what was ``_predicted`` with its
+        ``_predicted_std``; ``sample``, ``verdict``, ``verdict_reasons``, ``failure_cause``, ``failure_reason``,
+        ``reason``.
+        """
+        with self._lock:
+            return frames.everything(self, list(self._ledger))
+
+    def experiments(self) -> list[ExperimentRecord]:
+        """All experiments by id."""
+        with self._lock:
+            return list(self._ledger)
+
+    def _models(self) -> dict[str, Any]:
+        from acquisition.strategies.auto import fit_models
+
+        problem = self.problem()
+        for metric in self.metrics:
+            if not np.isfinite(problem.observations.values[metric]).any():
+                raise NothingTold(f"no value of {metric!r} is known yet.", mend="Tell results first.")
+        return fit_models(problem)
+
+    # Changing
+
+    def put(self, *changes: Change) -> None:
+        """Apply changes of experiments, attempts or the campaign itself, all in one transaction."""
+        with self._lock:
+            self._apply(changes)
+
+    def refresh(self) -> None:
+        """Take over what other processes have written."""
+        with self._lock:
+            self._ledger = Ledger(self.space, self.metrics, self.store.experiments(self.name))
+
+    def _apply(self, changes: Sequence[Change]) -> None:
+        self.store.apply(self.name, changes, who="campaign", token=self.token)
+        self._ledger.put(change.record for change in changes if isinstance(change, PutExperiment))
+
+
+def _check(campaign: Campaign) -> None:
+    if not campaign.objectives:
+        raise CampaignError("a campaign needs an objective.", field="objectives")
+    names = [o.metric for o in campaign.objectives]
+    if len(set(names)) < len(names):
+        raise CampaignError("two objectives have the same metric.", field="objectives")
+    clash = set(names) & set(campaign.space.columns)
+    if clash:
+        raise CampaignError(f"{min(clash)!r} is both a parameter and an objective.", field="objectives")
+    for field, value, least in (("initial", campaign.initial, 1), ("seed", campaign.seed, 0)):
+        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
+            raise CampaignError(f"{field} must be a whole number of at least {least}, not {value!r}.", field=field)
+    r = campaign.replicates
+    if r not in ("none", "auto") and (isinstance(r, (bool, str)) or r < 1):
+        raise CampaignError(f"replicates is {r!r}.", field="replicates", mend="Use none, auto, or a number from 1.")

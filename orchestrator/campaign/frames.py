@@ -1,0 +1,118 @@
+"""A campaign as tables for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from acquisition.objectives import Objective, OutcomeConstraint
+from orchestrator.campaign.ledger import Ledger
+from orchestrator.campaign.told import ID
+from orchestrator.store.records import ExperimentRecord, Value
+
+if TYPE_CHECKING:
+    from orchestrator.campaign.campaign import Campaign
+    from surrogates.gaussian_process import GaussianProcess
+
+Floats = NDArray[np.float64]
+
+
+def best(campaign: Campaign, ledger: Ledger, models: Mapping[str, GaussianProcess]) -> pd.DataFrame:
+    """See :meth:`Campaign.best`."""
+    records = [r for r in ledger.learned() if r.state == "completed"]
+    points = ledger.array(records)
+    columns = campaign.space.encoding(points)
+    beliefs = {metric: model.predict(columns) for metric, model in models.items()}
+    feasible = np.ones(len(records), dtype=bool)
+    for constraint in campaign.outcome_constraints:
+        feasible &= keeps(constraint, beliefs[constraint.metric].mean)
+    utilities = np.stack([goodness(o, beliefs[o.metric].mean) for o in campaign.objectives], axis=1)
+    rows = _first_of_each(campaign, points, np.flatnonzero(feasible & non_dominated(utilities, feasible)))
+    if len(campaign.objectives) == 1:
+        rows = rows[:1]
+    chosen = [records[row] for row in rows]
+    frame = campaign.space.to_frame(points[rows]).set_index(pd.Index([r.id for r in chosen], name=ID, dtype="int64"))
+    for metric, belief in beliefs.items():
+        frame[f"{metric}_mean"], frame[f"{metric}_std"] = belief.mean[rows], belief.std[rows]
+        frame[metric] = [r.values[metric].value for r in chosen]
+    frame["samples"] = [_samples(campaign, records, points, row) for row in rows]
+    return frame
+
+
+def goodness(objective: Objective, values: Floats) -> Floats:
+    """Utilities of values, more is better: the value, its negative, or minus the distance to the target window."""
+    if objective.goal == "target":
+        low, high = objective.window
+        return -(np.maximum(low - values, 0.0) + np.maximum(values - high, 0.0))
+    return values if objective.goal == "maximize" else -values
+
+
+def keeps(constraint: OutcomeConstraint, values: Floats) -> NDArray[np.bool_]:
+    """Whether values keep an outcome constraint."""
+    low = -np.inf if constraint.lower is None else constraint.lower
+    high = np.inf if constraint.upper is None else constraint.upper
+    return np.asarray((values >= low) & (values <= high))
+
+
+def non_dominated(utilities: Floats, among: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which rows no other row among the given ones beats in every objective; (n, m) to (n,)."""
+    rivals = utilities[among]
+    front = np.zeros(len(utilities), dtype=bool)
+    for row in np.flatnonzero(among):
+        worse = (rivals >= utilities[row]).all(1) & (rivals > utilities[row]).any(1)
+        front[row] = not worse.any()
+    return front
+
+
+def _first_of_each(campaign: Campaign, points: Floats, rows: NDArray[np.intp]) -> list[int]:
+    """One row of each distinct point, so that replicates are one entry."""
+    seen: set[bytes] = set()
+    kept = []
+    for row, key in zip(rows, campaign.space.keys(points[rows]), strict=True):
+        if key not in seen:
+            seen.add(key)
+            kept.append(int(row))
+    return kept
+
+
+def _samples(campaign: Campaign, records: Sequence[ExperimentRecord], points: Floats, row: int) -> int:
+    keys = campaign.space.keys(points)
+    same = [r for r, key in zip(records, keys, strict=True) if key == keys[row]]
+    return len({r.sample if r.sample is not None else f"experiment {r.id}" for r in same})
+
+
+def everything(campaign: Campaign, records: Sequence[ExperimentRecord]) -> pd.DataFrame:
+    """See :meth:`Campaign.to_dataframe`."""
+    metrics = list(dict.fromkeys([*campaign.metrics, *(m for r in records for m in r.values)]))
+    rows = [_row(campaign, metrics, record) for record in records]
+    index = pd.Index([r.id for r in records], name=ID, dtype="int64")
+    if not rows:
+        return pd.DataFrame(
+            index=index, columns=list(_row(campaign, metrics, ExperimentRecord(id=1, state="proposed")))
+        )
+    return pd.DataFrame(rows, index=index)
+
+
+def _row(campaign: Campaign, metrics: Sequence[str], r: ExperimentRecord) -> dict[str, Any]:
+    row: dict[str, Any] = {"state": r.state, "origin": r.origin}
+    asked = r.asked or r.executed or {}
+    for name in campaign.space.columns:
+        row[name] = asked.get(name)
+    for name in campaign.space.columns:
+        row[f"{name}_executed"] = (r.executed or {}).get(name)
+        row[f"{name}_measured"] = r.measured.get(name, np.nan)
+        row[f"{name}_measured_sem"] = r.measured_sem.get(name, np.nan)
+    for metric in metrics:
+        value = r.values.get(metric, Value(None))
+        belief = r.prediction.get(metric, {})
+        row[metric] = np.nan if value.value is None else value.value
+        row[f"{metric}_sem"] = np.nan if value.sem is None else value.sem
+        row[f"{metric}_censored"] = value.censored
+        row[f"{metric}_predicted"] = belief.get("mean", np.nan)
+        row[f"{metric}_predicted_std"] = belief.get("std", np.nan)
+    row |= {"sample": r.sample, "verdict": r.verdict, "verdict_reasons": ", ".join(r.verdict_reasons)}
+    return row | {"failure_cause": r.failure_cause, "failure_reason": r.failure_reason, "reason": r.reason}

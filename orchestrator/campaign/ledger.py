@@ -1,0 +1,209 @@
+"""A campaign's experiments in memory: what the store holds, in the form that strategies and tables need."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from acquisition.problem import Array, Observations
+from acquisition.space import SearchSpace
+from instruments.lab import Scalar
+from orchestrator.campaign.told import Told
+from orchestrator.errors import TellError, ValueConflict
+from orchestrator.store.records import ExperimentRecord, ExperimentState, Value
+
+PENDING: Final[frozenset[ExperimentState]] = frozenset(
+    {"proposed", "approved", "queued", "running", "needs_inspection"}
+)
+LEARNED: Final[frozenset[ExperimentState]] = frozenset({"completed", "awaiting_analysis"})
+SUSPECT_INFLATION: Final = 4.0
+"""Factor on the noise variance of suspect measurements (the quality rules' combination rule)."""
+
+
+def seed_of(campaign: int, experiment: int) -> int:
+    """The seed of an experiment: a 63-bit number that depends on the campaign's seed and the id alone."""
+    digest = hashlib.sha256(f"{campaign}:{experiment}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
+class Ledger:
+    """Experiments by id. Reading only: changes go through the store and come back by :meth:`put`."""
+
+    def __init__(self, space: SearchSpace, metrics: Sequence[str], records: Iterable[ExperimentRecord] = ()) -> None:
+        self._space = space
+        self._metrics = tuple(metrics)
+        self._records: dict[int, ExperimentRecord] = {record.id: record for record in records}
+
+    def put(self, records: Iterable[ExperimentRecord]) -> None:
+        """Take over what the store now holds."""
+        self._records.update({record.id: record for record in records})
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def __iter__(self) -> Any:
+        return iter(sorted(self._records.values(), key=lambda record: record.id))
+
+    def get(self, id: int) -> ExperimentRecord | None:
+        """The experiment of an id, if there is one."""
+        return self._records.get(id)
+
+    @property
+    def next_id(self) -> int:
+        """The id of the next experiment. Ids are never used again."""
+        return max(self._records, default=0) + 1
+
+    @property
+    def next_told(self) -> int:
+        """Position of the next tell."""
+        return max((r.told for r in self._records.values() if r.told is not None), default=0) + 1
+
+    def states(self) -> dict[ExperimentState, int]:
+        """How many experiments are in each state that occurs."""
+        counts: dict[ExperimentState, int] = {}
+        for record in self._records.values():
+            counts[record.state] = counts.get(record.state, 0) + 1
+        return counts
+
+    def inputs(self, record: ExperimentRecord) -> dict[str, Scalar]:
+        """The settings as best known: measured, else executed, else asked."""
+        return {**(record.asked or {}), **(record.executed or {}), **record.measured}
+
+    def array(self, records: Sequence[ExperimentRecord]) -> Array:
+        """Inputs as best known, in the native form of the space; (n, c)."""
+        if not records:
+            return np.empty((0, len(self._space.columns)))
+        frame = pd.DataFrame([self.inputs(r) for r in records], columns=list(self._space.columns))
+        return self._space.to_array(frame)
+
+    def told(self) -> list[ExperimentRecord]:
+        """Experiments that something is known of, in the order in which it became known."""
+        return sorted((r for r in self._records.values() if r.told is not None), key=lambda r: r.told or 0)
+
+    def learned(self) -> list[ExperimentRecord]:
+        """Experiments that the model learns from, in the order in which they were told."""
+        return [r for r in self.told() if r.state in LEARNED and r.verdict != "invalid" and self._measured(r)]
+
+    def pending(self) -> list[ExperimentRecord]:
+        """Experiments under way, and those of which no result is known yet."""
+        return [r for r in self if r.state in PENDING or (r.state == "awaiting_analysis" and not self._measured(r))]
+
+    def taken(self) -> list[ExperimentRecord]:
+        """Experiments whose point is not to be proposed again: all."""
+        return list(self)
+
+    def observations(self) -> Observations:
+        """What the model learns from."""
+        records = self.learned()
+        return Observations(
+            points=self.array(records),
+            values={m: _column(records, m, "value") for m in self._metrics},
+            sems={m: _column(records, m, "sem") for m in self._metrics},
+            inflation=np.array([SUSPECT_INFLATION if r.verdict == "suspect" else 1.0 for r in records]),
+            samples=tuple(r.sample for r in records),
+        )
+
+    def _measured(self, record: ExperimentRecord) -> bool:
+        return any(m in record.values and record.values[m].value is not None for m in self._metrics)
+
+    def complete(self, values: Mapping[str, Value]) -> bool:
+        """Whether all objectives and outcome constraints are measured."""
+        return all(m in values and values[m].value is not None for m in self._metrics)
+
+
+def _column(records: Sequence[ExperimentRecord], metric: str, part: str) -> NDArray[np.float64]:
+    cells = [getattr(r.values[metric], part) if metric in r.values else None for r in records]
+    return np.array([np.nan if cell is None else cell for cell in cells], dtype=np.float64)
+
+
+def merge(record: ExperimentRecord, told: Told, *, amend: bool, complete: bool, position: int) -> ExperimentRecord:
+    """The record with what a row says added to it.
+
+    Args:
+        record: as it is.
+        told: the row.
+        amend: whether told values may change.
+        complete: whether, with this row, everything wanted is measured.
+        position: in the order of tells, if this is the first.
+
+    Raises:
+        ValueConflict: something told before would change, and ``amend`` is not set.
+    """
+    seen = _Conflicts(record, amend)
+    values = merged_values(record, told, seen)
+    executed: dict[str, Scalar] = dict(record.executed or record.asked or {})
+    for name, value in told.executed.items():
+        former = None if record.executed is None else executed.get(name)
+        executed[name] = seen.settle(name, former, value)
+    state: ExperimentState = "completed" if complete else "awaiting_analysis"
+    if told.status == "failed" or (told.status is None and record.state == "failed" and not told.values):
+        state = "failed"
+    seen.settle("status", record.state if record.state in ("completed", "failed") else None, state)
+    cause = told.failure_cause or record.failure_cause or "unknown"
+    return replace(
+        record,
+        state=state,
+        executed=executed,
+        measured={
+            **record.measured,
+            **{k: seen.settle(k, record.measured.get(k), v) for k, v in told.measured.items()},
+        },
+        measured_sem={
+            **record.measured_sem,
+            **{k: seen.settle(k, record.measured_sem.get(k), v) for k, v in told.measured_sem.items()},
+        },
+        values=values,
+        sample=seen.settle("sample", record.sample, told.sample),
+        verdict=seen.settle("verdict", record.verdict, told.verdict) or "valid",
+        verdict_reasons=told.verdict_reasons or record.verdict_reasons,
+        failure_cause=seen.settle("failure_cause", record.failure_cause, cause) if state == "failed" else None,
+        failure_reason=(told.failure_reason or record.failure_reason) if state == "failed" else None,
+        told=record.told or position,
+        updated=datetime.now(UTC),
+    )
+
+
+def merged_values(record: ExperimentRecord, told: Told, seen: _Conflicts | None = None) -> dict[str, Value]:
+    """The figures of merit with a row's added; conflicts are raised only where ``seen`` is given."""
+    values = dict(record.values)
+    for metric, new in told.values.items():
+        old = values.get(metric, Value(None))
+        keep = seen or _Conflicts(record, amend=True)
+        value = keep.settle(metric, old.value, new.value)
+        if value is None:
+            raise TellError(f"row {told.row}: {metric} has an uncertainty, but no value.", field=metric)
+        values[metric] = Value(
+            value,
+            keep.settle(f"{metric}_sem", old.sem, new.sem),
+            keep.settle(f"{metric}_censored", old.censored, new.censored),
+        )
+    return values
+
+
+class _Conflicts:
+    """Decides between what was told and what is told now."""
+
+    def __init__(self, record: ExperimentRecord, amend: bool) -> None:
+        self._record, self._amend = record, amend
+
+    def settle(self, name: str, old: Any, new: Any) -> Any:
+        if new is None or old is None or self._amend or _same(old, new):
+            return old if new is None else new
+        raise ValueConflict(
+            f"experiment {self._record.id}: {name} was told as {old!r}, now {new!r}.",
+            field=name,
+            mend="Tell it with amend=True if the earlier one was wrong.",
+        )
+
+
+def _same(old: Any, new: Any) -> bool:
+    if isinstance(old, (int, float)) and isinstance(new, (int, float)):
+        return abs(old - new) <= 1e-12 * max(abs(old), abs(new), 1e-300)
+    return bool(old == new)
