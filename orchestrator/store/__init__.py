@@ -2,6 +2,7 @@
 
 from orchestrator.store.changes import Change, Note, PutAsk, PutAttempt, PutExperiment, SetCampaignState
 from orchestrator.store.memory import MemoryStore
+from orchestrator.store.opening import backup, default_url, open_store, upgrade
 from orchestrator.store.protocol import Store
 from orchestrator.store.records import (
     AskRecord,
@@ -39,4 +40,8 @@ __all__ = [
     "SetCampaignState",
     "Store",
     "Value",
+    "backup",
+    "default_url",
+    "open_store",
+    "upgrade",
 ]

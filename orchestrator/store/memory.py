@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import RLock
 
+from orchestrator.errors import StoreError
 from orchestrator.store import codec, leases
 from orchestrator.store.changes import Change
 from orchestrator.store.codec import Row
@@ -71,6 +73,7 @@ class MemoryStore:
         self.url = "memory:"
         self._clock = clock or SystemClock()
         self._lock = RLock()
+        self._closed = False
         self._campaigns: dict[str, _Kept] = {}
         self._blobs: dict[str, bytes] = {}
 
@@ -78,7 +81,7 @@ class MemoryStore:
         """Add a campaign and the contents that its definition refers to."""
         row, event = campaign_rows(record, who, self._clock)
         check_blobs(blobs)
-        with self._lock:
+        with self._open():
             if row["name"] in self._campaigns:
                 raise campaign_exists(record.name)
             self._campaigns[row["name"]] = _Kept(row, events=[event])
@@ -86,34 +89,34 @@ class MemoryStore:
 
     def campaigns(self) -> list[CampaignRecord]:
         """All campaigns, in the order of their creation."""
-        with self._lock:
+        with self._open():
             return [codec.campaign_record(kept.campaign) for kept in self._campaigns.values()]
 
     def campaign(self, name: str) -> CampaignRecord:
         """One campaign."""
-        with self._lock:
+        with self._open():
             return codec.campaign_record(self._kept(name).campaign)
 
     def blob(self, digest: str) -> bytes:
         """A content by its SHA-256 in hexadecimal, which is verified."""
-        with self._lock:
+        with self._open():
             return verified_blob(digest, self._blobs.get(digest))
 
     def asks(self, name: str) -> list[AskRecord]:
         """All asks by number."""
-        with self._lock:
+        with self._open():
             rows = sorted(self._kept(name).asks.items())
         return [codec.ask_record(row) for _, row in rows]
 
     def experiments(self, name: str) -> list[ExperimentRecord]:
         """All experiments by id."""
-        with self._lock:
+        with self._open():
             rows = sorted(self._kept(name).experiments.items())
         return [codec.experiment_record(row) for _, row in rows]
 
     def experiment(self, name: str, id: int) -> ExperimentRecord:
         """One experiment."""
-        with self._lock:
+        with self._open():
             row = self._kept(name).experiments.get(id)
         if row is None:
             raise unknown_experiment(name, id)
@@ -121,37 +124,39 @@ class MemoryStore:
 
     def attempts(self, name: str, experiment: int | None = None) -> list[AttemptRecord]:
         """All attempts, or those of one experiment, by experiment and number."""
-        with self._lock:
+        with self._open():
             rows = sorted(self._kept(name).attempts.items())
         return [codec.attempt_record(row) for (of, _), row in rows if experiment in (None, of)]
 
     def events(self, name: str, after: int = 0, limit: int | None = None) -> list[EventRecord]:
         """The log behind an event's sequence number, oldest first."""
         start = max(after, 0)
-        with self._lock:
+        with self._open():
             rows = self._kept(name).events[start : None if limit is None else start + max(limit, 0)]
         return [codec.event_record(row) for row in rows]
 
     def counts(self, name: str) -> dict[ExperimentState, int]:
         """How many experiments are in each state."""
         counts: dict[ExperimentState, int] = dict.fromkeys(EXPERIMENT_STATES, 0)
-        with self._lock:
+        with self._open():
             for row in self._kept(name).experiments.values():
                 counts[row["state"]] += 1
         return counts
 
     def apply(self, name: str, changes: Sequence[Change], *, who: str, token: int | None = None) -> None:
         """Do all changes, or none."""
-        with self._lock:
+        with self._open():
             kept = self._kept(name)
             if token is not None:
                 leases.check_token(kept.lease, name, token)
+            if not changes:
+                return
             sequence, now = len(kept.events), self._clock.now()
             kept.write(plan(kept.campaign, changes, kept, who=who, sequence=sequence, now=now))
 
     def acquire(self, name: str, owner: Owner, ttl: float = 30.0) -> Lease:
         """Take control of a campaign for ``ttl`` seconds."""
-        with self._lock:
+        with self._open():
             kept = self._kept(name)
             before, kept.lease = kept.lease, leases.acquired(kept.lease, name, owner, ttl, self._clock)
             kept.events.append(leases.event(before, kept.lease, len(kept.events), self._clock))
@@ -159,7 +164,7 @@ class MemoryStore:
 
     def renew(self, lease: Lease, ttl: float = 30.0) -> Lease:
         """Keep control for ``ttl`` seconds from now."""
-        with self._lock:
+        with self._open():
             kept = self._kept(lease.campaign)
             row = leases.renewed(kept.lease, lease, ttl, self._clock)
             kept.lease = (kept.lease or {}) | row
@@ -167,7 +172,7 @@ class MemoryStore:
 
     def release(self, lease: Lease) -> None:
         """Give control up."""
-        with self._lock:
+        with self._open():
             kept = self._kept(lease.campaign)
             if leases.holds(kept.lease, lease) and kept.lease is not None:
                 before, kept.lease = kept.lease, kept.lease | {"held": False}
@@ -176,8 +181,16 @@ class MemoryStore:
     def close(self) -> None:
         """Forget everything."""
         with self._lock:
+            self._closed = True
             self._campaigns.clear()
             self._blobs.clear()
+
+    @contextmanager
+    def _open(self) -> Iterator[None]:
+        with self._lock:
+            if self._closed:
+                raise StoreError("the store in memory was closed.", field="store", mend="Make a new one.")
+            yield
 
     def _kept(self, name: str) -> _Kept:
         kept = self._campaigns.get(codec.text(name))

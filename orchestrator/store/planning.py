@@ -62,7 +62,7 @@ def plan(campaign: Kept, changes: Sequence[Change], view: View, *, who: str, seq
 
     Args:
         campaign: the campaign's row.
-        changes: what is wanted.
+        changes: what is wanted, at least one.
         view: the store.
         who: does it.
         sequence: number of the campaign's last event.
@@ -77,8 +77,7 @@ def plan(campaign: Kept, changes: Sequence[Change], view: View, *, who: str, seq
     planner = _Planner(campaign, view, who, sequence, now)
     for change in changes:
         _RULES[type(change)](planner, change)
-    if changes:
-        planner.plan.campaign["updated"] = now
+    planner.plan.campaign["updated"] = now
     return planner.plan
 
 

@@ -1,0 +1,75 @@
+"""Every statement, built once. Parameters: ``of`` (what it belongs to, mostly the campaign's key), ``one``, ``two``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, Table, Update, bindparam, func, insert, select, update
+
+from orchestrator.store.schema import asks, attempts, blobs, campaigns, events, experiments, leases
+
+_OF: Any = bindparam("of")
+_ONE: Any = bindparam("one")
+_TWO: Any = bindparam("two")
+
+
+def _rows(table: Table) -> Select[Any]:
+    """All columns but the campaign's key."""
+    return select(*(column for column in table.columns if column.name != "campaign"))
+
+
+def _replace(table: Table, *where: ColumnElement[bool]) -> Update:
+    """Set every column that is no part of the primary key."""
+    values: dict[str, Any] = {column.name: bindparam(column.name) for column in table.columns if not column.primary_key}
+    return update(table).where(*where).values(values)
+
+
+CAMPAIGNS = select(campaigns).order_by(campaigns.c.key)
+CAMPAIGN_BY_NAME = select(campaigns).where(campaigns.c.name == _OF)
+LOCKED_CAMPAIGN = CAMPAIGN_BY_NAME.with_for_update()
+NAMES = select(campaigns.c.name)
+KEY = select(campaigns.c.key).where(campaigns.c.name == _OF)
+ADD_CAMPAIGN = insert(campaigns)
+SET_LAST_EVENT = update(campaigns).where(campaigns.c.key == _OF).values(last_event=bindparam("last_event"))
+
+BLOB = select(blobs.c.content).where(blobs.c.digest == _OF)
+HAS_BLOB = select(blobs.c.digest).where(blobs.c.digest == _OF)
+ADD_BLOB = insert(blobs)
+
+ASKS = _rows(asks).where(asks.c.campaign == _OF).order_by(asks.c.number)
+HAS_ASK = select(asks.c.number).where(asks.c.campaign == _OF, asks.c.number == _ONE)
+ADD_ASK = insert(asks)
+
+EXPERIMENTS = _rows(experiments).where(experiments.c.campaign == _OF).order_by(experiments.c.id)
+EXPERIMENT = _rows(experiments).where(experiments.c.campaign == _OF, experiments.c.id == _ONE)
+COUNTS = select(experiments.c.state, func.count()).where(experiments.c.campaign == _OF).group_by(experiments.c.state)
+ADD_EXPERIMENT = insert(experiments)
+SET_EXPERIMENT = _replace(experiments, experiments.c.campaign == _OF, experiments.c.id == _ONE)
+
+ATTEMPTS = _rows(attempts).where(attempts.c.campaign == _OF).order_by(attempts.c.experiment, attempts.c.number)
+ATTEMPTS_OF_ONE = ATTEMPTS.where(attempts.c.experiment == _ONE)
+ATTEMPT = _rows(attempts).where(attempts.c.campaign == _OF, attempts.c.experiment == _ONE, attempts.c.number == _TWO)
+ADD_ATTEMPT = insert(attempts)
+SET_ATTEMPT = _replace(attempts, attempts.c.campaign == _OF, attempts.c.experiment == _ONE, attempts.c.number == _TWO)
+
+EVENTS = (
+    _rows(events).where(events.c.campaign == _OF, events.c.sequence > bindparam("behind")).order_by(events.c.sequence)
+)
+ADD_EVENT = insert(events)
+
+LEASE = select(leases).where(leases.c.kind == _OF, leases.c.name == _ONE)
+ADD_LEASE = insert(leases)
+SET_LEASE = _replace(leases, leases.c.kind == _OF, leases.c.name == _ONE)
+
+
+def set_campaign(columns: Iterable[str]) -> Update:
+    """Set these columns of a campaign, and the number of its last event."""
+    return _set_campaign(frozenset(columns))
+
+
+@cache
+def _set_campaign(columns: frozenset[str]) -> Update:
+    values: dict[str, Any] = {name: bindparam(name) for name in sorted(columns | {"last_event"})}
+    return update(campaigns).where(campaigns.c.key == _OF).values(values)
