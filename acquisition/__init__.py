@@ -1,1 +1,57 @@
 """What to do next: search spaces, objectives and strategies."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from acquisition.constraints import LinearConstraint as LinearConstraint
+    from acquisition.errors import AcquisitionError as AcquisitionError
+    from acquisition.errors import InfeasibleSpaceError as InfeasibleSpaceError
+    from acquisition.errors import ObjectiveError as ObjectiveError
+    from acquisition.errors import SpaceError as SpaceError
+    from acquisition.errors import SpaceExhaustedError as SpaceExhaustedError
+    from acquisition.errors import StrategyError as StrategyError
+    from acquisition.objectives import Objective as Objective
+    from acquisition.objectives import OutcomeConstraint as OutcomeConstraint
+    from acquisition.parameters import Categorical as Categorical
+    from acquisition.parameters import Composition as Composition
+    from acquisition.parameters import Continuous as Continuous
+    from acquisition.parameters import Discrete as Discrete
+    from acquisition.parameters import Integer as Integer
+    from acquisition.space import SearchSpace as SearchSpace
+
+_HOMES = {
+    "LinearConstraint": "constraints",
+    "AcquisitionError": "errors",
+    "InfeasibleSpaceError": "errors",
+    "ObjectiveError": "errors",
+    "SpaceError": "errors",
+    "SpaceExhaustedError": "errors",
+    "StrategyError": "errors",
+    "Objective": "objectives",
+    "OutcomeConstraint": "objectives",
+    "Categorical": "parameters",
+    "Composition": "parameters",
+    "Continuous": "parameters",
+    "Discrete": "parameters",
+    "Integer": "parameters",
+    "SearchSpace": "space",
+}
+"""Where each public name lives; modules are imported when first asked for, since pandas takes its time."""
+
+__all__ = sorted(_HOMES)  # noqa: PLE0605 - sorted gives a list
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

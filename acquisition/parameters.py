@@ -33,13 +33,18 @@ Descriptors: TypeAlias = Annotated[
     Any,
     BeforeValidator(_descriptors),
     PlainSerializer(lambda frame: None if frame is None else frame.to_dict()),
-    WithJsonSchema({
-        "anyOf": [
-            {"type": "object", "additionalProperties": {"type": "object", "additionalProperties": {"type": "number"}}},
-            {"type": "null"},
-        ],
-        "description": "descriptor name -> category -> number",
-    }),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {
+                    "type": "object",
+                    "additionalProperties": {"type": "object", "additionalProperties": {"type": "number"}},
+                },
+                {"type": "null"},
+            ],
+            "description": "descriptor name -> category -> number",
+        }
+    ),
 ]
 
 
@@ -220,6 +225,7 @@ class Composition:
         step: fractions are multiples of it; it must divide 1.
         bounds: lowest and highest fraction of single components; a positive lower bound means always present.
         stage: whether it fixes the sample or is set for each experiment.
+        column_names: names of the columns, one a component, where a table has names of its own for them.
 
     Raises:
         SpaceError: wrong names or bounds outside [0, 1].
@@ -232,6 +238,7 @@ class Composition:
     step: float | None = None
     bounds: dict[str, tuple[float, float]] = Field(default_factory=dict)
     stage: Stage = "condition"
+    column_names: tuple[str, ...] | None = Field(default=None, kw_only=True)
     type: Literal["composition"] = Field(default="composition", kw_only=True)
 
     def __post_init__(self) -> None:
@@ -240,6 +247,11 @@ class Composition:
             raise SpaceError(f"composition {self.name!r} needs at least two components.", field="components")
         if again := _repeated(self.components):
             raise SpaceError(f"composition {self.name!r}: component {again[0]!r} is there twice.", field="components")
+        if self.column_names is not None and len(set(self.column_names)) != len(self.components):
+            raise SpaceError(
+                f"composition {self.name!r}: column_names must name one column for each component.",
+                field="column_names",
+            )
         if self.max_components is not None and not 1 <= self.max_components <= len(self.components):
             raise SpaceError(
                 f"composition {self.name!r}: max_components is {self.max_components}, with "
@@ -286,7 +298,7 @@ class Composition:
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns that this parameter fills."""
-        return tuple(f"{self.name}_{component}" for component in self.components)
+        return self.column_names or tuple(f"{self.name}_{component}" for component in self.components)
 
     def limits(self, component: str) -> tuple[float, float]:
         """Lowest and highest fraction of a component."""

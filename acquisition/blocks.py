@@ -1,0 +1,278 @@
+"""One parameter's share of a point: its feasible values once single-column constraints have tightened them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from acquisition.errors import InfeasibleSpaceError
+from acquisition.layout import Floats
+from acquisition.parameters import Categorical, Composition, Continuous, Discrete, Integer, Parameter
+from acquisition.simplex import LatticeSimplex, SolidSimplex
+
+_ROUNDING = 1e-9
+
+
+class Block(Protocol):
+    """The columns of one parameter.
+
+    Attributes:
+        width: number of columns.
+        count: number of values, None where not finite.
+        low: (width,) least values after tightening.
+        high: (width,) greatest values after tightening.
+    """
+
+    width: int
+    low: Floats
+    high: Floats
+
+    @property
+    def count(self) -> int | None:
+        """Number of values, None where not finite."""
+
+    def sample(self, n: int, rng: np.random.Generator) -> Floats:
+        """Independent draws from the parameter's own measure, (n, width)."""
+
+    def points(self) -> Floats:
+        """Every value of a finite block, (count, width)."""
+
+    def weights(self, points: Floats) -> Floats:
+        """Relative probabilities of points of a finite block, (n,)."""
+
+    def nudge(self, x: Floats, scale: float, rng: np.random.Generator) -> Floats:
+        """One random step from each row, of about ``scale`` times the range."""
+
+
+class Interval:
+    """A real number, uniform or (log) uniform in its logarithm."""
+
+    width = 1
+    count = None
+
+    def __init__(self, low: float, high: float, log: bool = False) -> None:
+        if low > high + _ROUNDING * max(abs(low), abs(high)):
+            raise InfeasibleSpaceError("no value is left.")
+        self.low, self.high, self.log = np.array([low]), np.array([max(low, high)]), log
+
+    def sample(self, n: int, rng: np.random.Generator) -> Floats:
+        """Draws, (n, 1)."""
+        return self.between(np.full(n, self.low[0]), np.full(n, self.high[0]), rng)[:, None]
+
+    def between(self, low: Floats, high: Floats, rng: np.random.Generator) -> Floats:
+        """One draw between each pair of bounds, (n,)."""
+        u = rng.random(len(low))
+        if self.log:
+            return np.clip(low * (high / low) ** u, low, high)
+        return np.clip(low + u * (high - low), low, high)
+
+    def points(self) -> Floats:
+        """Not countable."""
+        raise NotImplementedError("an interval has no list of points")
+
+    def weights(self, points: Floats) -> Floats:
+        """Uniform."""
+        return np.ones(len(points))
+
+    def nudge(self, x: Floats, scale: float, rng: np.random.Generator) -> Floats:
+        """A normal step, stopped by the bounds."""
+        low, high, value = self.low, self.high, x
+        if self.log:
+            low, high, value = np.log(low), np.log(high), np.log(np.clip(x, self.low, self.high))
+        moved = np.clip(value + scale * (high - low) * rng.standard_normal(x.shape), low, high)
+        return np.clip(np.exp(moved) if self.log else moved, self.low, self.high)
+
+
+class Whole:
+    """A whole number, uniform or uniform in its logarithm (each number stands for the half steps around it)."""
+
+    width = 1
+
+    def __init__(self, low: float, high: float, log: bool = False) -> None:
+        low, high = np.ceil(low - _ROUNDING * max(1.0, abs(low))), np.floor(high + _ROUNDING * max(1.0, abs(high)))
+        if low > high:
+            raise InfeasibleSpaceError("no whole number is left.")
+        self.low, self.high, self.log = np.array([low]), np.array([high]), log
+
+    @property
+    def count(self) -> int:
+        """Number of values."""
+        return int(self.high[0] - self.low[0]) + 1
+
+    def sample(self, n: int, rng: np.random.Generator) -> Floats:
+        """Draws, (n, 1)."""
+        return self.between(np.full(n, self.low[0]), np.full(n, self.high[0]), rng)[:, None]
+
+    def between(self, low: Floats, high: Floats, rng: np.random.Generator) -> Floats:
+        """One draw between each pair of (whole) bounds, (n,)."""
+        u = rng.random(len(low))
+        a, b = low - 0.5, high + 0.5
+        value = a * (b / a) ** u if self.log else a + u * (b - a)
+        return np.clip(np.rint(value), low, high)
+
+    def points(self) -> Floats:
+        """Every number, (count, 1)."""
+        return np.arange(self.low[0], self.high[0] + 1)[:, None]
+
+    def weights(self, points: Floats) -> Floats:
+        """Widths of the logarithmic cells, or ones."""
+        x = points[:, 0]
+        return np.log((x + 0.5) / (x - 0.5)) if self.log else np.ones(len(points))
+
+    def nudge(self, x: Floats, scale: float, rng: np.random.Generator) -> Floats:
+        """A step of one or more, in either direction."""
+        size = rng.standard_normal(x.shape)
+        width = x * np.log(self.high / self.low) if self.log else self.high - self.low
+        step = np.maximum(1.0, np.rint(np.abs(size) * scale * width))
+        moved = x + np.sign(size) * step
+        # A bound turns the smallest step round instead of swallowing it.
+        moved = np.where((moved < self.low) | (moved > self.high), x - np.sign(size) * np.minimum(step, 1.0), moved)
+        return np.clip(moved, self.low, self.high)
+
+
+class Choice:
+    """One of several numbers, or of the indices of several labels."""
+
+    width = 1
+
+    def __init__(self, values: Floats, ordered: bool) -> None:
+        if not len(values):
+            raise InfeasibleSpaceError("no value is left.")
+        self.values, self.ordered = values, ordered
+        self.low, self.high = values[:1], values[-1:]
+
+    @property
+    def count(self) -> int:
+        """Number of values."""
+        return len(self.values)
+
+    def sample(self, n: int, rng: np.random.Generator) -> Floats:
+        """Draws, (n, 1)."""
+        return self.values[rng.integers(len(self.values), size=n)][:, None]
+
+    def points(self) -> Floats:
+        """Every value, (count, 1)."""
+        return self.values[:, None]
+
+    def weights(self, points: Floats) -> Floats:
+        """Uniform."""
+        return np.ones(len(points))
+
+    def nudge(self, x: Floats, scale: float, rng: np.random.Generator) -> Floats:
+        """A neighbouring value, or any other label."""
+        count = len(self.values)
+        if count == 1:
+            return x.copy()
+        index = np.abs(x - self.values).argmin(axis=1)
+        if not self.ordered:
+            return self.values[(index + rng.integers(1, count, size=len(x))) % count][:, None]
+        size = rng.standard_normal(len(x))
+        step = np.maximum(1, np.rint(np.abs(size) * scale * (count - 1))).astype(int)
+        moved = index + np.where(size < 0, -step, step)
+        outside = (moved < 0) | (moved >= count)
+        moved = np.where(outside, index + np.where(size < 0, 1, -1), moved)
+        return self.values[np.clip(moved, 0, count - 1)][:, None]
+
+
+class Mixture:
+    """A composition: fractions that sum to one."""
+
+    def __init__(self, low: Floats, high: Floats, most: int | None, step: float | None) -> None:
+        self.width = len(low)
+        self.most = self.width if most is None else most
+        self.units = None if step is None else round(1 / step)
+        if np.any(low > high + _ROUNDING):
+            raise InfeasibleSpaceError("a component has no fraction left.")
+        self.simplex: LatticeSimplex | SolidSimplex
+        if self.units is None:
+            self.simplex = SolidSimplex(low, np.maximum(low, high), self.most)
+        else:
+            self.simplex = LatticeSimplex(low, np.maximum(low, high), self.most, self.units)
+        self.low, self.high = self.simplex.low, self.simplex.high
+
+    @property
+    def count(self) -> int | None:
+        """Number of compositions, None without a step."""
+        return self.simplex.count
+
+    def sample(self, n: int, rng: np.random.Generator) -> Floats:
+        """Draws, (n, components)."""
+        return self.simplex.sample(n, rng)
+
+    def points(self) -> Floats:
+        """Every composition on the step's grid, (count, components)."""
+        return self.simplex.points()
+
+    def weights(self, points: Floats) -> Floats:
+        """Uniform."""
+        return np.ones(len(points))
+
+    def nudge(self, x: Floats, scale: float, rng: np.random.Generator) -> Floats:
+        """Give some of one component's fraction to another; rows whose step leads outside stay."""
+        rows = np.arange(len(x))
+        giver = _choose((x > self.low) & (x > 0), rng)
+        present = x > 0
+        present_only = rng.random(len(x))[:, None] < 0.5
+        others = (x < self.high) & (np.arange(self.width) != giver[:, None])
+        wanted = others & (present == present_only)
+        taker = _choose(np.where(wanted.any(axis=1, keepdims=True), wanted, others), rng)
+        amount = np.abs(rng.standard_normal(len(x))) * scale
+        if self.units is not None:
+            amount = np.maximum(1, np.rint(amount * self.units)) / self.units
+        available, room = x[rows, giver] - self.low[giver], self.high[taker] - x[rows, taker]
+        # A newcomer beyond the allowed number takes the place of another, wholly.
+        full = (present.sum(axis=1) >= self.most) & ~present[rows, taker]
+        amount = np.where(full, x[rows, giver], np.minimum(amount, np.minimum(available, room)))
+        possible = others.any(axis=1) & (amount <= room + 1e-15) & (amount <= available + 1e-15) & (taker != giver)
+        amount = np.where(possible, amount, 0.0)
+        moved = x.copy()
+        moved[rows, giver] -= amount
+        moved[rows, taker] += amount
+        if self.units is not None:
+            return np.rint(moved * self.units) / self.units
+        moved[moved < 1e-12] = 0.0
+        assert isinstance(self.simplex, SolidSimplex)  # noqa: S101 - for the type checker: no units, no lattice
+        return self.simplex.settle(moved)
+
+
+def _choose(mask: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.intp]:
+    """A random true column of each row (column 0 where there is none)."""
+    return np.where(mask, rng.random(mask.shape), -1.0).argmax(axis=1)
+
+
+def build(parameter: Parameter, low: Floats, high: Floats) -> Block:
+    """The block of a parameter within the tightened bounds of its columns.
+
+    Raises:
+        InfeasibleSpaceError: nothing is left.
+    """
+    match parameter:
+        case Continuous():
+            return Interval(max(parameter.low, low[0]), min(parameter.high, high[0]), parameter.log)
+        case Integer():
+            return Whole(max(float(parameter.low), low[0]), min(float(parameter.high), high[0]), parameter.log)
+        case Discrete():
+            values = np.sort(np.asarray(parameter.values, dtype=float))
+            slack = _ROUNDING * np.maximum(1.0, np.abs(values))
+            return Choice(values[(values >= low[0] - slack) & (values <= high[0] + slack)], ordered=True)
+        case Categorical():
+            return Choice(np.arange(len(parameter.values), dtype=float), ordered=False)
+        case Composition():
+            limits = np.array([parameter.limits(component) for component in parameter.components])
+            return Mixture(
+                np.maximum(limits[:, 0], low),
+                np.minimum(limits[:, 1], high),
+                parameter.max_components,
+                parameter.step,
+            )
+
+
+def product(parts: Sequence[Floats]) -> Floats:
+    """Every combination of the rows of several tables, first table slowest."""
+    out = np.zeros((1, 0))
+    for part in parts:
+        out = np.concatenate([np.repeat(out, len(part), axis=0), np.tile(part, (len(out), 1))], axis=1)
+    return out

@@ -1,0 +1,145 @@
+"""What models see: features of order one, from native values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import numpy as np
+
+from acquisition.errors import SpaceError
+from acquisition.layout import Column, Floats
+from acquisition.parameters import Categorical, Parameter
+
+
+class _Feature(Protocol):
+    names: tuple[str, ...]
+    kinds: tuple[str, ...]
+
+    def __call__(self, array: Floats) -> Floats: ...
+
+
+class _Fractions:
+    """Fractions as they are, then their roots: near zero a root tells apart what the fraction hardly does."""
+
+    def __init__(self, index: Sequence[int], names: Sequence[str], roots: bool = True) -> None:
+        self._index = np.array(index)
+        self._roots = roots
+        self.names = tuple(names) + (tuple(f"sqrt({name})" for name in names) if roots else ())
+        self.kinds = ("fraction",) * len(names) + (("root_fraction",) * len(names) if roots else ())
+
+    def __call__(self, array: Floats) -> Floats:
+        x = np.maximum(array[:, self._index], 0.0)
+        return np.concatenate([x, np.sqrt(x)], axis=1) if self._roots else x
+
+
+class _Scaled:
+    """A number between its bounds as 0 to 1, by its logarithm where asked."""
+
+    kinds = ("continuous",)
+
+    def __init__(self, index: int, column: Column) -> None:
+        self._index, self._log, self.names = index, column.log, (column.name,)
+        self._low, high = np.log([column.low, column.high]) if column.log else (column.low, column.high)
+        self._span = high - self._low
+        self._least = column.low * 1e-6 if column.log else -np.inf
+
+    def __call__(self, array: Floats) -> Floats:
+        x = array[:, self._index, None]
+        # Executed values may lie outside the bounds, at or below zero even; a logarithm must stay finite.
+        x = np.log(np.maximum(x, self._least)) if self._log else x
+        return (x - self._low) / self._span
+
+
+class _Looked:
+    """A category as a row of a table."""
+
+    def __init__(self, index: int, names: Sequence[str], kind: str, table: Floats) -> None:
+        self._index, self._table = index, table
+        self.names, self.kinds = tuple(names), (kind,) * len(names)
+
+    def __call__(self, array: Floats) -> Floats:
+        return self._table[np.rint(array[:, self._index]).astype(np.intp)]
+
+
+class Encoding:
+    """Turns native arrays (n, c) into features (n, d) of order one.
+
+    Compositions give their fractions and the square roots of these; numbers are scaled to 0..1 by their bounds (by the
+    logarithm where asked); categories are one-hot, divided by the root of two so that two of them are one apart, or
+    their standardised descriptors. Columns that never vary give no feature.
+
+    Attributes:
+        names: (d,) such as ``x_Cu``, ``sqrt(x_Cu)``, ``potential``, ``cation=Li``, ``cation.radius``.
+        kinds: (d,) ``fraction``, ``root_fraction``, ``continuous``, ``category`` or ``descriptor``.
+    """
+
+    def __init__(self, features: Sequence[_Feature]) -> None:
+        self._features = tuple(features)
+        self.names: tuple[str, ...] = tuple(name for feature in features for name in feature.names)
+        self.kinds: tuple[str, ...] = tuple(kind for feature in features for kind in feature.kinds)
+
+    def __call__(self, array: Floats) -> Floats:
+        """Features of native values, (n, d)."""
+        array = np.asarray(array, dtype=float)
+        if not self._features:
+            return np.zeros((len(array), 0))
+        return np.concatenate([feature(array) for feature in self._features], axis=1)
+
+
+def encode(columns: Sequence[Column], parameters: Sequence[Parameter]) -> Encoding:
+    """The encoding of a space's columns.
+
+    Raises:
+        SpaceError: descriptors that are the same for all categories.
+    """
+    described = {p.name: p for p in parameters if isinstance(p, Categorical) and p.descriptors is not None}
+    return Encoding(_features(columns, described))
+
+
+def metric(columns: Sequence[Column], parameters: Sequence[Parameter]) -> Encoding:
+    """Coordinates whose distances treat all components, all categories and all numbers alike; no roots."""
+    described = {p.name: p for p in parameters if isinstance(p, Categorical) and p.descriptors is not None}
+    return Encoding(_features(columns, described, roots=False))
+
+
+def _features(columns: Sequence[Column], described: Mapping[str, Categorical], roots: bool = True) -> list[_Feature]:
+    features: list[_Feature] = []
+    i = 0
+    while i < len(columns):
+        column = columns[i]
+        if column.constant:
+            pass
+        elif column.kind == "fraction":
+            last = i
+            while last < len(columns) and columns[last].kind == "fraction":
+                last += 1
+            index = [k for k in range(i, last) if not columns[k].constant]
+            features.append(_Fractions(index, [columns[k].name for k in index], roots))
+            i = last - 1
+        elif column.kind != "category":
+            features.append(_Scaled(i, column))
+        elif column.name in described:
+            features.append(_descriptors(i, described[column.name], unit_spread=not roots))
+        else:
+            names = [f"{column.name}={label}" for label in column.labels]
+            features.append(_Looked(i, names, "category", np.eye(len(names)) / np.sqrt(2)))
+        i += 1
+    return features
+
+
+def _descriptors(index: int, parameter: Categorical, unit_spread: bool) -> _Looked:
+    table = parameter.descriptors.loc[list(parameter.values)].to_numpy(dtype=float)
+    spread = table.std(axis=0)
+    varies = spread > 1e-12 * np.abs(table).max(axis=0)
+    if not varies.any():
+        raise SpaceError(
+            f"parameter {parameter.name!r}: all categories have the same descriptors.",
+            field="descriptors",
+            mend="Give descriptors that tell them apart, or none.",
+        )
+    names = [f"{parameter.name}.{name}" for name in parameter.descriptors.columns[varies]]
+    table = (table[:, varies] - table[:, varies].mean(axis=0)) / spread[varies]
+    if unit_spread:
+        table /= np.linalg.norm(table[:, None] - table[None], axis=2).max()
+    return _Looked(index, names, "descriptor", table)

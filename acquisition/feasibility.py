@@ -1,0 +1,125 @@
+"""Whether constraints can hold at all, which of them cannot hold together, and far-apart points where they do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+
+from acquisition.blocks import Choice, Mixture, Whole
+from acquisition.layout import Floats
+from acquisition.polytope import Polytope
+
+T = TypeVar("T")
+
+
+def conflict(constraints: Sequence[T], feasible: Callable[[list[T]], bool]) -> list[T]:
+    """An irreducible subset of constraints that cannot hold together: without any one of them it could.
+
+    Args:
+        constraints: a set that is infeasible.
+        feasible: decides a subset.
+    """
+    kept = list(constraints)
+    for constraint in constraints:
+        rest = [other for other in kept if other is not constraint]
+        if not feasible(rest):
+            kept = rest
+    return kept
+
+
+class Program:
+    """A polytope as a mixed-integer linear programme (solved by HiGHS).
+
+    Presence of components and the choice among discrete values are binary variables, fractions on a grid are whole
+    numbers of steps.
+    """
+
+    def __init__(self, polytope: Polytope) -> None:
+        self._polytope = polytope
+        self._width = len(polytope.low)
+        self._scale = np.ones(self._width)
+        self._low, self._high = list(polytope.low), list(polytope.high)
+        self._whole = [0] * self._width
+        self._rows: list[tuple[dict[int, float], float, float]] = []
+        for start, block in zip(polytope.starts, polytope.blocks, strict=True):
+            if isinstance(block, Mixture):
+                self._mixture(start, block)
+            elif isinstance(block, Whole):
+                self._whole[start] = 1
+            elif isinstance(block, Choice):
+                self._choice(start, block)
+        rows = polytope.rows
+        for coefficients, lower, upper in zip(rows.coefficients, rows.lower, rows.upper, strict=True):
+            terms = {i: float(a) * self._scale[i] for i, a in enumerate(coefficients) if a}
+            self._rows.append((terms, lower, upper))
+
+    def _binary(self, count: int) -> range:
+        first = len(self._low)
+        self._low += [0.0] * count
+        self._high += [1.0] * count
+        self._whole += [1] * count
+        return range(first, first + count)
+
+    def _mixture(self, start: int, block: Mixture) -> None:
+        columns = range(start, start + block.width)
+        if block.units is not None:
+            for column in columns:
+                self._scale[column] = 1 / block.units
+                self._low[column] = round(self._low[column] * block.units)
+                self._high[column] = round(self._high[column] * block.units)
+                self._whole[column] = 1
+        self._rows.append((dict.fromkeys(columns, 1.0), block.units or 1.0, block.units or 1.0))
+        if block.most < (block.high > 0).sum():
+            present = self._binary(block.width)
+            for column, switch in zip(columns, present, strict=True):
+                self._rows.append(({column: 1.0, switch: -self._high[column]}, -np.inf, 0.0))
+            self._rows.append((dict.fromkeys(present, 1.0), 0.0, float(block.most)))
+
+    def _choice(self, column: int, block: Choice) -> None:
+        chosen = self._binary(block.count)
+        self._rows.append((dict.fromkeys(chosen, 1.0), 1.0, 1.0))
+        values = {switch: -float(value) for switch, value in zip(chosen, block.values, strict=True)}
+        self._rows.append(({column: 1.0, **values}, 0.0, 0.0))
+
+    def solve(self, objective: Floats) -> Floats | None:
+        """The feasible point that minimises a linear objective over the columns, (g,), or None."""
+        from scipy.optimize import Bounds, LinearConstraint, milp
+        from scipy.sparse import lil_array
+
+        count = len(self._low)
+        matrix: Any = lil_array((len(self._rows), count))
+        for i, (terms, _, _) in enumerate(self._rows):
+            for column, value in terms.items():
+                matrix[i, column] = value
+        result = milp(
+            np.concatenate([objective * self._scale, np.zeros(count - self._width)]),
+            integrality=self._whole,
+            bounds=Bounds(self._low, self._high),
+            constraints=LinearConstraint(
+                matrix.tocsr(), [row[1] for row in self._rows], [row[2] for row in self._rows]
+            ),
+        )
+        if result.x is None:
+            return None
+        return self._tidy(result.x)
+
+    def _tidy(self, x: Floats) -> Floats:
+        """Whole numbers made whole, choices exact, absent components zero."""
+        x = np.where(self._whole, np.rint(x), x)[: self._width] * self._scale
+        x = np.clip(x, self._polytope.low, self._polytope.high)
+        for start, block in zip(self._polytope.starts, self._polytope.blocks, strict=True):
+            part = slice(start, start + block.width)
+            if isinstance(block, Choice):
+                x[part] = block.values[np.abs(block.values - x[part]).argmin()]
+            elif isinstance(block, Mixture):
+                absent = x[part] < 1e-9
+                x[part] = np.where(absent & (block.low == 0), 0.0, x[part])
+        return x
+
+    def corners(self, count: int, rng: np.random.Generator) -> Floats:
+        """Feasible points far apart, (up to count, g): minima of random objectives."""
+        span = np.maximum(self._polytope.high - self._polytope.low, 1e-12)
+        found = [self.solve(rng.standard_normal(self._width) / span) for _ in range(count)]
+        return np.array([x for x in found if x is not None]).reshape(-1, self._width)

@@ -1,0 +1,209 @@
+"""Search spaces: what may be proposed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from acquisition import design
+from acquisition.constraints import Constraint
+from acquisition.domains import Domain, Spanned, Tabled
+from acquisition.encoding import Encoding, encode
+from acquisition.errors import SpaceError
+from acquisition.layout import Floats
+from acquisition.parameters import Parameter, Stage
+from acquisition.pool import Pool, mend_sums, read
+
+
+class SearchSpace:
+    """All points that may be proposed: what parameters span within constraints, or the rows of a pool.
+
+    Points go as native arrays (n, c), one column a parameter's column, categories by their index; or as tables. A space
+    never changes.
+
+    Args:
+        parameters: what spans the space.
+        constraints: between the parameters' columns.
+
+    Attributes:
+        parameters: as given; of a pool: a record for each composition and for each column that varies.
+        constraints: as given.
+        columns: all columns, in order.
+        pool: the different rows of a pool, or None.
+        notices: what was changed on the way in, for people to read.
+        encoding: model inputs.
+
+    Raises:
+        SpaceError: no parameters, columns of one name, or constraints on columns that are none or categorical.
+        InfeasibleSpaceError: no point meets all bounds and constraints; names the constraints in conflict.
+    """
+
+    def __init__(self, parameters: Sequence[Parameter], constraints: Sequence[Constraint] = ()) -> None:
+        _check_parameters(parameters)
+        self._set(Spanned(parameters, constraints), tuple(parameters), tuple(constraints), None)
+
+    @classmethod
+    def from_pool(
+        cls,
+        pool: pd.DataFrame,
+        *,
+        categorical: Sequence[str] = (),
+        compositions: Mapping[str, Sequence[str]] | None = None,
+        stages: Mapping[str, Stage] | None = None,
+    ) -> SearchSpace:
+        """A space whose points are the rows of a table.
+
+        Args:
+            pool: numbers, texts or both, nothing missing.
+            categorical: columns whose numbers are only names.
+            compositions: name -> columns that sum to 1. By default they are found: columns with a common prefix
+                (``x_Cu``, ``x_Ag``), or else all columns within 0 and 1, whose rows all sum to 1.
+            stages: column or composition name -> stage; ``condition`` by default.
+
+        Raises:
+            SpaceError: a table that is empty, incomplete or of mixed kinds, or fractions that do not sum to 1.
+        """
+        table = read(pool, categorical, compositions, stages)
+        space = cls.__new__(cls)
+        space._set(Tabled(table), table.parameters, (), table)
+        return space
+
+    def _set(
+        self,
+        domain: Domain,
+        parameters: tuple[Parameter, ...],
+        constraints: tuple[Constraint, ...],
+        pool: Pool | None,
+    ) -> None:
+        self._domain, self._pool = domain, pool
+        self._parameters, self._constraints = parameters, constraints
+        self._encoding = encode(domain.layout.columns, parameters)
+
+    def __repr__(self) -> str:
+        if self._pool is not None:
+            return f"<SearchSpace: pool of {self.size} rows, {len(self.columns)} columns>"
+        return f"SearchSpace({list(self.parameters)!r}, constraints={list(self.constraints)!r})"
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """What spans the space, or describes the columns of its pool."""
+        return self._parameters
+
+    @property
+    def constraints(self) -> tuple[Constraint, ...]:
+        """Constraints between columns."""
+        return self._constraints
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """All columns, in the order of arrays and tables."""
+        return self._domain.layout.names
+
+    @property
+    def pool(self) -> pd.DataFrame | None:
+        """The different rows of the pool (a copy-on-write view), or None."""
+        return None if self._pool is None else self._pool.frame[:]
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What was changed on the way in."""
+        return () if self._pool is None else self._pool.notices
+
+    @property
+    def encoding(self) -> Encoding:
+        """Model inputs from native arrays."""
+        return self._encoding
+
+    @property
+    def size(self) -> int | None:
+        """Number of points; None where there are infinitely many, or constraints keep them from being counted."""
+        return self._domain.size
+
+    def to_array(self, frame: pd.DataFrame) -> Floats:
+        """Native values of a table's rows, (n, c) float64; other columns are left alone.
+
+        Fractions for a pool are renormalised like those of the pool itself.
+
+        Raises:
+            SpaceError: names the missing column, or the column and row of an entry that is missing or unknown.
+        """
+        array = self._domain.layout.to_array(frame)
+        return array if self._pool is None else mend_sums(array, self._pool.groups)
+
+    def to_frame(self, array: Floats) -> pd.DataFrame:
+        """A table of native values: int64 for whole numbers, labels for categories, float64 for the rest."""
+        return self._domain.layout.to_frame(array)
+
+    def contains(self, array: Floats, tolerance: float = 1e-6) -> NDArray[np.bool_]:
+        """Which rows lie inside, (n,); the tolerance is relative to each column's range (absolute for fractions)."""
+        return self._domain.contains(self._points(array), tolerance)
+
+    def violations(self, array: Floats, tolerance: float = 1e-6) -> list[str]:
+        """What is wrong with each row: the bound or constraint that it breaks, "" where none."""
+        return self._domain.violations(self._points(array), tolerance)
+
+    def keys(self, array: Floats) -> list[bytes]:
+        """One key a row, equal for points that are the same experiment."""
+        return self._domain.layout.keys(self._points(array))
+
+    def row_of(self, array: Floats, tolerance: float = 1e-6) -> NDArray[np.intp]:
+        """Index of the pool's row that each point matches, -1 where none does, (n,).
+
+        Raises:
+            SpaceError: this space has no pool.
+        """
+        if not isinstance(self._domain, Tabled):
+            raise SpaceError("this space has no pool.", field="pool")
+        return self._domain.row_of(self._points(array), tolerance)
+
+    def sample(self, n: int, rng: np.random.Generator) -> Floats:
+        """Independent draws, uniform over the feasible set, (n, c); of a pool: rows, with replacement.
+
+        Numbers on a log scale are uniform in their logarithm.
+        """
+        return self._domain.sample(n, rng)
+
+    def enumerate(self, limit: int = 200_000) -> Floats | None:
+        """Every point once, (size, c), where there are at most ``limit``; else None."""
+        size = self.size
+        return self._domain.points() if size is not None and size <= limit else None
+
+    def design(self, n: int, rng: np.random.Generator, existing: Floats | None = None) -> Floats:
+        """A space-filling choice of n points beside the existing ones, (n, c).
+
+        All are different, and different from the existing ones, while the space has points left.
+        """
+        around = np.zeros((0, len(self.columns))) if existing is None else self._points(existing)
+        return design.fill(self._domain, n, rng, around)
+
+    def perturb(self, points: Floats, scale: float, rng: np.random.Generator) -> Floats:
+        """One random feasible step from each point, (m, c); where a step would lead outside, the point stays.
+
+        Args:
+            points: (m, c), inside.
+            scale: typical length of a step, in (0, 1] of the ranges; of a pool: the share of rows that count as near.
+            rng: decides everything.
+        """
+        points = self._points(points)
+        return self._domain.perturb(points, scale, rng) if len(points) else points.copy()
+
+    def _points(self, array: Floats) -> Floats:
+        array = np.asarray(array, dtype=float)
+        if array.ndim != 2 or array.shape[1] != len(self.columns):
+            raise SpaceError(f"points of shape {array.shape} do not fit {len(self.columns)} columns.", field="array")
+        return array
+
+
+def _check_parameters(parameters: Sequence[Parameter]) -> None:
+    if not len(parameters):
+        raise SpaceError("a search space needs a parameter.", field="parameters")
+    names = Counter(parameter.name for parameter in parameters)
+    columns = Counter(column for parameter in parameters for column in parameter.columns)
+    for what, counts in (("parameters", names), ("columns", columns)):
+        again = [name for name, count in counts.items() if count > 1]
+        if again:
+            raise SpaceError(f"two {what} have the name {again[0]!r}.", field="parameters", mend="Rename one of them.")
