@@ -1,0 +1,503 @@
+"""What every store does. Runs over all of conftest.BACKENDS."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import itertools
+import math
+import threading
+from datetime import UTC, datetime, timedelta, timezone
+
+import numpy as np
+import pytest
+
+from orchestrator.errors import (
+    CampaignExists,
+    IllegalTransition,
+    StaleWrite,
+    StoreError,
+    UnknownCampaign,
+    UnknownRecord,
+    UnstorableValue,
+)
+from orchestrator.store import (
+    AskRecord,
+    AttemptRecord,
+    CampaignRecord,
+    ExperimentRecord,
+    Note,
+    PutAsk,
+    PutAttempt,
+    PutExperiment,
+    SetCampaignState,
+    Store,
+    Value,
+)
+from orchestrator.store.states import EXPERIMENT_STATES
+
+TIME = datetime(2026, 3, 2, 8, 30, 0, 250001, tzinfo=UTC)
+
+
+def experiment(id, state="proposed", **fields):
+    return ExperimentRecord(id=id, state=state, created=TIME, updated=TIME, **fields)
+
+
+def full_experiment(id=1, state="completed"):
+    return experiment(
+        id,
+        state,
+        origin="manual",
+        ask=1,
+        asked={"x_Cu": 0.1, "cation": "K", "potential": -1.1000000000000003},
+        executed={"x_Cu": 1 / 3, "cation": "K", "potential": -1.1},
+        measured={"potential": -1.0987654321012345},
+        measured_sem={"potential": 5e-324},
+        values={"fe_c2h4": Value(0.1 + 0.2, 1e-17), "t80": Value(3.0, censored="above"), "co2": Value(None)},
+        reason="the model is unsure here – very",
+        prediction={"fe_c2h4": {"mean": 0.3, "std": 0.05}},
+        seed=2**63 + 11,
+        sample="plate-3/B7",
+        verdict="suspect",
+        verdict_reasons=("carbon_balance", "drift"),
+        failure_cause="material",
+        failure_reason="flooded",
+        told=4,
+    )
+
+
+class TestCampaigns:
+    def test_what_was_created_is_read(self, store: Store):
+        record = CampaignRecord(
+            name="a",
+            definition={"x": 0.1, "nested": {"list": [1, 2.5, None, True, "é"]}, "order": {"b": 1, "a": 2}},
+            definition_hash="h",
+            reason="because",
+            seed=2**100,
+            created=TIME,
+            updated=TIME,
+        )
+        store.create(record)
+        assert store.campaign("a") == record
+        assert store.campaigns() == [record]
+        assert list(store.campaign("a").definition["order"]) == ["b", "a"]
+
+    def test_campaigns_come_in_the_order_of_creation(self, store: Store):
+        for name in ("b", "c", "a"):
+            store.create(CampaignRecord(name=name, definition={}, definition_hash=""))
+        assert [record.name for record in store.campaigns()] == ["b", "c", "a"]
+
+    def test_a_name_is_given_once(self, store: Store, campaign, dump):
+        before = dump(store)
+        content = b"table"
+        with pytest.raises(CampaignExists, match="alloys"):
+            store.create(dataclasses.replace(campaign, seed=8), {hashlib.sha256(content).hexdigest(): content})
+        assert dump(store) == before
+        with pytest.raises(UnknownRecord):
+            store.blob(hashlib.sha256(content).hexdigest())
+
+    def test_creation_is_the_first_event(self, store: Store, clock):
+        store.create(CampaignRecord(name="a", definition={}, definition_hash=""), who="ada")
+        (event,) = store.events("a")
+        assert (event.sequence, event.who, event.kind, event.before, event.after) == (
+            1,
+            "ada",
+            "campaign",
+            None,
+            "created",
+        )
+        assert event.time == clock.now()
+
+    def test_an_unknown_name_is_answered_with_the_nearest(self, store: Store, campaign):
+        with pytest.raises(UnknownCampaign, match="Did you mean 'alloys'"):
+            store.campaign("aloys")
+
+    def test_an_unknown_name_without_a_near_one_is_answered_with_what_there_is(self, store: Store, campaign):
+        with pytest.raises(UnknownCampaign, match="It has 'alloys'"):
+            store.counts("zzz")
+
+    def test_an_unknown_name_in_an_empty_store(self, store: Store):
+        with pytest.raises(UnknownCampaign, match="none at all"):
+            store.apply("a", [], who="me")
+
+    @pytest.mark.parametrize("method", ["campaign", "asks", "experiments", "attempts", "events", "counts"])
+    def test_every_question_about_an_unknown_campaign_is_refused(self, store: Store, campaign, method):
+        with pytest.raises(UnknownCampaign) as caught:
+            getattr(store, method)("b")
+        assert isinstance(caught.value, LookupError)
+
+    def test_a_campaign_needs_a_name_and_a_beginning(self, store: Store):
+        with pytest.raises(UnstorableValue, match="name"):
+            store.create(CampaignRecord(name="", definition={}, definition_hash=""))
+        with pytest.raises(IllegalTransition, match="cannot begin as completed"):
+            store.create(CampaignRecord(name="a", definition={}, definition_hash="", state="completed"))
+
+    def test_a_definition_that_is_not_json_is_refused_with_its_place(self, store: Store):
+        with pytest.raises(UnstorableValue, match=r"campaign\.definition\.bounds\[1\]"):
+            store.create(CampaignRecord(name="a", definition={"bounds": [0.0, math.inf]}, definition_hash=""))
+        assert store.campaigns() == []
+
+    def test_state_follows_compare_and_swap(self, store: Store, campaign, clock):
+        clock.advance(5)
+        store.apply("alloys", [SetCampaignState("created", "running", "start")], who="me")
+        record = store.campaign("alloys")
+        assert (record.state, record.reason) == ("running", "start")
+        assert record.started == record.updated == clock.now()
+        assert record.finished is None
+        with pytest.raises(StaleWrite, match="is running, not created or paused"):
+            store.apply("alloys", [SetCampaignState(("created", "paused"), "running", "")], who="me")
+
+    def test_an_end_is_dated_until_the_campaign_goes_on(self, store: Store, campaign, clock):
+        store.apply("alloys", [SetCampaignState("created", "running")], who="me")
+        started = clock.now()
+        clock.advance(60)
+        store.apply("alloys", [SetCampaignState(("running", "paused"), "completed", "budget")], who="me")
+        assert store.campaign("alloys").finished == clock.now()
+        clock.advance(60)
+        store.apply("alloys", [SetCampaignState("completed", "running", "more budget")], who="me")
+        record = store.campaign("alloys")
+        assert record.finished is None
+        assert record.started == started
+
+    def test_illegal_transitions_are_refused(self, store: Store, campaign):
+        with pytest.raises(IllegalTransition, match=r"cannot become completed from created \(possible: .*running"):
+            store.apply("alloys", [SetCampaignState("created", "completed")], who="me")
+
+
+class TestBlobs:
+    def test_contents_are_found_by_their_hash(self, store: Store):
+        contents = {hashlib.sha256(data).hexdigest(): data for data in (b"", b"x\0y", bytes(range(256)) * 1000)}
+        store.create(CampaignRecord(name="a", definition={}, definition_hash=""), contents)
+        store.create(CampaignRecord(name="b", definition={}, definition_hash=""), contents)
+        for digest, content in contents.items():
+            assert store.blob(digest) == content
+
+    def test_a_wrong_hash_is_refused(self, store: Store):
+        with pytest.raises(UnstorableValue, match="SHA-256"):
+            store.create(CampaignRecord(name="a", definition={}, definition_hash=""), {"0" * 64: b"x"})
+        assert store.campaigns() == []
+
+    def test_an_unknown_content(self, store: Store):
+        with pytest.raises(UnknownRecord, match="no content"):
+            store.blob("f" * 64)
+
+
+class TestRecords:
+    def test_an_experiment_comes_back_exactly(self, store: Store, campaign):
+        record = full_experiment()
+        store.apply("alloys", [PutAsk(AskRecord(1, 1, {}, TIME)), PutExperiment(record, None)], who="me")
+        assert store.experiment("alloys", 1) == record
+        assert store.experiments("alloys") == [record]
+        assert isinstance(store.experiment("alloys", 1).verdict_reasons, tuple)
+        assert list(store.experiment("alloys", 1).asked) == ["x_Cu", "cation", "potential"]
+
+    def test_asks_and_attempts_come_back_exactly(self, store: Store, campaign):
+        ask = AskRecord(1, 3, {"lengthscales": [0.1, 1e300], "best": None}, TIME)
+        attempts = [
+            AttemptRecord(experiment=1, number=1, started=TIME, cell="cell-1"),
+            AttemptRecord(
+                experiment=2,
+                number=1,
+                state="finished",
+                cell="cell-2",
+                sample="s",
+                started=TIME,
+                finished=TIME + timedelta(microseconds=1),
+                clock_started=0.1,
+                duration=1e-9,
+                files="file:///x",
+                digest="d",
+                message="m",
+            ),
+        ]
+        changes = [PutAsk(ask), *(PutExperiment(experiment(id), None) for id in (1, 2)), *map(PutAttempt, attempts)]
+        store.apply("alloys", changes, who="me")
+        assert store.asks("alloys") == [ask]
+        assert store.attempts("alloys") == attempts
+        assert store.attempts("alloys", 2) == attempts[1:]
+        assert store.attempts("alloys", 9) == []
+
+    def test_records_come_in_order(self, store: Store, campaign):
+        changes = [PutAsk(AskRecord(n, 1)) for n in (3, 1, 2)]
+        changes += [PutExperiment(experiment(id), None) for id in (10, 2, 1)]
+        changes += [PutAttempt(AttemptRecord(experiment=e, number=n)) for e, n in ((10, 1), (2, 2), (2, 1))]
+        store.apply("alloys", changes, who="me")
+        assert [ask.number for ask in store.asks("alloys")] == [1, 2, 3]
+        assert [one.id for one in store.experiments("alloys")] == [1, 2, 10]
+        assert [(one.experiment, one.number) for one in store.attempts("alloys")] == [(2, 1), (2, 2), (10, 1)]
+
+    def test_what_is_returned_belongs_to_the_caller(self, store: Store, campaign):
+        asked = {"x": 0.5}
+        store.apply("alloys", [PutExperiment(experiment(1, asked=asked), None)], who="me")
+        asked["x"] = 1.0
+        store.experiment("alloys", 1).asked["x"] = 2.0
+        store.campaign("alloys").definition["space"]["low"] = 9.0
+        assert store.experiment("alloys", 1).asked == {"x": 0.5}
+        assert store.campaign("alloys").definition == {"space": {"low": 0.1}}
+
+    def test_campaigns_do_not_mix(self, store: Store, campaign):
+        store.create(CampaignRecord(name="other", definition={}, definition_hash=""))
+        for name in ("alloys", "other"):
+            store.apply(name, [PutExperiment(experiment(1, reason=name), None)], who="me")
+        assert store.experiment("other", 1).reason == "other"
+        assert [event.sequence for event in store.events("other")] == [1, 2]
+
+    def test_nan_is_not_measured_yet(self, store: Store, campaign):
+        record = experiment(1, values={"fe": Value(math.nan, math.nan)})
+        store.apply("alloys", [PutExperiment(record, None)], who="me")
+        assert store.experiment("alloys", 1).values == {"fe": Value(None)}
+
+    @pytest.mark.parametrize("bad", [math.inf, -math.inf, math.nan])
+    def test_other_numbers_must_be_finite(self, store: Store, campaign, bad, dump):
+        before = dump(store)
+        with pytest.raises(UnstorableValue, match=r"experiment 1\.asked\.x"):
+            store.apply("alloys", [Note("a", "b"), PutExperiment(experiment(1, asked={"x": bad}), None)], who="me")
+        with pytest.raises(UnstorableValue, match=r"ask 1\.state\.l\[0\]"):
+            store.apply("alloys", [PutAsk(AskRecord(1, 1, {"l": [bad]}))], who="me")
+        assert dump(store) == before
+
+    def test_what_is_not_json_is_refused_with_its_place(self, store: Store, campaign):
+        with pytest.raises(UnstorableValue, match=r"ask 1\.state\.model.*object"):
+            store.apply("alloys", [PutAsk(AskRecord(1, 1, {"model": object()}))], who="me")
+
+    def test_numpy_scalars_are_numbers(self, store: Store, campaign):
+        asked = {"a": np.float64(0.1), "b": np.int64(3), "c": np.float32(0.5), "d": np.bool_(True), "e": np.str_("K")}
+        record = experiment(np.int64(1), asked=asked, told=np.int64(2))
+        store.apply("alloys", [PutExperiment(record, None)], who="me")
+        read = store.experiment("alloys", 1)
+        assert read.asked == {"a": 0.1, "b": 3, "c": 0.5, "d": True, "e": "K"}
+        assert [type(value) for value in read.asked.values()] == [float, int, float, bool, str]
+        assert (type(read.id), type(read.told)) == (int, int)
+
+    def test_times_come_back_in_utc(self, store: Store, campaign):
+        there = datetime(2026, 7, 1, 1, 30, tzinfo=timezone(timedelta(hours=9)))
+        record = dataclasses.replace(experiment(1), created=there)
+        store.apply("alloys", [PutExperiment(record, None)], who="me")
+        created = store.experiment("alloys", 1).created
+        assert created == there
+        assert created.tzinfo is UTC
+
+    def test_a_time_without_zone_is_refused(self, store: Store, campaign):
+        naive = dataclasses.replace(experiment(1), created=datetime(2026, 1, 1))
+        with pytest.raises(UnstorableValue, match=r"experiment 1\.created has no time zone"):
+            store.apply("alloys", [PutExperiment(naive, None)], who="me")
+
+    def test_any_text_is_kept(self, store: Store, campaign):
+        odd = "line\nüñí \0 \ud800 '; DROP TABLE events; --"
+        record = experiment(1, reason=odd, sample=odd)
+        store.apply("alloys", [PutExperiment(record, None), Note(odd, odd, data={odd: odd})], who=odd)
+        assert store.experiment("alloys", 1).reason == odd
+        assert store.events("alloys")[-1].data == {odd: odd}
+        assert store.events("alloys")[-1].who.startswith("line\nüñí \\x00 \\ud800 '")
+
+    def test_an_unknown_experiment(self, store: Store, campaign):
+        with pytest.raises(UnknownRecord, match="no experiment 5"):
+            store.experiment("alloys", 5)
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            PutExperiment(experiment(0), None),
+            PutExperiment(experiment(-1), None),
+            PutAsk(AskRecord(0, 1)),
+            PutAttempt(AttemptRecord(experiment=1, number=0)),
+        ],
+    )
+    def test_numbers_begin_at_one(self, store: Store, campaign, change):
+        with pytest.raises(UnstorableValue, match="must be 1 or larger"):
+            store.apply("alloys", [PutExperiment(experiment(1), None), change], who="me")
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            PutExperiment(experiment(2, ask=9), None),
+            PutAttempt(AttemptRecord(experiment=9, number=1)),
+            Note("comment", "?", experiment=9),
+        ],
+    )
+    def test_what_is_referred_to_must_exist(self, store: Store, campaign, change, dump):
+        before = dump(store)
+        with pytest.raises(UnknownRecord, match="9, which is not recorded"):
+            store.apply("alloys", [PutExperiment(experiment(1), None), change], who="me")
+        assert dump(store) == before
+
+    def test_counts_have_every_state(self, store: Store, campaign):
+        assert store.counts("alloys") == dict.fromkeys(EXPERIMENT_STATES, 0)
+        changes = [PutExperiment(experiment(id, "completed" if id < 4 else "proposed"), None) for id in range(1, 6)]
+        store.apply("alloys", changes, who="me")
+        assert store.counts("alloys") == dict.fromkeys(EXPERIMENT_STATES, 0) | {"completed": 3, "proposed": 2}
+
+
+class TestApply:
+    def test_an_experiment_is_added_once(self, store: Store, campaign):
+        store.apply("alloys", [PutExperiment(experiment(1), None)], who="me")
+        with pytest.raises(StaleWrite, match="experiment 1 is proposed, not new"):
+            store.apply("alloys", [PutExperiment(experiment(1), None)], who="me")
+
+    def test_an_ask_is_added_once(self, store: Store, campaign):
+        store.apply("alloys", [PutAsk(AskRecord(1, 1))], who="me")
+        with pytest.raises(StaleWrite, match="ask 1 is recorded already"):
+            store.apply("alloys", [PutAsk(AskRecord(1, 1))], who="me")
+
+    def test_a_change_needs_the_expected_state(self, store: Store, campaign):
+        with pytest.raises(StaleWrite, match="not in the store, not proposed"):
+            store.apply("alloys", [PutExperiment(experiment(1, "queued"), "proposed")], who="me")
+        store.apply("alloys", [PutExperiment(experiment(1), None)], who="me")
+        store.apply("alloys", [PutExperiment(experiment(1, "queued"), "proposed")], who="me")
+        with pytest.raises(StaleWrite, match="is queued, not proposed"):
+            store.apply("alloys", [PutExperiment(experiment(1, "rejected"), "proposed")], who="me")
+        assert store.experiment("alloys", 1).state == "queued"
+
+    def test_a_change_needs_a_legal_transition(self, store: Store, campaign):
+        with pytest.raises(IllegalTransition, match="experiment 1 cannot begin as running"):
+            store.apply("alloys", [PutExperiment(experiment(1, "running"), None)], who="me")
+        store.apply("alloys", [PutExperiment(experiment(1), None)], who="me")
+        store.apply("alloys", [PutExperiment(experiment(1, "rejected"), "proposed")], who="me")
+        with pytest.raises(IllegalTransition, match=r"cannot become queued from rejected \(possible: none\)"):
+            store.apply("alloys", [PutExperiment(experiment(1, "queued"), "rejected")], who="me")
+        with pytest.raises(IllegalTransition, match="no such state"):
+            store.apply("alloys", [PutExperiment(experiment(1, "runing"), "rejected")], who="me")
+
+    def test_an_attempt_needs_a_legal_transition(self, store: Store, campaign):
+        attempt = AttemptRecord(experiment=1, number=1)
+        store.apply("alloys", [PutExperiment(experiment(1), None), PutAttempt(attempt)], who="me")
+        store.apply("alloys", [PutAttempt(dataclasses.replace(attempt, state="finished"))], who="me")
+        with pytest.raises(IllegalTransition, match="attempt 1 of experiment 1 cannot become running from finished"):
+            store.apply("alloys", [PutAttempt(attempt)], who="me")
+
+    def test_changes_see_those_before_them(self, store: Store, campaign):
+        path = [None, "proposed", "approved", "queued", "running", "completed"]
+        changes = [PutExperiment(experiment(1, after, ask=1), before) for before, after in itertools.pairwise(path)]
+        states = [SetCampaignState("created", "running"), SetCampaignState("running", "completed", "done")]
+        attempts = [PutAttempt(AttemptRecord(experiment=1, number=1, state=state)) for state in ("running", "finished")]
+        store.apply("alloys", [PutAsk(AskRecord(1, 1)), *changes, *attempts, *states], who="me")
+        assert store.experiment("alloys", 1).state == "completed"
+        assert store.attempts("alloys")[0].state == "finished"
+        assert store.campaign("alloys").state == "completed"
+        walked = [(event.before, event.after) for event in store.events("alloys") if event.kind == "experiment"]
+        assert walked == list(itertools.pairwise(path))
+
+    def test_all_or_nothing(self, store: Store, campaign, dump):
+        store.apply("alloys", [PutExperiment(experiment(1), None)], who="me")
+        before = dump(store)
+        changes = [
+            PutAsk(AskRecord(1, 1)),
+            PutExperiment(experiment(2, ask=1), None),
+            PutExperiment(experiment(1, "queued"), "proposed"),
+            PutAttempt(AttemptRecord(experiment=2, number=1)),
+            SetCampaignState("created", "running"),
+            Note("comment", "x"),
+            PutExperiment(experiment(2, "completed"), "queued"),
+        ]
+        with pytest.raises(StaleWrite):
+            store.apply("alloys", changes, who="me")
+        assert dump(store) == before
+        store.apply("alloys", changes[:-1], who="me")
+        assert len(store.events("alloys")) == len(before["alloys"]["events"]) + 6
+
+    def test_nothing_at_all_changes_nothing(self, store: Store, campaign, dump, clock):
+        before = dump(store)
+        clock.advance(1)
+        store.apply("alloys", [], who="me")
+        assert dump(store) == before
+
+    def test_the_store_dates_every_change(self, store: Store, campaign, clock):
+        clock.advance(3)
+        store.apply("alloys", [Note("comment", "x")], who="me")
+        assert store.campaign("alloys").updated == store.events("alloys")[-1].time == clock.now()
+
+    def test_a_closed_store_says_so(self, store: Store, campaign):
+        store.close()
+        with pytest.raises(StoreError, match="closed"):
+            store.campaign("alloys")
+        with pytest.raises(StoreError, match="closed"):
+            store.apply("alloys", [Note("a", "b")], who="me")
+        store.close()
+
+
+class TestEvents:
+    def test_every_change_is_an_event(self, store: Store, campaign):
+        store.apply(
+            "alloys",
+            [
+                PutAsk(AskRecord(1, 2), "the loop asks"),
+                PutExperiment(experiment(1, ask=1, reason="looks good"), None),
+                PutExperiment(experiment(1, "queued", ask=1), "proposed", "a cell is free"),
+                PutAttempt(AttemptRecord(experiment=1, number=1, cell="c1")),
+                SetCampaignState("created", "running", "go"),
+                Note("comment", "hello", experiment=1, data={"x": 0.1}),
+                PutExperiment(experiment(1, "failed", ask=1, failure_reason="leak"), "queued"),
+            ],
+            who="ada",
+        )
+        events = store.events("alloys")[1:]
+        assert [event.sequence for event in events] == list(range(2, 9))
+        assert {event.who for event in events} == {"ada"}
+        assert [(event.kind, event.experiment, event.before, event.after, event.why) for event in events] == [
+            ("ask", None, None, None, "the loop asks"),
+            ("experiment", 1, None, "proposed", "looks good"),
+            ("experiment", 1, "proposed", "queued", "a cell is free"),
+            ("attempt", 1, None, "running", ""),
+            ("campaign", None, "created", "running", "go"),
+            ("comment", 1, None, None, "hello"),
+            ("experiment", 1, "queued", "failed", "leak"),
+        ]
+        assert events[0].data == {"number": 1, "requested": 2}
+        assert events[3].data == {"number": 1, "cell": "c1"}
+        assert events[5].data == {"x": 0.1}
+
+    def test_the_log_keeps_what_a_change_overwrites(self, store: Store, campaign):
+        first = experiment(1, "completed", values={"fe": Value(0.3)}, verdict="valid", told=1)
+        store.apply("alloys", [PutExperiment(first, None)], who="me")
+        wrong = dataclasses.replace(
+            first,
+            values={"fe": Value(0.1 + 0.2), "j": Value(1.0)},
+            verdict="invalid",
+            verdict_reasons=("leak",),
+            updated=TIME + timedelta(days=1),
+        )
+        store.apply("alloys", [PutExperiment(wrong, "completed", "typo")], who="ada")
+        event = store.events("alloys")[-1]
+        assert (event.before, event.after, event.why) == ("completed", "completed", "typo")
+        assert event.data == {"was": {"verdict": "valid", "values": {"fe": {"value": 0.3}}}}
+
+    def test_the_log_is_read_in_parts(self, store: Store, campaign):
+        store.apply("alloys", [Note("count", str(n)) for n in range(2, 11)], who="me")
+        assert [event.sequence for event in store.events("alloys", after=7)] == [8, 9, 10]
+        assert [event.sequence for event in store.events("alloys", after=2, limit=3)] == [3, 4, 5]
+        assert store.events("alloys", limit=0) == []
+        assert store.events("alloys", after=10) == []
+        assert len(store.events("alloys", after=-5)) == 10
+
+
+def test_threads_share_a_store(store: Store, campaign):
+    """Each experiment is claimed by exactly one thread, and the log has no gap."""
+    total = 40
+    store.apply("alloys", [PutExperiment(experiment(id, "queued"), None) for id in range(1, total + 1)], who="me")
+    claimed: list[list[int]] = [[], [], [], []]
+    broken: list[BaseException] = []
+
+    def work(mine: list[int]) -> None:
+        try:
+            for id in range(1, total + 1):
+                try:
+                    store.apply("alloys", [PutExperiment(experiment(id, "running"), "queued")], who="t")
+                except StaleWrite:
+                    store.counts("alloys")
+                else:
+                    mine.append(id)
+        except BaseException as error:  # noqa: BLE001 - reported below, in the main thread
+            broken.append(error)
+
+    threads = [threading.Thread(target=work, args=(mine,)) for mine in claimed]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not broken
+    assert sorted(id for mine in claimed for id in mine) == list(range(1, total + 1))
+    assert [event.sequence for event in store.events("alloys")] == list(range(1, 2 * total + 2))
+
+
+def test_every_store_is_a_store(store: Store):
+    assert isinstance(store, Store)
