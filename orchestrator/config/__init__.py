@@ -1,4 +1,7 @@
-"""The campaign file: its schema, how it is read and checked, and what a campaign is defined by."""
+"""The campaign file: its schema, how it is read and checked, and what a campaign is defined by.
+
+Files are read by :func:`orchestrator.config.load.load`.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from orchestrator.config.definition import Definition
-    from orchestrator.config.load import load
     from orchestrator.config.model import CampaignFile
     from orchestrator.config.schema import json_schema
 
-__all__ = ["CampaignFile", "Definition", "json_schema", "load"]
+__all__ = ["CampaignFile", "Definition", "json_schema"]
 
-_HOMES = {"CampaignFile": "model", "Definition": "definition", "json_schema": "schema", "load": "load"}
+_HOMES = {"CampaignFile": "model", "Definition": "definition", "json_schema": "schema"}
 
 
 def __getattr__(name: str) -> Any:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from acquisition.parameters import Categorical
+from acquisition.strategies.registry import make_strategy
 from instruments.errors import LabError
 from instruments.lab import Lab
 from orchestrator.config.hints import unknown
@@ -17,10 +18,15 @@ from orchestrator.errors import InputError
 from simulators.replay import ReplayOptions
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from acquisition.space import SearchSpace
 
+MOST_PROBES = 2_000
+"""Finite spaces of at most so many points are shown to the laboratory whole before anything moves."""
+
 PROBES = 32
-"""So many points of a space without a pool are shown to the laboratory before anything moves."""
+"""So many points of other spaces."""
 
 
 def lab_tables(file: CampaignFile, space: SearchSpace, sources: Mapping[str, Table]) -> dict[str, Table]:
@@ -35,6 +41,8 @@ def lab_tables(file: CampaignFile, space: SearchSpace, sources: Mapping[str, Tab
     table = sources["lab.table"]
     rows = table.select(options.where, "lab.where")
     labels = {parameter.name for parameter in space.parameters if isinstance(parameter, Categorical)}
+    if isinstance(file.space, PoolSpace):
+        labels |= {*file.space.categorical}
     settings = [name for name in space.columns if name not in labels and name in table.frame]
     table = table.numbers(settings, rows, field="lab.table", gaps=False)
     goals = {objective.metric for objective in file.objectives}
@@ -78,11 +86,7 @@ def check_executable(file: CampaignFile, space: SearchSpace, lab: Lab) -> None:
     Raises:
         InputError: it cannot execute one of them.
     """
-    pool = space.pool
-    points = space.sample(PROBES, np.random.default_rng(0)) if pool is None else pool
-    records: list[dict[str, Any]] = [
-        {str(name): value for name, value in record.items()} for record in space.to_frame(points).to_dict("records")
-    ]
+    records = [{str(name): value for name, value in row.items()} for row in _probes(space).to_dict("records")]
     refused: list[LabError] = []
     for record in records:
         try:
@@ -102,6 +106,23 @@ def check_executable(file: CampaignFile, space: SearchSpace, lab: Lab) -> None:
     raise InputError(
         f"the laboratory cannot execute this space: {first.args[0]}", field="space.parameters", mend=first.mend
     )
+
+
+def check_strategy_options(file: CampaignFile) -> None:
+    """Build the strategy once if it has options of its own; others are known to be installed.
+
+    Raises:
+        StrategyError: it does not take these options.
+    """
+    if file.strategy.options:
+        make_strategy(file.strategy.name, file.strategy.options)
+
+
+def _probes(space: SearchSpace) -> pd.DataFrame:
+    if space.pool is not None:
+        return space.pool
+    points = space.enumerate(MOST_PROBES)
+    return space.to_frame(space.sample(PROBES, np.random.default_rng(0)) if points is None else points)
 
 
 def notices(file: CampaignFile, space: SearchSpace) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
@@ -13,7 +14,13 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from instruments.lab import Lab
-from orchestrator.config.checks import check_executable, check_metrics, lab_tables, notices
+from orchestrator.config.checks import (
+    check_executable,
+    check_metrics,
+    check_strategy_options,
+    lab_tables,
+    notices,
+)
 from orchestrator.config.document import Document
 from orchestrator.config.model import CampaignFile, PoolSpace
 from orchestrator.config.problems import problems_of, refuse
@@ -23,10 +30,13 @@ from orchestrator.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
+
     from acquisition.space import SearchSpace
 
 POOL = "pool"
 """The key of the pool's table; tables of the laboratory are ``lab.<option>``."""
+
+_SHA256 = re.compile("[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +71,7 @@ class Definition:
             InstrumentsError, SimulatorsError: the laboratory cannot be built.
         """
         sources = dict(sources)
+        check_strategy_options(file)
         if isinstance(file.space, PoolSpace):
             file = file.model_copy(update={"space": with_columns(file.space, sources[POOL])})
         space = build_space(file, sources)
@@ -145,7 +156,9 @@ def _reference(table: Table) -> dict[str, str]:
 
 
 def _is_reference(value: Any) -> bool:
-    return isinstance(value, dict) and value.keys() == {"digest", "name"}
+    return (
+        isinstance(value, dict) and value.keys() == {"digest", "name"} and bool(_SHA256.fullmatch(str(value["digest"])))
+    )
 
 
 def _stored(reference: Mapping[str, str], blob: Callable[[str], bytes]) -> Table:

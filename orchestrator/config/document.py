@@ -99,8 +99,8 @@ def _syntax(problem: MarkedYAMLError, text: str, name: str) -> InputError:
     elif "another document" in what:
         what = "a second document begins, but a campaign file holds one"
     elif "<stream end>" in what or "end of stream" in what:
-        start = problem.context_mark.line + 1 if problem.context_mark is not None else line
-        what = f"a bracket or quote that was opened in line {start} is never closed"
+        line = problem.context_mark.line + 1 if problem.context_mark is not None else line
+        what = "a bracket or quote that is opened here is never closed"
     return _wrong(name, line, f"this is no YAML: {what}.", "Text with special characters needs quotes.")
 
 

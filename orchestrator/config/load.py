@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from acquisition.errors import AcquisitionError
+from acquisition.errors import AcquisitionError, StrategyError
 from instruments.errors import InstrumentsError
 from orchestrator.config.definition import POOL, Definition, table_paths
 from orchestrator.config.document import parse
@@ -42,6 +42,8 @@ def load(path: Path, table: Path | None = None) -> Definition:
     except InputError as problem:
         if problem.file is not None:
             raise
+        raise refuse(document, [own_problem(problem, document)]) from problem
+    except StrategyError as problem:
         raise refuse(document, [own_problem(problem, document)]) from problem
     except AcquisitionError as problem:
         raise refuse(document, [own_problem(problem, document, ("space",))]) from problem

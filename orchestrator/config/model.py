@@ -28,7 +28,7 @@ from pydantic import (
 
 from acquisition.constraints import Constraint
 from acquisition.objectives import Objective, OutcomeConstraint
-from acquisition.parameters import Parameter
+from acquisition.parameters import Parameter, Stage
 from instruments.lab import LabOptions
 from orchestrator.config.hints import listed
 from orchestrator.config.plugins import check_strategy, lab_class, lab_types
@@ -79,10 +79,14 @@ class PoolSpace(Block):
     """The columns that make a candidate; `t_*` stands for all columns that begin with `t_`."""
 
     categorical: tuple[str, ...] = ()
-    """Those of the columns that hold names, not numbers."""
+    """Those of the columns whose numbers are only names; columns of text are names anyway."""
 
-    compositions: dict[str, tuple[str, ...]] = Field(default_factory=dict)
-    """Groups of columns that are mole fractions and sum to 1: name of the composition to its columns."""
+    compositions: dict[str, tuple[str, ...]] | None = None
+    """Groups of columns that are mole fractions: name of the composition to its columns. Without it, columns of one
+    prefix whose rows all sum to 1 are found to be one; `{}` says that there is none."""
+
+    stages: dict[str, Stage] = Field(default_factory=dict)
+    """Columns or compositions that fix the sample (`preparation`); others are set for each experiment."""
 
     where: dict[str, Label] = Field(default_factory=dict)
     """Only rows with these values are candidates. If the laboratory replays the same file, its `where` counts too."""

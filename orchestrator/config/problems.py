@@ -34,6 +34,7 @@ _KINDS = {
     "dict": "a block of keys",
     "model": "a block of keys",
     "dataclass": "a block of keys",
+    "is": "a block of keys",
 }
 _Found: TypeAlias = tuple[tuple[int | str, ...], ErrorDetails]
 """Names of union members, and what pydantic says."""

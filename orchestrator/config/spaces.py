@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import fnmatch
+import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 from orchestrator.config.hints import unknown
 from orchestrator.config.model import CampaignFile, PoolSpace
@@ -15,8 +17,11 @@ from orchestrator.errors import InputError
 from simulators.replay import ReplayOptions
 
 if TYPE_CHECKING:
-    from acquisition.space import SearchSpace
     from numpy.typing import NDArray
+
+    from acquisition.space import SearchSpace
+
+_LIKE_A_NUMBER = re.compile(r"[+-]?[.,]?\d")
 
 
 def with_columns(block: PoolSpace, table: Table) -> PoolSpace:
@@ -27,7 +32,7 @@ def with_columns(block: PoolSpace, table: Table) -> PoolSpace:
     """
     known = [str(name) for name in table.frame.columns]
     parameters = _expand(block.parameters, known, "space.parameters", table)
-    compositions = {
+    compositions = block.compositions and {
         name: _expand(columns, parameters, f"space.compositions.{name}", table)
         for name, columns in block.compositions.items()
     }
@@ -73,7 +78,10 @@ def build_space(file: CampaignFile, sources: Mapping[str, Table]) -> SearchSpace
         return SearchSpace(list(block.parameters), list(block.constraints))
     table = sources["pool"]
     rows = pool_rows(file, block, sources)
-    numeric = [name for name in block.parameters if name not in block.categorical]
+    names = [
+        name for name in block.parameters if name in block.categorical or _holds_names(table.frame.loc[rows, name])
+    ]
+    numeric = [name for name in block.parameters if name not in names]
     checked = table.numbers(
         numeric,
         rows,
@@ -81,7 +89,7 @@ def build_space(file: CampaignFile, sources: Mapping[str, Table]) -> SearchSpace
         gaps=False,
         mend="If the column holds names, list it under `categorical`.",
     )
-    for name in block.categorical:
+    for name in names:
         gaps = np.flatnonzero(rows & checked.frame[name].isna().to_numpy())
         if len(gaps):
             raise table.wrong(
@@ -91,12 +99,16 @@ def build_space(file: CampaignFile, sources: Mapping[str, Table]) -> SearchSpace
                 "space.categorical",
             )
     candidates = checked.frame.loc[rows, list(block.parameters)].reset_index(drop=True)
-    options: dict[str, Any] = {}
-    if block.categorical:
-        options["categorical"] = list(block.categorical)
-    if block.compositions:
-        options["compositions"] = {name: list(columns) for name, columns in block.compositions.items()}
-    return SearchSpace.from_pool(candidates, **options)
+    return SearchSpace.from_pool(
+        candidates, categorical=block.categorical, compositions=block.compositions, stages=block.stages
+    )
+
+
+def _holds_names(values: pd.Series[Any]) -> bool:
+    """Whether a column is text throughout, without anything that may be meant as a number (``0,5``, ``3 mg``)."""
+    if not isinstance(values.dtype, pd.StringDtype):
+        return False
+    return not any(_LIKE_A_NUMBER.match(str(value)) for value in values.dropna().unique())
 
 
 def pool_rows(file: CampaignFile, block: PoolSpace, sources: Mapping[str, Table]) -> NDArray[np.bool_]:

@@ -25,8 +25,8 @@ from pandas.api.types import is_bool_dtype, is_numeric_dtype
 from orchestrator.config.hints import listed, unknown
 from orchestrator.errors import InputError
 
-GAPS = frozenset({"", "nan", "na", "n/a", "#n/a", "null", "<na>"})
-"""What stands for a value that is not there, in small letters. ``None`` is none of them: it may well be a category."""
+GAPS = frozenset({"", "nan", "NaN", "NA", "N/A", "n/a", "#N/A", "null", "NULL", "<NA>"})
+"""What stands for a value that is not there. Letter by letter: ``Na`` is sodium, and ``None`` may be a category."""
 
 TOLERANCE = 1e-6
 """How far a number may be from the one that ``where`` asks for, relative to its size above 1."""
@@ -262,7 +262,7 @@ def _no_column_twice(header: Sequence[str], name: str, line: int | None, field: 
 
 def _column(cells: list[str]) -> pd.Series[Any]:
     """One column in its own type: whole numbers, numbers, truth values, or else text."""
-    gaps = [cell.lower() in GAPS for cell in cells]
+    gaps = [cell in GAPS for cell in cells]
     values = [cell for cell, gap in zip(cells, gaps, strict=True) if not gap]
     if values and all(value.lower() in _TRUTH for value in values):
         if not any(gaps):

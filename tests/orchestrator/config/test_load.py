@@ -1,0 +1,200 @@
+"""Campaign files that are wrong: one clear message each, with file, line and field."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from orchestrator.config.definition import Definition
+from orchestrator.config.load import load
+from orchestrator.errors import InputError
+
+Load = Callable[..., Definition]
+
+WRONG = [
+    # unknown and missing keys
+    ("objectives:", "objectve:", "campaign.yaml:6: objectve: unknown key 'objectve'; did you mean 'objectives'?"),
+    ("low: -1.5", "lwo: -1.5", "campaign.yaml:4: space.parameters[0].lwo: unknown key 'lwo'; did you mean 'low'?"),
+    (
+        "step: 0.01",
+        "max_component: 1",
+        "campaign.yaml:5: space.parameters[1].max_component: unknown key 'max_component'; did you mean "
+        "'max_components'?",
+    ),
+    ("goal: maximize", "gaol: maximize",
+     "campaign.yaml:7: objectives[0].gaol: unknown key 'gaol'; did you mean 'goal'?"),
+    ("type: bench", "type: bench, cels: 2", "campaign.yaml:8: lab.cels: unknown key 'cels'; did you mean 'cells'?"),
+    (
+        "experiments: 40",
+        "hours: 3",
+        "campaign.yaml:9: stop.experiments: the key 'experiments' is missing.\n"
+        "campaign.yaml:9: stop.hours: unknown key 'hours'. Known here: experiments.",
+    ),
+    (
+        "objectives:",
+        "constraint: []\nobjectives:",
+        "campaign.yaml:6: constraint: unknown key 'constraint'; did you mean 'outcome_constraints'?",
+    ),
+    ("stop: {experiments: 40}", "", "campaign.yaml:1: stop: the key 'stop' is missing."),
+    ("type: continuous, ", "", "campaign.yaml:4: space.parameters[0]: the key 'type' is missing."),
+    ("stop:", "confirm: {top: 3}\nstop:",
+     "campaign.yaml:9: confirm: confirming the best with fresh samples is not supported by this version of Sabatier. "
+     "Leave `confirm` out."),
+    ("stop:", "controls: []\nstop:",
+     "campaign.yaml:9: controls: experiments that test the laboratory is not supported by this version of Sabatier. "
+     "Leave `controls` out."),
+    # the search space
+    ("low: -1.5, high: -0.5", "low: 1, high: 0",
+     "campaign.yaml:4: space.parameters[0].low: parameter 'potential': low (1) is not below high (0). Exchange the "
+     "bounds."),
+    ("step: 0.01", "bounds: {Cu: [0, 0.3], Ag: [0, 0.3]}",
+     "campaign.yaml:5: space.parameters[1].bounds: composition 'x': bounds cannot sum to 1 (lower bounds sum to 0, the "
+     "highest possible sum is 0.6)."),
+    ("step: 0.01", "step: 0.3",
+     "campaign.yaml:5: space.parameters[1].step: composition 'x': a step of 0.3 does not divide 1."),
+    ("type: continuous", "type: continous",
+     "campaign.yaml:4: space.parameters[0].type: must be continuous or integer or discrete or categorical or "
+     "composition, not 'continous'. Did you mean 'continuous'?"),
+    ("low: -1.5", "low: deep", "campaign.yaml:4: space.parameters[0].low: must be a number, not 'deep'."),
+    ("low: -1.5", "low: ", "campaign.yaml:4: space.parameters[0].low: is empty. Fill it in, or leave the key out."),
+    ("low: -1.5", "low: .inf", "campaign.yaml:4: space.parameters[0].low: must be a finite number, not inf."),
+    ("low: -1.5", "low: true",
+     "campaign.yaml:4: space.parameters[0].low: true is a truth value, neither a number nor a name. Put it in quotes "
+     "if it is a name."),
+    ("[Cu, Ag]", "[Cu, 1]",
+     "campaign.yaml:5: space.parameters[1].components[1]: must be text, not 1. Put it in quotes."),
+    ("step: 0.01", "bounds: {Cu: [0, 0.3, 1]}",
+     "campaign.yaml:5: space.parameters[1].bounds.Cu: has more than 2 entries."),
+    ("step: 0.01", "stage: prep",
+     "campaign.yaml:5: space.parameters[1].stage: must be preparation or condition, not 'prep'."),
+    ("name: potential", "name: x_Cu",
+     "campaign.yaml:3: space.parameters: two columns have the name 'x_Cu'. Rename one of them."),
+    ("objectives:", "  constraints:\n    - {coefficients: {x_Ag: 1}}\nobjectives:",
+     "campaign.yaml:7: space.constraints[0].lower: a linear constraint needs a bound. Give `lower`, `upper` or both."),
+    # objectives and metrics
+    ("{metric: fe_c2h4, goal: maximize}", "{metric: fe_c2h5}",
+     "campaign.yaml:7: objectives[0].metric: unknown metric 'fe_c2h5'; did you mean 'fe_c2h4'? Known: fe_co, fe_c2h4, "
+     "fe_h2, j_total."),
+    ("goal: maximize", "goal: maximise",
+     "campaign.yaml:7: objectives[0].goal: must be maximize or minimize or target, not 'maximise'. Did you mean "
+     "'maximize'?"),
+    ("goal: maximize", "goal: target, target: high",
+     "campaign.yaml:7: objectives[0].target: must be a number or a list of 2, not 'high'."),
+    ("goal: maximize", "goal: target, target: [0.1, b]",
+     "campaign.yaml:7: objectives[0].target[1]: must be a number, not 'b'."),
+    ("  - {metric: fe_c2h4, goal: maximize}", "  - {metric: fe_co}\n  - {metric: fe_co}",
+     "campaign.yaml:8: objectives[1].metric: metric 'fe_co' is there twice. Keep one of the two."),
+    ("\n  - {metric: fe_c2h4, goal: maximize}", " []", "campaign.yaml:6: objectives: needs at least 1."),
+    ("lab:", "outcome_constraints: [{metric: fe_h3, upper: 0.3}]\nlab:",
+     "campaign.yaml:8: outcome_constraints[0].metric: unknown metric 'fe_h3'; did you mean 'fe_h2'? Known: fe_co, "
+     "fe_c2h4, fe_h2, j_total."),
+    ("lab:", "metrics: [x_Cu]\nlab:",
+     "campaign.yaml:8: metrics[0]: 'x_Cu' is a parameter of the search space, so it cannot be a metric too. Name a "
+     "result."),
+    # strategy
+    ("lab:", "strategy: atuo\nlab:",
+     "campaign.yaml:8: strategy: unknown strategy 'atuo'; did you mean 'auto'? Known: auto, random, space_filling."),
+    ("lab:", "strategy: {name: random, inital: 3}\nlab:",
+     "campaign.yaml:8: strategy.inital: unknown key 'inital'; did you mean 'initial'?"),
+    ("lab:", "strategy: {initial: 0}\nlab:", "campaign.yaml:8: strategy.initial: must be at least 1, not 0."),
+    ("lab:", "strategy: {replicates: some}\nlab:",
+     "campaign.yaml:8: strategy.replicates: must be 'none' or 'auto' or a whole number, not 'some'."),
+    ("lab:", "strategy: {name: random, options: {colour: red}}\nlab:",
+     "campaign.yaml:8: strategy.options: strategy 'random': Random() takes no arguments."),
+    # the laboratory
+    ("type: bench", "type: rig, file: rig.yaml",
+     "campaign.yaml:8: lab.type: no laboratory of type 'rig' is installed; known: bench, replay, simulated."),
+    ("type: bench", "type: bensh",
+     "campaign.yaml:8: lab.type: no laboratory of type 'bensh' is installed; known: bench, replay, simulated. Did you "
+     "mean 'bench'?"),
+    ("type: bench", "typ: bench",
+     "campaign.yaml:8: lab: the laboratory's `type` is missing. Installed: bench, replay, simulated."),
+    ("type: bench", "type: bench, cells: many", "campaign.yaml:8: lab.cells: must be a whole number, not 'many'."),
+    ("type: bench", "type: bench, coldest: -300", "campaign.yaml:8: lab.coldest: colder than cold. Raise it."),
+    ("name: potential", "name: forbidden", "campaign.yaml:3: space.parameters: this bench knows no 'forbidden'."),
+    ("{type: bench}", "bench", "campaign.yaml:8: lab: must be a block of keys, not 'bench'."),
+    ("name: potential, low: -1.5, high: -0.5", "name: temperature, low: -200, high: -150",
+     "campaign.yaml:3: space.parameters: the laboratory cannot execute this space: the thermostat does not reach that "
+     "temperature. Heat more."),
+    # the rest
+    ("experiments: 40", "experiments: 0",
+     "campaign.yaml:9: stop.experiments: a budget of 0 experiments learns nothing. Give at least 1."),
+    ("experiments: 40", "experiments: 4.5", "campaign.yaml:9: stop.experiments: must be a whole number, not 4.5."),
+    ("experiments: 40", "experiments: true", "campaign.yaml:9: stop.experiments: must be a whole number, not true."),
+    ("{experiments: 40}", "40", "campaign.yaml:9: stop: must be a block of keys, not 40."),
+    ("name: test", "name: a/b",
+     "campaign.yaml:1: name: 'a/b' cannot name a campaign: the name becomes a part of file names and addresses. Use at "
+     "most 100 letters, digits and . _ - , with a letter or digit first."),
+    ("name: test", "name: 12", "campaign.yaml:1: name: must be text, not 12. Put it in quotes."),
+    ("name: test", "name: test\nseed: -1", "campaign.yaml:2: seed: must be at least 0, not -1."),
+    ("name: test", "name: test\nversion: 2", "campaign.yaml:2: version: must be 1, not 2."),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("old", "new", "message"), WRONG, ids=[f"{new!r:.40}" for _, new, _ in WRONG])
+def test_one_clear_message(load_text: Load, campaign: str, old: str, new: str, message: str) -> None:
+    assert old in campaign
+    with pytest.raises(InputError) as caught:
+        load_text(campaign.replace(old, new, 1))
+    assert str(caught.value) == message
+    assert caught.value.file == "campaign.yaml"
+
+
+@pytest.mark.parametrize(
+    ("constraint", "place", "what"),
+    [
+        ("{type: linear, coefficients: {x_Cu: 1}, lower: 1.2}", "6: space.constraints", "leaves no point"),
+        (
+            "{type: linear, coefficients: {x_Ag: 1, x_Zn: 1}, lower: 0.2}",
+            "7: space.constraints[0].coefficients",
+            "there is no column 'x_Zn'",
+        ),
+    ],
+)
+def test_constraints_that_cannot_be_met(load_text: Load, campaign: str, constraint: str, place: str, what: str) -> None:
+    with pytest.raises(InputError) as caught:
+        load_text(campaign.replace("objectives:", f"  constraints:\n    - {constraint}\nobjectives:"))
+    assert str(caught.value).startswith(f"campaign.yaml:{place}: ")
+    assert what in str(caught.value)
+
+
+def test_the_first_five_problems_are_reported(load_text: Load, campaign: str) -> None:
+    text = campaign.replace("goal: maximize", "a: 1, b: 2, c: 3, d: 4, e: 5, f: 6, g: 7")
+    with pytest.raises(InputError) as caught:
+        load_text(text)
+    lines = str(caught.value).splitlines()
+    assert len(lines) == 6
+    assert lines[0].startswith("campaign.yaml:7: objectives[0].a: unknown key 'a'. Known here: metric, goal,")
+    assert lines[-1] == "... and 2 more."
+
+
+@pytest.mark.parametrize("name", ["a.", "-a", "..", "con", "NUL.txt", "a" * 101, "a b", "", "ä"])
+def test_names_that_are_no_file_names(load_text: Load, campaign: str, name: str) -> None:
+    with pytest.raises(InputError, match="cannot name a campaign"):
+        load_text(campaign.replace("name: test", f"name: '{name}'"))
+
+
+def test_a_list_is_no_campaign(load_text: Load) -> None:
+    with pytest.raises(InputError, match=r"^campaign\.yaml:1: a campaign file is a block of keys"):
+        load_text("- name: a\n")
+
+
+def test_a_campaign_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"the file .*nothing\.yaml does not exist\.$"):
+        load(tmp_path / "nothing.yaml")
+    with pytest.raises(InputError, match=r"is a folder, not a file|cannot be read"):
+        load(tmp_path)
+
+
+def test_a_laboratory_whose_module_is_missing(
+    load_text: Load, campaign: str, install: Callable[[str, str, str], None]
+) -> None:
+    install("sabatier_test_broken", "", "[sabatier.labs]\nbroken = sabatier_test_missing:Options\n")
+    with pytest.raises(InputError) as caught:
+        load_text(campaign.replace("type: bench", "type: broken"))
+    assert str(caught.value) == (
+        "campaign.yaml:8: lab.type: the laboratory 'broken' (sabatier_test_missing:Options) cannot be loaded: No "
+        "module named 'sabatier_test_missing'. Install again the package that brings it."
+    )
