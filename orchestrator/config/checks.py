@@ -108,14 +108,23 @@ def check_executable(file: CampaignFile, space: SearchSpace, lab: Lab) -> None:
     )
 
 
-def check_strategy_options(file: CampaignFile) -> None:
-    """Build the strategy once if it has options of its own; others are known to be installed.
+def check_strategy(file: CampaignFile, space: SearchSpace) -> None:
+    """Check what a strategy is asked for; it is built once if it has options of its own.
 
     Raises:
-        StrategyError: it does not take these options.
+        InputError: several conditions a sample are wanted, but the space does not tell samples and conditions apart.
+        StrategyError: the strategy does not take its options.
     """
-    if file.strategy.options:
-        make_strategy(file.strategy.name, file.strategy.options)
+    block = file.strategy
+    stages = {parameter.stage for parameter in space.parameters}
+    if block.conditions_per_sample is not None and stages != {"preparation", "condition"}:
+        raise InputError(
+            "conditions of a sample need parameters of both stages, `preparation` and `condition`.",
+            field="strategy.conditions_per_sample",
+            mend="Say `stage: preparation` where a parameter fixes the sample.",
+        )
+    if block.options:
+        make_strategy(block.name, block.options)
 
 
 def _probes(space: SearchSpace) -> pd.DataFrame:

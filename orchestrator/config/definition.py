@@ -17,7 +17,7 @@ from instruments.lab import Lab
 from orchestrator.config.checks import (
     check_executable,
     check_metrics,
-    check_strategy_options,
+    check_strategy,
     lab_tables,
     notices,
 )
@@ -71,10 +71,10 @@ class Definition:
             InstrumentsError, SimulatorsError: the laboratory cannot be built.
         """
         sources = dict(sources)
-        check_strategy_options(file)
         if isinstance(file.space, PoolSpace):
             file = file.model_copy(update={"space": with_columns(file.space, sources[POOL])})
         space = build_space(file, sources)
+        check_strategy(file, space)
         sources |= lab_tables(file, space, sources)
         frames = {key: table.frame for key, table in sources.items()}
         definition = cls(file, space, MappingProxyType(frames), notices(file, space), MappingProxyType(sources))
@@ -176,7 +176,9 @@ def _restore_labels(space: dict[str, Any]) -> None:
     """Give the descriptors of categories that are numbers their labels back: keys of JSON are always text."""
     for parameter in space.get("parameters", ()):
         if isinstance(parameter, dict) and parameter.get("descriptors"):
-            labels = {str(value): value for value in parameter["values"]}
+            values = parameter["values"]
+            labels = {str(float(value)): value for value in values if isinstance(value, int | float)}
+            labels |= {str(value): value for value in values}
             parameter["descriptors"] = {
                 name: {labels.get(key, key): number for key, number in column.items()}
                 for name, column in parameter["descriptors"].items()

@@ -78,7 +78,8 @@ class Table:
         Raises:
             InputError: a column is unknown, a value does not fit its column, or no row is left.
         """
-        self.require(where, field)
+        for column in where:
+            self.require([column], f"{field}.{column}")
         keep = np.ones(len(self.frame), dtype=bool)
         for column, value in where.items():
             keep &= self._holds(column, value, f"{field}.{column}")

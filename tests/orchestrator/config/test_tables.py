@@ -114,7 +114,7 @@ def test_select() -> None:
 @pytest.mark.parametrize(
     ("where", "field", "message"),
     [
-        ({"cleen": True}, "lab.where", "plate.csv: unknown column 'cleen'; did you mean 'clean'?"),
+        ({"cleen": True}, "lab.where.cleen", "plate.csv: unknown column 'cleen'; did you mean 'clean'?"),
         (
             {"ni": "0.5"},
             "lab.where.ni",
