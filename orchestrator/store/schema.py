@@ -18,6 +18,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    PrimaryKeyConstraint,
     String,
     Table,
     Text,
@@ -163,7 +164,8 @@ leases = Table(
 version = Table(
     "alembic_version",
     metadata,
-    Column("version_num", String(32), nullable=False, primary_key=True),
+    Column("version_num", String(32), nullable=False),
+    PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
 )
 
 APPEND_ONLY: Final[tuple[str, ...]] = tuple(

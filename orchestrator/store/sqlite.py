@@ -115,15 +115,16 @@ def copy_sqlite(source: Path, target: Path) -> None:
         if target.exists():
             raise StoreUnreachable(f"{target} exists already.", field="target", mend="Choose another name.")
         target.parent.mkdir(parents=True, exist_ok=True)
-        with translated(os.fspath(source)):
-            _copy(source, part)
-        os.replace(part, target)  # noqa: PTH105 - says what it does: all or nothing
+        try:
+            with translated(f"{source} (being copied to {target})"):
+                _copy(source, part)
+            part.replace(target)
+        finally:
+            part.unlink(missing_ok=True)
     except OSError as error:
         raise StoreUnreachable(
             f"the backup {target} cannot be written: {error.strerror or error}.", field="target"
         ) from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -80,10 +80,10 @@ def _experiments() -> None:
         sa.Column("updated", TIME, nullable=False),
         sa.Column("document", sa.Text, nullable=False),
         sa.PrimaryKeyConstraint("campaign", "id", name="pk_experiments"),
-        sa.ForeignKeyConstraint(["campaign"], ["campaigns.key"], name="fk_experiments_campaign"),
         sa.ForeignKeyConstraint(
             ["campaign", "ask"], ["asks.campaign", "asks.number"], name="fk_experiments_campaign_ask"
         ),
+        sa.ForeignKeyConstraint(["campaign"], ["campaigns.key"], name="fk_experiments_campaign"),
     )
     for column in ("state", "ask", "told"):
         op.create_index(f"ix_experiments_campaign_{column}", "experiments", ["campaign", column])

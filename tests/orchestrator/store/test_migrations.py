@@ -1,0 +1,153 @@
+"""Schemas: the migrations make what the tables say, old stores open, nothing is lost on the way."""
+
+from __future__ import annotations
+
+import json
+import runpy
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from orchestrator.errors import StoreError
+from orchestrator.store import CampaignRecord, Note, open_store, schema, upgrade
+from orchestrator.store.migrate import SCRIPTS, make_schema, migrate
+from orchestrator.store.sqlite import sqlite_engine
+
+DATA = Path(__file__).parent / "data"
+content = runpy.run_path(str(Path(__file__).with_name("make_store_file.py")))["content"]
+
+NEXT = """
+import sqlalchemy as sa
+from alembic import op
+
+revision, down_revision, branch_labels, depends_on = "0002", "0001", None, None
+
+
+def upgrade():
+    op.add_column("experiments", sa.Column("priority", sa.Integer))
+    {then}
+"""
+
+
+def objects(path: Path) -> dict[str, str]:
+    """Everything in the schema of a file: tables, indices, triggers; and its mark."""
+    with closing(sqlite3.connect(path)) as connection:
+        found = connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
+        mark = connection.execute("PRAGMA application_id").fetchone()[0]
+        version = connection.execute("SELECT version_num FROM alembic_version").fetchall()
+    normal = {name: sorted(part.strip() for part in " ".join(sql.split()).split(",")) for name, sql in found}
+    return normal | {"mark": mark, "version": version}
+
+
+def test_the_migrations_make_what_the_tables_say(tmp_path):
+    for name, make in (("direct.db", make_schema), ("migrated.db", migrate)):
+        engine = sqlite_engine(tmp_path / name, durable=False)
+        with engine.connect().execution_options(write=True) as connection, connection.begin():
+            make(connection)
+        engine.dispose()
+    assert objects(tmp_path / "direct.db") == objects(tmp_path / "migrated.db")
+
+
+def test_the_revisions_are_those_of_the_scripts():
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+    config = Config()
+    config.set_main_option("script_location", str(SCRIPTS))
+    scripts = ScriptDirectory.from_config(config)
+    assert [script.revision for script in scripts.walk_revisions()][::-1] == list(schema.REVISIONS)
+
+
+def test_every_schema_has_its_file():
+    assert sorted(path.stem for path in DATA.glob("*.db")) == [f"schema_{name}" for name in schema.REVISIONS]
+
+
+@pytest.mark.parametrize("revision", schema.REVISIONS)
+def test_stores_of_every_schema_open_with_all_they_hold(tmp_path, revision):
+    path = tmp_path / "store.db"
+    shutil.copy(DATA / f"schema_{revision}.db", path)
+    kept = json.loads((DATA / f"schema_{revision}.json").read_text(encoding="utf-8"))
+    store = open_store(path, create=False)
+    assert_contains(content(store), kept)
+    assert store.blob(kept["alloys"]["campaign"]["definition"]["space"]["pool"]).startswith(b"x_Cu,")
+    store.apply("alloys", [Note("comment", "goes on")], who="me")
+    store.close()
+
+
+def assert_contains(found: object, kept: object) -> None:
+    """Later records may have more fields, never other content."""
+    if isinstance(kept, dict):
+        for key, value in kept.items():
+            assert_contains(found[key], value)
+    elif isinstance(kept, list):
+        assert len(found) == len(kept)
+        for one, other in zip(found, kept, strict=True):
+            assert_contains(one, other)
+    else:
+        assert found == kept
+
+
+@pytest.fixture
+def next_release(tmp_path, monkeypatch):
+    """A release that has one more migration; its script may go on with other statements."""
+
+    def release(then: str = "pass") -> None:
+        scripts = tmp_path / "100% scripts"
+        shutil.copytree(SCRIPTS, scripts)
+        (scripts / "versions" / "r0002_next.py").write_text(NEXT.format(then=then))
+        monkeypatch.setattr("orchestrator.store.migrate.SCRIPTS", scripts)
+        monkeypatch.setattr(schema, "REVISIONS", ("0001", "0002"))
+
+    return release
+
+
+@pytest.fixture
+def old_store(tmp_path) -> Path:
+    path = tmp_path / "stores" / "store.db"
+    store = open_store(path)
+    store.create(CampaignRecord(name="alloys", definition={"a": 1}, definition_hash="h"))
+    store.close()
+    return path
+
+
+def version(path: Path) -> str:
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute("SELECT version_num FROM alembic_version").fetchone()[0]
+
+
+def test_an_older_store_is_upgraded_after_a_copy_was_made(old_store, next_release):
+    next_release()
+    store = open_store(old_store)
+    assert store.campaign("alloys").definition == {"a": 1}
+    store.close()
+    (copy,) = old_store.parent.glob("store.db.schema-0001.*.backup")
+    assert (version(old_store), version(copy)) == ("0002", "0001")
+    with closing(sqlite3.connect(old_store)) as connection:
+        assert "priority" in {row[1] for row in connection.execute("PRAGMA table_info(experiments)")}
+    open_store(old_store).close()
+    assert upgrade(old_store) is None
+    assert len(list(old_store.parent.glob("*.backup"))) == 1
+
+
+def test_upgrade_by_hand_says_where_the_copy_is(old_store, next_release):
+    next_release()
+    copy = upgrade(f"sqlite:///{old_store}")
+    assert copy is not None
+    assert copy.parent == old_store.parent
+    assert (version(old_store), version(copy)) == ("0002", "0001")
+
+
+def test_a_migration_that_fails_leaves_the_store_as_it_was(old_store, next_release):
+    next_release('op.execute("INSERT INTO nowhere VALUES (1)")')
+    before = objects(old_store)
+    with pytest.raises(StoreError, match="nowhere"):
+        open_store(old_store)
+    assert objects(old_store) == before
+
+
+def test_a_store_in_memory_has_no_schema():
+    with pytest.raises(StoreError, match="in memory cannot be upgraded"):
+        upgrade("memory:")
