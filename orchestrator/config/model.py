@@ -158,7 +158,7 @@ class StrategyBlock(Block):
 
 
 class StopBlock(Block):
-    """When the campaign is over."""
+    """The rules that end a campaign: the first one that is met."""
 
     experiments: Annotated[int, Strict()]
     """The budget: so many experiments."""

@@ -141,8 +141,8 @@ WRONG = [
     ("metric: eta", "metric: eta_V", PLATE,
      "campaign.yaml:6: objectives[0].metric: unknown metric 'eta_V'; did you mean 'eta'? Known: eta, extra."),
     ("metric: eta", "metric: ni", PLATE,
-     "campaign.yaml:6: objectives[0].metric: 'ni' is a parameter of the search space, so it cannot be a metric too. Name "
-     "a result."),
+     "campaign.yaml:6: objectives[0].metric: 'ni' is a parameter of the search space, so it cannot be a metric too. "
+     "Name a result."),
     ("[ni, fe]", "[ni, fe]\n  constraints: []", PLATE,
      "campaign.yaml:5: space.constraints: unknown key 'constraints'. Known here: pool, parameters, categorical, "
      "compositions, stages, where."),
