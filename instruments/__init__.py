@@ -35,3 +35,5 @@ __all__ = [
     "Outcome",
     "Verdict",
 ]
+
+__part_of__ = "sabatier"  # tells this package from others of its name

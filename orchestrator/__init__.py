@@ -33,3 +33,5 @@ def __getattr__(name: str) -> Any:
         home = "orchestrator.campaign" if name == "Campaign" else "orchestrator.errors"
         return getattr(import_module(home), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+__part_of__ = "sabatier"  # tells this package from others of its name

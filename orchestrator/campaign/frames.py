@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from acquisition.objectives import Objective, OutcomeConstraint
 from orchestrator.campaign.ledger import Ledger
+from orchestrator.campaign.merit import goodness, keeps, non_dominated
 from orchestrator.campaign.told import ID
 from orchestrator.store.records import ExperimentRecord, Value
 
@@ -41,31 +41,6 @@ def best(campaign: Campaign, ledger: Ledger, models: Mapping[str, GaussianProces
         frame[metric] = [r.values[metric].value for r in chosen]
     frame["samples"] = [_samples(campaign, records, points, row) for row in rows]
     return frame
-
-
-def goodness(objective: Objective, values: Floats) -> Floats:
-    """Utilities of values, more is better: the value, its negative, or minus the distance to the target window."""
-    if objective.goal == "target":
-        low, high = objective.window
-        return -(np.maximum(low - values, 0.0) + np.maximum(values - high, 0.0))
-    return values if objective.goal == "maximize" else -values
-
-
-def keeps(constraint: OutcomeConstraint, values: Floats) -> NDArray[np.bool_]:
-    """Whether values keep an outcome constraint."""
-    low = -np.inf if constraint.lower is None else constraint.lower
-    high = np.inf if constraint.upper is None else constraint.upper
-    return np.asarray((values >= low) & (values <= high))
-
-
-def non_dominated(utilities: Floats, among: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Which rows no other row among the given ones beats in every objective; (n, m) to (n,)."""
-    rivals = utilities[among]
-    front = np.zeros(len(utilities), dtype=bool)
-    for row in np.flatnonzero(among):
-        worse = (rivals >= utilities[row]).all(1) & (rivals > utilities[row]).any(1)
-        front[row] = not worse.any()
-    return front
 
 
 def _first_of_each(campaign: Campaign, points: Floats, rows: NDArray[np.intp]) -> list[int]:

@@ -1,0 +1,13 @@
+"""The command ``sabatier``."""
+
+from __future__ import annotations
+
+
+def main() -> None:
+    """Entry point of the command."""
+    from orchestrator.cli.guard import check_packages
+
+    check_packages()
+    from orchestrator.cli.app import app
+
+    app()

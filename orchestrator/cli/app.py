@@ -1,0 +1,184 @@
+"""The commands and their options. What a command does is imported when it runs, so that help answers at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from orchestrator.cli.failures import plain_failures
+
+app = typer.Typer(
+    name="sabatier",
+    help="Closed-loop campaigns for CO2 electroreduction catalysts: propose, execute, learn.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+store_app = typer.Typer(help="Look after the store.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(store_app, name="store")
+
+Store = Annotated[
+    str | None,
+    typer.Option("--store", help="Address of the store [default: SABATIER_STORE, else ./sabatier-data/sabatier.db]."),
+]
+Engine = Annotated[
+    Literal["prefect", "threads"],
+    typer.Option("--engine", help="Run under Prefect, or in plain threads of this process."),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print the outcome only.")]
+Report = Annotated[
+    Path | None,
+    typer.Option("--report", help="Where the HTML report goes [default: beside the store]."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Table = Annotated[
+    Path | None, typer.Option("--table", help="A data file in place of the campaign file's pool and replayed table.")
+]
+
+
+@app.command()
+@plain_failures
+def run(
+    file: Annotated[Path, typer.Argument(help="The campaign file.")],
+    table: Table = None,
+    name: Annotated[str | None, typer.Option("--name", help="Another name for the campaign.")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Another seed.")] = None,
+    store: Store = None,
+    engine: Engine = "prefect",
+    report: Report = None,
+    quiet: Quiet = False,
+) -> None:
+    """Run a campaign, or continue it if it is in the store with the same definition."""
+    from orchestrator.cli.running import run_file
+
+    run_file(file, table=table, name=name, seed=seed, store=store, engine=engine, report=report, quiet=quiet)
+
+
+@app.command()
+@plain_failures
+def resume(
+    name: Annotated[str, typer.Argument(help="The campaign's name.")],
+    store: Store = None,
+    engine: Engine = "prefect",
+    report: Report = None,
+    quiet: Quiet = False,
+) -> None:
+    """Continue a campaign of the store. Its files are not needed."""
+    from orchestrator.cli.running import resume_campaign
+
+    resume_campaign(name, store=store, engine=engine, report=report, quiet=quiet)
+
+
+@app.command()
+@plain_failures
+def status(
+    name: Annotated[str | None, typer.Argument(help="A campaign's name; without, all.")] = None,
+    store: Store = None,
+    json: Json = False,
+) -> None:
+    """Show how campaigns stand."""
+    from orchestrator.cli.looking import show_status
+
+    show_status(name, store=store, as_json=json)
+
+
+@app.command()
+@plain_failures
+def validate(
+    file: Annotated[Path, typer.Argument(help="The campaign file.")],
+    table: Table = None,
+) -> None:
+    """Check a campaign file and the data files that it names; write nothing."""
+    from orchestrator.cli.looking import validate_file
+
+    validate_file(file, table=table)
+
+
+@app.command()
+@plain_failures
+def report(
+    name: Annotated[str, typer.Argument(help="The campaign's name.")],
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="The HTML file [default: NAME.html].")] = None,
+    store: Store = None,
+) -> None:
+    """Write a campaign's report: one HTML file that needs no network."""
+    from orchestrator.cli.looking import make_report
+
+    make_report(name, output=output, store=store)
+
+
+@app.command()
+@plain_failures
+def export(
+    name: Annotated[str, typer.Argument(help="The campaign's name.")],
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="The folder [default: NAME].")] = None,
+    store: Store = None,
+) -> None:
+    """Write a campaign's experiments, definition and events to files."""
+    from orchestrator.cli.looking import make_export
+
+    make_export(name, output=output, store=store)
+
+
+@app.command()
+@plain_failures
+def init(
+    file: Annotated[Path, typer.Argument(help="The file to write.")] = Path("campaign.yaml"),
+) -> None:
+    """Write a commented campaign file to start from."""
+    from orchestrator.cli.looking import write_template
+
+    write_template(file)
+
+
+@app.command()
+@plain_failures
+def schema() -> None:
+    """Print the JSON Schema of campaign files, for editors."""
+    import json
+
+    from orchestrator.config.schema import json_schema
+
+    typer.echo(json.dumps(json_schema(), indent=2))
+
+
+@store_app.command("upgrade")
+@plain_failures
+def store_upgrade(store: Store = None) -> None:
+    """Give an older store the newest schema; a copy is made before."""
+    from orchestrator.store.opening import upgrade
+
+    copy = upgrade(store)
+    typer.echo("The store has the newest schema." if copy is None else f"Upgraded; the copy made before is {copy}.")
+
+
+@store_app.command("backup")
+@plain_failures
+def store_backup(
+    target: Annotated[Path, typer.Argument(help="The new file.")],
+    store: Store = None,
+) -> None:
+    """Copy a store, which may be in use, to a new file."""
+    from orchestrator.store.opening import backup
+
+    typer.echo(f"Copied to {backup(store, target)}.")
+
+
+def _version(show: bool) -> None:
+    if show:
+        from importlib.metadata import version
+
+        typer.echo(f"sabatier {version('sabatier')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[  # noqa: ARG001  typer calls back
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and end.")
+    ] = False,
+) -> None:
+    pass

@@ -1,0 +1,150 @@
+"""Shows on the terminal what a loop does, and writes it to a log file as JSON lines."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from acquisition.objectives import Objective, OutcomeConstraint
+from orchestrator.campaign.merit import incumbent
+from orchestrator.cli import text
+from orchestrator.loop.loop import Listener
+from orchestrator.store.records import ExperimentRecord
+
+
+class Display:
+    """A progress bar with the best so far, and a line for each proposal and each result."""
+
+    def __init__(
+        self,
+        console: Console,
+        budget: int,
+        records: Sequence[ExperimentRecord],
+        objectives: Sequence[Objective],
+        constraints: Sequence[OutcomeConstraint],
+        quiet: bool,
+    ) -> None:
+        self._console, self._quiet = console, quiet
+        self._objectives, self._constraints = objectives, constraints
+        self._known = {record.id: record for record in records}
+        self._progress = Progress(
+            TextColumn("[bold]{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=console,
+            disable=quiet or not console.is_terminal,
+        )
+        self._task = self._progress.add_task("starting", total=budget, completed=self._done())
+
+    @contextmanager
+    def live(self) -> Iterator[None]:
+        """Show the bar while the block runs."""
+        with self._progress:
+            yield
+
+    def proposed(self, records: list[ExperimentRecord]) -> None:
+        """See :class:`orchestrator.loop.Listener`."""
+        for record in records:
+            self._line(f"{record.id:>4}  proposed  {text.settings(record.asked)}  ({record.reason})")
+
+    def started(self, record: ExperimentRecord, cell: str) -> None:
+        """See :class:`orchestrator.loop.Listener`."""
+
+    def learned(self, record: ExperimentRecord) -> None:
+        """See :class:`orchestrator.loop.Listener`."""
+        self._known[record.id] = record
+        best = incumbent(list(self._known.values()), self._objectives, self._constraints)
+        star = "  <- best so far" if record.id in {r.id for r in best} else ""
+        self._line(f"{record.id:>4}  measured  {text.result(record)}{star}")
+        self._progress.update(self._task, completed=self._done(), description=self._best(best))
+
+    def _best(self, best: Sequence[ExperimentRecord]) -> str:
+        if not best:
+            return "nothing feasible yet"
+        if len(self._objectives) > 1:
+            return f"{len(best)} on the front"
+        metric = self._objectives[0].metric
+        value = best[0].values[metric]
+        return f"best {text.quantity(metric, value.value or 0.0)}"
+
+    def _done(self) -> int:
+        return sum(r.told is not None and r.origin == "asked" for r in self._known.values())
+
+    def _line(self, line: str) -> None:
+        if not self._quiet:
+            self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+class JsonLog:
+    """Appends one JSON line for each thing that happens."""
+
+    def __init__(self, path: Path, campaign: str) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._path, self._campaign = path, campaign
+
+    def proposed(self, records: list[ExperimentRecord]) -> None:
+        """See :class:`orchestrator.loop.Listener`."""
+        for r in records:
+            self._write("proposed", r.id, parameters=r.asked, why=r.reason, expected=r.prediction)
+
+    def started(self, record: ExperimentRecord, cell: str) -> None:
+        """See :class:`orchestrator.loop.Listener`."""
+        self._write("started", record.id, cell=cell)
+
+    def learned(self, record: ExperimentRecord) -> None:
+        """See :class:`orchestrator.loop.Listener`."""
+        values = {m: {"value": v.value, "sem": v.sem} for m, v in record.values.items()}
+        self._write("learned", record.id, state=record.state, metrics=values, verdict=record.verdict)
+
+    def _write(self, event: str, experiment: int, **data: Any) -> None:
+        line = {"time": datetime.now(UTC).isoformat(), "campaign": self._campaign, "experiment": experiment}
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({**line, "event": event, **data}) + "\n")
+
+
+class JsonFormatter(logging.Formatter):
+    """Log records of the libraries as JSON lines of the same file."""
+
+    converter = time.gmtime
+
+    def __init__(self, campaign: str) -> None:
+        super().__init__()
+        self._campaign = campaign
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One JSON object."""
+        line = {"time": datetime.fromtimestamp(record.created, UTC).isoformat(), "campaign": self._campaign}
+        return json.dumps({**line, "level": record.levelname, "logger": record.name, "message": record.getMessage()})
+
+
+class Several:
+    """Passes everything on to several listeners."""
+
+    def __init__(self, *listeners: Listener) -> None:
+        self._listeners = listeners
+
+    def proposed(self, records: list[ExperimentRecord]) -> None:
+        """See :class:`orchestrator.loop.Listener`."""
+        for listener in self._listeners:
+            listener.proposed(records)
+
+    def started(self, record: ExperimentRecord, cell: str) -> None:
+        """See :class:`orchestrator.loop.Listener`."""
+        for listener in self._listeners:
+            listener.started(record, cell)
+
+    def learned(self, record: ExperimentRecord) -> None:
+        """See :class:`orchestrator.loop.Listener`."""
+        for listener in self._listeners:
+            listener.learned(record)

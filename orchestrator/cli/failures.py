@@ -1,0 +1,44 @@
+"""Turns what went wrong into one message and an exit status."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+from typing import Any, Final, NoReturn, ParamSpec
+
+P = ParamSpec("P")
+
+DONE: Final = 0
+FAILED: Final = 1
+WRONG_INPUT: Final = 2
+INTERRUPTED: Final = 130
+
+
+def refuse(message: str, status: int = WRONG_INPUT) -> NoReturn:
+    """Print a message to stderr and end."""
+    sys.stderr.write(f"sabatier: {message}\n")
+    raise SystemExit(status)
+
+
+def plain_failures(command: Callable[P, Any]) -> Callable[P, Any]:
+    """Let a command end with one message and the right exit status, never with a traceback for wrong input."""
+
+    @functools.wraps(command)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> Any:
+        from acquisition.errors import AcquisitionError
+        from instruments.errors import InstrumentsError
+        from orchestrator.errors import OrchestratorError, StoreFull, StoreLocked
+        from simulators.errors import SimulatorsError
+        from surrogates.errors import SurrogatesError
+
+        try:
+            return command(*args, **kwargs)
+        except (StoreFull, StoreLocked) as problem:
+            refuse(str(problem), FAILED)
+        except (OrchestratorError, AcquisitionError, InstrumentsError, SimulatorsError, SurrogatesError) as problem:
+            refuse(str(problem), WRONG_INPUT)
+        except KeyboardInterrupt:
+            refuse("interrupted", INTERRUPTED)
+
+    return wrapped

@@ -1,0 +1,135 @@
+"""Commands that look, and change no campaign."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from acquisition.objectives import Objective, OutcomeConstraint
+from orchestrator.campaign.merit import incumbent
+from orchestrator.cli import text
+from orchestrator.errors import InputError
+from orchestrator.store.opening import open_store
+from orchestrator.store.protocol import Store
+from orchestrator.store.records import CampaignRecord
+
+
+def show_status(name: str | None, *, store: str | None, as_json: bool) -> None:
+    """Print the state of one campaign or of all."""
+    kept = open_store(store, durable=False, create=False)
+    try:
+        records = [kept.campaign(name)] if name else kept.campaigns()
+        shown = [summary(kept, record) for record in records]
+    finally:
+        kept.close()
+    if as_json:
+        answer = shown[0] if name else {"schema": 1, "campaigns": shown}
+        sys.stdout.write(json.dumps(answer, indent=2) + "\n")
+    elif not shown:
+        sys.stdout.write("The store holds no campaign.\n")
+    else:
+        sys.stdout.write("\n\n".join(_words(one) for one in shown) + "\n")
+
+
+def summary(store: Store, record: CampaignRecord) -> dict[str, Any]:
+    """A campaign's state as JSON values. Keys are never removed."""
+    definition = record.definition
+    objectives = [Objective(**o) for o in definition.get("objectives", [])]
+    constraints = [OutcomeConstraint(**c) for c in definition.get("outcome_constraints", [])]
+    best = incumbent(store.experiments(record.name), objectives, constraints) if objectives else []
+    return {
+        "schema": 1,
+        "name": record.name,
+        "state": record.state,
+        "reason": record.reason,
+        "experiments": store.counts(record.name),
+        "budget": definition.get("stop", {}).get("experiments"),
+        "objectives": [{"metric": o.metric, "goal": o.goal, "target": o.target} for o in objectives],
+        "best": [
+            {
+                "experiment": r.id,
+                "parameters": {**(r.asked or {}), **(r.executed or {}), **r.measured},
+                "metrics": {m: v.value for m, v in r.values.items()},
+                "sem": {m: v.sem for m, v in r.values.items()},
+            }
+            for r in best
+        ],
+        "created": record.created.isoformat(),
+        "started": None if record.started is None else record.started.isoformat(),
+        "updated": record.updated.isoformat(),
+        "finished": None if record.finished is None else record.finished.isoformat(),
+    }
+
+
+def _words(one: dict[str, Any]) -> str:
+    counts = ", ".join(f"{count} {state}" for state, count in one["experiments"].items() if count)
+    lines = [f"{one['name']}: {one['state']}" + (f" ({one['reason']})" if one["reason"] else "")]
+    lines.append(f"  experiments  {counts or 'none'}; budget {one['budget']}")
+    for best in one["best"][:5]:
+        values = ", ".join(
+            text.quantity(m, v, best["sem"][m]) for m, v in best["metrics"].items() if v is not None
+        )
+        lines.append(f"  best         experiment {best['experiment']}: {values}")
+        lines.append(f"               {text.settings(best['parameters'])}")
+    lines.append(f"  updated      {one['updated']}")
+    return "\n".join(lines)
+
+
+def validate_file(file: Path, *, table: Path | None) -> None:
+    """Say what a campaign file defines."""
+    from orchestrator.config.load import load
+
+    definition = load(file, table)
+    size = definition.space.size
+    for notice in definition.notices:
+        sys.stderr.write(f"note: {notice}\n")
+    sys.stdout.write(
+        f"{file}: campaign {definition.file.name!r} is valid: {len(definition.space.columns)} parameter columns"
+        f"{'' if size is None else f', {size} points'}, laboratory {definition.file.lab.type}, "
+        f"{definition.file.stop.experiments} experiments.\n"
+    )
+
+
+def make_report(name: str, *, output: Path | None, store: str | None) -> None:
+    """Write a campaign's HTML report."""
+    from orchestrator.export.report import write_report
+    from orchestrator.loop.assembly import assemble
+
+    kept = open_store(store, durable=False, create=False)
+    try:
+        parts = assemble(kept, name)
+        path = write_report(
+            parts.campaign, kept.campaign(name), output or Path(f"{name}.html"), notices=parts.definition.notices
+        )
+    finally:
+        kept.close()
+    sys.stdout.write(f"report: {path}\n")
+
+
+def make_export(name: str, *, output: Path | None, store: str | None) -> None:
+    """Write a campaign's tables."""
+    from orchestrator.export.tables import export
+    from orchestrator.loop.assembly import assemble
+
+    kept = open_store(store, durable=False, create=False)
+    try:
+        paths = export(assemble(kept, name).campaign, kept.campaign(name), output or Path(name))
+    finally:
+        kept.close()
+    sys.stdout.write("".join(f"{path}\n" for path in paths))
+
+
+def write_template(file: Path) -> None:
+    """Write the starter campaign file."""
+    from orchestrator.config.template import TEMPLATE
+
+    try:
+        with file.open("x", encoding="utf-8") as new:
+            new.write(TEMPLATE)
+    except FileExistsError:
+        raise InputError(f"{file} exists.", mend="Name another file.") from None
+    except OSError as problem:
+        raise InputError(f"{file} cannot be written: {problem.strerror}.") from problem
+    sys.stdout.write(f"{file} is written; run it with `sabatier run {file}`.\n")

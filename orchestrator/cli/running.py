@@ -1,0 +1,204 @@
+"""``sabatier run`` and ``sabatier resume``: a campaign in a thread, signals in this one."""
+
+from __future__ import annotations
+
+import contextvars
+import logging
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event, Thread
+from types import FrameType
+from typing import Any, NoReturn
+
+from rich.console import Console
+
+from orchestrator.cli import text
+from orchestrator.cli.display import Display, JsonFormatter, JsonLog, Several
+from orchestrator.cli.failures import DONE, FAILED, INTERRUPTED
+from orchestrator.config.definition import Definition
+from orchestrator.config.load import load
+from orchestrator.errors import InputError, NothingTold
+from orchestrator.export.report import write_report
+from orchestrator.loop.assembly import Assembly, assemble, files_of, open_for, register
+from orchestrator.loop.engine import ThreadEngine
+from orchestrator.loop.loop import Listener, Loop
+from orchestrator.store.opening import default_url, open_store
+from orchestrator.store.protocol import Store
+from orchestrator.store.records import CampaignState
+
+STATUS = {"completed": DONE, "stopped": DONE, "interrupted": INTERRUPTED}
+
+
+def run_file(
+    file: Path,
+    *,
+    table: Path | None,
+    name: str | None,
+    seed: int | None,
+    store: str | None,
+    engine: str,
+    report: Path | None,
+    quiet: bool,
+) -> NoReturn:
+    """Load, register and run a campaign file; ends the process with the campaign's exit status."""
+    definition = load(file, table, name=name, seed=seed)
+    for notice in definition.notices:
+        Console(stderr=True).print(f"note: {notice}", markup=False, highlight=False)
+    _refuse_memory(store)
+    kept = open_for(store, definition.build_lab())
+    try:
+        new = register(kept, definition)
+        _run(kept, definition.file.name, definition, engine=engine, report=report, quiet=quiet, new=new)
+    finally:
+        kept.close()
+
+
+def resume_campaign(name: str, *, store: str | None, engine: str, report: Path | None, quiet: bool) -> NoReturn:
+    """Continue a campaign of a store; ends the process with the campaign's exit status."""
+    _refuse_memory(store)
+    reading = open_store(store, durable=False, create=False)
+    try:
+        definition = Definition.from_resolved(reading.campaign(name).definition, reading.blob)
+    finally:
+        reading.close()
+    kept = open_for(store, definition.build_lab(), create=False)
+    try:
+        _run(kept, name, definition, engine=engine, report=report, quiet=quiet, new=False)
+    finally:
+        kept.close()
+
+
+def _refuse_memory(store: str | None) -> None:
+    if not (store or default_url()).startswith(("memory", ":memory")):
+        return
+    raise InputError("a store in memory is gone with the command.", field="--store", mend="Name a file.")
+
+
+def _run(
+    store: Store, name: str, definition: Definition, *, engine: str, report: Path | None, quiet: bool, new: bool
+) -> NoReturn:
+    parts = assemble(store, name, definition)
+    folder = files_of(store).parent
+    console = Console()
+    file = definition.file
+    display = Display(
+        console, file.stop.experiments, parts.campaign.experiments(), file.objectives, file.outcome_constraints, quiet
+    )
+    listener = Several(display, JsonLog(folder / "logs" / f"{name}.jsonl", name))
+    if not quiet:
+        verb = "runs" if new else "continues"
+        where = f"campaign {name} {verb}: {file.stop.experiments} experiments, strategy {file.strategy.name}, store {store.url}"
+        console.print(where, markup=False, highlight=False, soft_wrap=True)
+    cancelled = Event()
+    with _log_file(folder / "logs" / f"{name}.jsonl", name), display.live():
+        state = _in_thread(lambda: _loop(engine, parts, store, cancelled, listener), cancelled, console)
+    _conclude(store, name, definition, state, report or folder / "reports" / f"{name}.html", console)
+    sys.exit(STATUS.get(state, FAILED))
+
+
+def _loop(engine: str, parts: Assembly, store: Store, cancelled: Event, listener: Listener) -> CampaignState:
+    if engine == "threads":
+        file = parts.definition.file
+        loop = Loop(
+            parts.campaign,
+            parts.lab,
+            experiments=file.stop.experiments,
+            batch=file.strategy.batch or 1,
+            engine=ThreadEngine(len(parts.lab.cells)),
+            files=files_of(store),
+            cancelled=cancelled,
+            listener=listener,
+        )
+        return loop.run()
+    from orchestrator.flows.server import prefect_server
+
+    with prefect_server():
+        from orchestrator.flows.run import Hooks, hooked, run_campaign
+
+        with hooked(parts.campaign.name, Hooks(cancelled, listener)):
+            state: CampaignState = run_campaign(parts.campaign.name, store.url)
+            return state
+
+
+def _in_thread(work: Callable[[], CampaignState], cancelled: Event, console: Console) -> CampaignState:
+    """Run in a thread, where no engine can install signal handlers of its own; signals only say that it is to end."""
+    result: dict[str, Any] = {}
+
+    def body() -> None:
+        try:
+            result["state"] = work()
+        except BaseException as problem:  # noqa: BLE001  handed to the main thread, which raises it
+            result["problem"] = problem
+
+    def on_signal(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+        again = cancelled.is_set()
+        cancelled.set()
+        word = "still waiting for" if again else "interrupted: waiting for"
+        console.print(f"{word} what runs to end in its safe state", markup=False, highlight=False)
+
+    with _handlers(on_signal):
+        thread = Thread(target=contextvars.copy_context().run, args=(body,), name="campaign")
+        thread.start()
+        while thread.is_alive():
+            thread.join(0.2)  # a join without limit would keep signals waiting on Windows
+    if "problem" in result:
+        raise result["problem"]
+    state: CampaignState = result["state"]
+    return state
+
+
+@contextmanager
+def _handlers(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
+    former = {n: signal.signal(getattr(signal, n), handler) for n in names if hasattr(signal, n)}
+    try:
+        yield
+    finally:
+        for name, was in former.items():
+            signal.signal(getattr(signal, name), was)
+
+
+@contextmanager
+def _log_file(path: Path, campaign: str) -> Iterator[None]:
+    """Write what the house's packages log to the campaign's log file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(JsonFormatter(campaign))
+    packages = [logging.getLogger(p) for p in ("orchestrator", "acquisition", "instruments", "surrogates", "simulators")]
+    for package in packages:
+        package.addHandler(handler)
+        package.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        for package in packages:
+            package.removeHandler(handler)
+        handler.close()
+
+
+def _conclude(
+    store: Store, name: str, definition: Definition, state: CampaignState, report: Path, console: Console
+) -> None:
+    """Say how it ended, what is best, and where the report is."""
+    record = store.campaign(name)
+    campaign = assemble(store, name, definition).campaign
+    console.print(f"campaign {name} is {state}: {record.reason}", markup=False, highlight=False, soft_wrap=True)
+    try:
+        best = campaign.best()
+    except NothingTold:
+        best = None
+    if best is not None and best.empty:
+        console.print("no executed experiment is expected to keep the outcome constraints", highlight=False)
+    elif best is not None:
+        for id, row in best.head(10).iterrows():
+            point = text.settings({column: row[column] for column in campaign.space.columns})
+            values = ", ".join(text.quantity(m, row[f"{m}_mean"], row[f"{m}_std"]) for m in campaign.metrics)
+            console.print(f"best: experiment {id}: {point}", markup=False, highlight=False, soft_wrap=True)
+            console.print(f"      {values} (by the model)", markup=False, highlight=False, soft_wrap=True)
+    path = write_report(campaign, record, report, notices=definition.notices)
+    console.print(f"report: {path}", markup=False, highlight=False, soft_wrap=True)
+    if state == "interrupted":
+        console.print(f"continue with: sabatier resume {name}", markup=False, highlight=False)

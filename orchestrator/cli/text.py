@@ -1,0 +1,37 @@
+"""Experiments in words, for terminals and logs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from instruments.metrics import unit_of
+from orchestrator.store.records import ExperimentRecord
+
+
+def settings(parameters: Mapping[str, Any] | None) -> str:
+    """Settings in one line; fractions that are zero are left out."""
+    return ", ".join(f"{name} {number(value)}" for name, value in (parameters or {}).items() if value != 0) or "-"
+
+
+def number(value: Any) -> str:
+    """A value with as many digits as a person reads."""
+    return f"{value:.5g}" if isinstance(value, float) else str(value)
+
+
+def quantity(metric: str, value: float, error: float | None = None) -> str:
+    """A figure of merit with its uncertainty and unit."""
+    unit = unit_of(metric)
+    plus = f" ± {error:.2g}" if error else ""
+    return f"{metric} {value:.4g}{plus}{'' if unit in (None, '1') else ' ' + unit}"
+
+
+def result(record: ExperimentRecord) -> str:
+    """What came of an experiment, in one line."""
+    if record.state == "failed":
+        return f"failed ({record.failure_cause}): {record.failure_reason or 'no reason given'}"
+    told = [quantity(m, v.value, v.sem) for m, v in record.values.items() if v.value is not None]
+    text = ", ".join(told) or "nothing measured yet"
+    if record.verdict in ("suspect", "invalid"):
+        text += f" [{record.verdict}: {', '.join(record.verdict_reasons) or 'no reason given'}]"
+    return text

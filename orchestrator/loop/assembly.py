@@ -1,0 +1,90 @@
+"""Puts a campaign and its laboratory together from a definition, or from what the store holds of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from acquisition.strategies.registry import make_strategy
+from instruments.lab import Lab
+from orchestrator.campaign import Campaign
+from orchestrator.config.definition import Definition
+from orchestrator.errors import CampaignExists
+from orchestrator.store.opening import open_store
+from orchestrator.store.protocol import Store
+from orchestrator.store.records import CampaignRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Assembly:
+    """A campaign with all that it takes to run it."""
+
+    campaign: Campaign
+    lab: Lab
+    definition: Definition
+
+
+def register(store: Store, definition: Definition) -> bool:
+    """Put a definition into the store, unless the very same is there already.
+
+    Returns:
+        Whether it is new.
+
+    Raises:
+        CampaignExists: a campaign of this name has another definition.
+    """
+    file = definition.file
+    known = {record.name: record for record in store.campaigns()}
+    if file.name not in known:
+        record = CampaignRecord(
+            name=file.name, definition=definition.resolved(), definition_hash=definition.hash, seed=file.seed
+        )
+        store.create(record, definition.blobs())
+        return True
+    stored = known[file.name]
+    # rebuilt, since this release may write out more defaults than the one that stored it
+    if definition.hash not in (stored.definition_hash, Definition.from_resolved(stored.definition, store.blob).hash):
+        raise CampaignExists(
+            f"campaign {file.name!r} exists in {store.url} with another definition.",
+            field="name",
+            mend=f"Rename this one, or continue the stored one with `sabatier resume {file.name}`.",
+        )
+    return False
+
+
+def assemble(store: Store, name: str, definition: Definition | None = None) -> Assembly:
+    """Build campaign and laboratory of a stored campaign.
+
+    Raises:
+        UnknownCampaign: there is none of this name.
+    """
+    record = store.campaign(name)
+    if definition is None:
+        definition = Definition.from_resolved(record.definition, store.blob)
+    file, lab = definition.file, definition.build_lab()
+    block = file.strategy
+    campaign = Campaign(
+        definition.space,
+        file.objectives,
+        outcome_constraints=file.outcome_constraints,
+        strategy=make_strategy(block.name, block.options),
+        initial=block.initial,
+        seed=file.seed,
+        replicates=block.replicates,
+        metrics=(*file.metrics, *lab.metrics),
+        name=name,
+        store=store,
+        definition=record.definition,
+    )
+    return Assembly(campaign, lab, definition)
+
+
+def open_for(url: str | None, lab: Lab, *, create: bool = True) -> Store:
+    """Open a store as durable as its laboratory needs: every write to disk where matter is touched."""
+    return open_store(url, durable=not lab.repeat_is_safe, create=create)
+
+
+def files_of(store: Store) -> Path:
+    """The folder for raw signals beside a store's file; for a store in memory, one below the current folder."""
+    path = store.url.removeprefix("sqlite:///")
+    return Path(path).parent / "files" if path != store.url else Path("sabatier-data") / "files"

@@ -1,0 +1,88 @@
+"""What the loop hands down to a laboratory with each job."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Event, Lock
+
+from instruments.lab import StepKind
+
+
+@dataclass(frozen=True, slots=True)
+class VirtualClock:
+    """Time that passes only in a simulation: a job sees the time at which it began."""
+
+    began: float
+
+    @property
+    def virtual(self) -> bool:
+        """Always."""
+        return True
+
+    def now(self) -> float:
+        """Seconds since the campaign began."""
+        return self.began
+
+
+@dataclass(frozen=True, slots=True)
+class RealClock:
+    """Time on the wall, unmoved by changes of the computer's clock while the process runs."""
+
+    offset: float
+    _origin: float = field(default_factory=time.monotonic)
+
+    @property
+    def virtual(self) -> bool:
+        """Never."""
+        return False
+
+    def now(self) -> float:
+        """Seconds since the campaign began."""
+        return self.offset + time.monotonic() - self._origin
+
+
+@dataclass(frozen=True)
+class AttemptContext:
+    """One attempt's context; see :class:`instruments.lab.Context`."""
+
+    cell: str
+    sample: str
+    attempt: int
+    seed: int
+    clock: VirtualClock | RealClock
+    folder: Path
+    cancelled: Event
+    devices: dict[str, Lock]
+
+    @property
+    def files(self) -> Path:
+        """A folder of this attempt's own, made when first asked for."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return self.folder
+
+    @contextmanager
+    def journal(self, step: str, kind: StepKind) -> Iterator[None]:
+        """Write down in the attempt's folder that a step begins, and that it has ended."""
+        path = self.files / "journal.log"
+        _append(path, f"{self.clock.now():.3f} begin {kind} {step}")
+        yield
+        _append(path, f"{self.clock.now():.3f} end {kind} {step}")
+
+    @contextmanager
+    def lease(self, device: str) -> Iterator[None]:
+        """Hold a device that the cells of this process share."""
+        with self.devices.setdefault(device, Lock()):
+            yield
+
+
+def _append(path: Path, line: str) -> None:
+    import os
+
+    with path.open("a", encoding="utf-8") as file:
+        file.write(line + "\n")
+        file.flush()
+        os.fsync(file.fileno())

@@ -1,0 +1,430 @@
+"""Propose, execute, learn: the loop, one step at a time, whatever engine runs its pieces."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from threading import Event, Lock
+from typing import Final, Protocol
+
+from acquisition.errors import SpaceExhaustedError
+from instruments.errors import ExecutionCancelled, InstrumentsError
+from instruments.lab import Failure, Job, Lab, Outcome
+from orchestrator.campaign import Campaign
+from orchestrator.campaign.told import Told
+from orchestrator.errors import CampaignError
+from orchestrator.loop import raw
+from orchestrator.loop.context import AttemptContext, RealClock, VirtualClock
+from orchestrator.loop.engine import Engine, Running
+from orchestrator.loop.holding import holding
+from orchestrator.store.changes import Change, PutAttempt, PutExperiment, SetCampaignState
+from orchestrator.store.records import AttemptRecord, AttemptState, CampaignState, ExperimentRecord, Value
+
+logger = logging.getLogger(__name__)
+
+MOST_ATTEMPTS: Final = 3
+RETRIED: Final = ("equipment", "analysis")
+"""Causes of failure that say nothing about the experiment; it is tried again, at most MOST_ATTEMPTS times in all."""
+
+
+class Listener(Protocol):
+    """Wants to know what a loop does; called from the loop's thread."""
+
+    def proposed(self, records: list[ExperimentRecord]) -> None:
+        """Experiments were chosen."""
+
+    def started(self, record: ExperimentRecord, cell: str) -> None:
+        """An experiment began."""
+
+    def learned(self, record: ExperimentRecord) -> None:
+        """A result, a failure or nothing yet came back, and is in the store."""
+
+
+class Silence:
+    """A listener that does nothing."""
+
+    def proposed(self, records: list[ExperimentRecord]) -> None:
+        """See :class:`Listener`."""
+
+    def started(self, record: ExperimentRecord, cell: str) -> None:
+        """See :class:`Listener`."""
+
+    def learned(self, record: ExperimentRecord) -> None:
+        """See :class:`Listener`."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Flight:
+    """An attempt under way."""
+
+    record: ExperimentRecord
+    attempt: AttemptRecord
+    running: Running[Outcome | None]
+
+
+class Loop:
+    """Runs one campaign in one laboratory.
+
+    Args:
+        campaign: proposes and learns; kept in its store.
+        lab: executes.
+        experiments: the budget; prior data and controls do not count.
+        batch: propose so many together; cells that are free at once may ask for more.
+        engine: runs the pieces.
+        files: folder for raw signals.
+        cancelled: when set, the loop starts nothing more, waits for what runs, and ends ``interrupted``.
+        listener: is told what happens.
+    """
+
+    def __init__(
+        self,
+        campaign: Campaign,
+        lab: Lab,
+        *,
+        experiments: int,
+        batch: int = 1,
+        engine: Engine,
+        files: Path,
+        cancelled: Event | None = None,
+        listener: Listener | None = None,
+    ) -> None:
+        self.campaign, self.lab, self.engine = campaign, lab, engine
+        self.budget, self.batch = experiments, batch
+        self.cancelled = cancelled or Event()
+        self._files = files
+        self._listener = listener or Silence()
+        self._virtual = bool(getattr(lab, "virtual_time", False))
+        self._flights: dict[int, _Flight] = {}
+        self._landed: SimpleQueue[int] = SimpleQueue()
+        self._queue: deque[ExperimentRecord] = deque()
+        self._attempts: dict[int, AttemptRecord] = {}
+        self._devices: dict[str, Lock] = {}
+        self._exhausted = ""
+        self._now = 0.0
+        self._clock = RealClock(0.0)
+
+    # The whole campaign
+
+    def run(self) -> CampaignState:
+        """Run until a stopping rule, an interruption or a failure ends it.
+
+        Returns:
+            The state in which the campaign is now.
+
+        Raises:
+            LeaseHeld: another process controls the campaign.
+        """
+        store, name = self.campaign.store, self.campaign.name
+        with holding(store, name, self.cancelled) as lease:
+            self.campaign.token = lease.token
+            try:
+                return self._run()
+            finally:
+                self.campaign.token = None
+
+    def _run(self) -> CampaignState:
+        self.campaign.refresh()
+        try:
+            if halted := self._recover():
+                return self._end("halted", halted)
+            self._set_state("running", "")
+            while self.step():
+                pass
+            if self.cancelled.is_set():
+                return self._end("interrupted", "interrupted; `sabatier resume` continues it")
+            return self._end("completed", self._why_done())
+        except BaseException as problem:
+            self._fail(problem)
+            raise
+        finally:
+            self.lab.make_safe()
+            self.engine.close()
+
+    def step(self) -> bool:
+        """Start what can be started, then wait for one result and learn it.
+
+        Returns:
+            Whether there is more to do.
+        """
+        if not self.cancelled.is_set():
+            self._start()
+        if not self._flights:
+            return False
+        landed = self._next()
+        if landed is None:
+            return self._drain()
+        self._learn(self._flights.pop(landed))
+        return True
+
+    # Starting
+
+    def _start(self) -> None:
+        busy = {flight.attempt.cell for flight in self._flights.values()}
+        free = [cell for cell in self.lab.cells if cell not in busy]
+        missing = len(free) - len(self._queue)
+        wanted = min(max(missing, self.batch), self._left())
+        if missing > 0 and wanted > 0 and not self._exhausted:
+            self._propose(wanted)
+        # what was interrupted takes the cell and the time that it had
+        again = [r for r in self._queue if r.id in self._attempts and self._attempts[r.id].cell in free]
+        for record in again:
+            former = self._attempts[record.id]
+            if self._virtual and former.state in ("unknown", "cancelled"):
+                self._queue.remove(record)
+                free.remove(former.cell)
+                self._launch(record, former.cell, former.clock_started)
+        for cell in free:
+            if not self._queue:
+                break
+            self._launch(self._queue.popleft(), cell, self._now if self._virtual else self._clock.now())
+
+    def _left(self) -> int:
+        """Experiments that may still be proposed."""
+        spent = sum(
+            1 for r in self.campaign.experiments() if r.origin == "asked" and r.state not in ("rejected", "cancelled")
+        )
+        return self.budget - spent
+
+    def _propose(self, n: int) -> None:
+        first = max((r.id for r in self.campaign.experiments()), default=0) + 1
+        label = f"propose experiment {first}" if n == 1 else f"propose experiments {first} to {first + n - 1}"
+        records = self.engine.call("propose", label, lambda: self._choose(n))
+        self._queue.extend(records)
+        if records:
+            self._listener.proposed(records)
+
+    def _choose(self, n: int) -> list[ExperimentRecord]:
+        try:
+            return self.campaign.propose(n, state="queued")
+        except SpaceExhaustedError as nothing:
+            self._exhausted = str(nothing)
+            return []
+
+    def _launch(self, record: ExperimentRecord, cell: str, began: float) -> None:
+        former = self._attempts.get(record.id)
+        number = 1 if former is None else former.number + 1
+        sample = record.sample or f"{self.campaign.name}-{record.id}"
+        folder = self._files / self.campaign.name / f"{record.id:05d}" / str(number)
+        attempt = AttemptRecord(
+            experiment=record.id, number=number, cell=cell, sample=sample, clock_started=began, files=str(folder)
+        )
+        running = replace(record, state="running", updated=datetime.now(UTC))
+        self.campaign.put(PutExperiment(running, record.state), PutAttempt(attempt))
+        self._attempts[record.id] = attempt
+        self._listener.started(running, cell)
+        context = AttemptContext(
+            cell=cell,
+            sample=sample,
+            attempt=number,
+            seed=record.seed,
+            clock=VirtualClock(began) if self._virtual else self._clock,
+            folder=folder,
+            cancelled=self.cancelled,
+            devices=self._devices,
+        )
+        job = Job(self.campaign.name, record.id, dict(record.asked or {}))
+        label = f"execute experiment {record.id} on {cell}"
+        flight = self.engine.submit("execute", label, lambda: self._execute(job, context))
+        self._flights[record.id] = _Flight(running, attempt, flight)
+        flight.add_done_callback(lambda _: self._landed.put(record.id))
+
+    def _execute(self, job: Job, context: AttemptContext) -> Outcome | None:
+        """What came of a job; ``None`` if it was cancelled. Runs in a thread of its own."""
+        try:
+            return self.lab.execute(job, context)
+        except ExecutionCancelled:
+            return None
+        except InstrumentsError as problem:
+            return Outcome(failure=Failure("equipment", str(problem)))
+
+    # Waiting
+
+    def _next(self) -> int | None:
+        """The experiment whose result comes next; ``None`` when the loop is to end.
+
+        Under a virtual clock results come in the order of virtual time, whichever thread was first.
+        """
+        ready: set[int] = set()
+        while True:
+            if self.cancelled.is_set():
+                return None
+            try:
+                ready.add(self._landed.get(timeout=0.2))
+            except Empty:
+                continue
+            if not self._virtual:
+                return ready.pop()
+            if ready >= set(self._flights):
+                for id in ready:
+                    self._landed.put(id)
+                return min(ready, key=self._lands_at)
+
+    def _lands_at(self, id: int) -> tuple[float, int]:
+        flight = self._flights[id]
+        try:
+            outcome = flight.running.result()
+            return flight.attempt.clock_started + (outcome.duration if outcome else 0.0), id
+        except Exception:  # noqa: BLE001  it is raised again, and dealt with, when this flight is learned from
+            return flight.attempt.clock_started, id
+
+    def _drain(self) -> bool:
+        """The loop was cancelled: wait for what runs, and keep every result that came."""
+        for id in sorted(self._flights):
+            flight = self._flights.pop(id)
+            outcome = flight.running.result()
+            if outcome is None or self._virtual:  # a virtual result comes again, in its turn
+                self._requeue(flight, "cancelled", "interrupted")
+            else:
+                self._land(flight, outcome)
+        return False
+
+    # Learning
+
+    def _learn(self, flight: _Flight) -> None:
+        id = flight.record.id
+        outcome = flight.running.result()
+        if outcome is None:
+            self._requeue(flight, "cancelled", "interrupted")
+            return
+        self._now = max(self._now, flight.attempt.clock_started + outcome.duration)
+        self.engine.call("learn", f"learn from experiment {id}", lambda: self._land(flight, outcome))
+
+    def _land(self, flight: _Flight, outcome: Outcome) -> None:
+        """Write an outcome to the store, in one transaction with the end of its attempt."""
+        digest = None
+        if outcome.measurement is not None:
+            digest = raw.write(outcome.measurement, Path(flight.attempt.files or self._files))
+        failure = outcome.failure
+        ended = replace(
+            flight.attempt,
+            state="finished" if failure is None else "failed",
+            finished=datetime.now(UTC),
+            duration=outcome.duration,
+            sample=outcome.sample or flight.attempt.sample,
+            files=flight.attempt.files if digest else None,
+            digest=digest,
+            message="" if failure is None else f"{failure.cause}: {failure.reason}",
+        )
+        if failure is not None and failure.cause in RETRIED and flight.attempt.number < MOST_ATTEMPTS:
+            logger.warning("experiment %d: %s; it is tried again", flight.record.id, ended.message)
+            self._back(flight, ended)
+            return
+        told = _told(flight.record, outcome, ended.sample)
+        record = self.campaign.record(told, PutAttempt(ended))
+        self._listener.learned(record)
+
+    def _requeue(self, flight: _Flight, state: AttemptState, message: str) -> None:
+        """An attempt ended without a result: run it again, or ask a person where that is not safe."""
+        self._back(flight, replace(flight.attempt, state=state, finished=datetime.now(UTC), message=message))
+
+    def _back(self, flight: _Flight, ended: AttemptRecord) -> None:
+        repeat = self.lab.repeat_is_safe or ended.state == "failed"
+        record = replace(
+            flight.record, state="queued" if repeat else "needs_inspection", updated=datetime.now(UTC)
+        )
+        self.campaign.put(PutExperiment(record, "running", ended.message), PutAttempt(ended))
+        self._attempts[record.id] = ended
+        if repeat:
+            self._queue.append(record)
+
+    # Beginning and ending
+
+    def _recover(self) -> str:
+        """Classify what an earlier process left behind; says why the campaign must halt, if it must."""
+        attempts: Mapping[int, AttemptRecord] = {
+            a.experiment: a for a in self.campaign.store.attempts(self.campaign.name)
+        }
+        self._attempts = dict(attempts)
+        times = [a.clock_started + (a.duration or 0.0) for a in attempts.values() if a.state in ("finished", "failed")]
+        self._now = max(times, default=0.0)
+        self._clock = RealClock(self._now)
+        for record in self.campaign.experiments():
+            if record.state == "running":
+                self._recover_running(record, attempts.get(record.id))
+        records = self.campaign.experiments()
+        waiting = [r.id for r in records if r.state == "needs_inspection"]
+        if waiting:
+            return f"a person must say what became of experiment {', '.join(map(str, waiting))}"
+        self._queue = deque(r for r in records if r.state == "queued")
+        return ""
+
+    def _recover_running(self, record: ExperimentRecord, attempt: AttemptRecord | None) -> None:
+        changes: list[Change] = []
+        if attempt is not None and attempt.state == "running":
+            attempt = replace(
+                attempt, state="unknown", finished=datetime.now(UTC), message="the process ended while it ran"
+            )
+            self._attempts[record.id] = attempt
+            changes.append(PutAttempt(attempt))
+        state = "queued" if self.lab.repeat_is_safe else "needs_inspection"
+        after = replace(record, state=state, updated=datetime.now(UTC))  # type: ignore[arg-type]
+        self.campaign.put(PutExperiment(after, "running", "the process ended while it ran"), *changes)
+
+    def _why_done(self) -> str:
+        awaiting = sum(r.state == "awaiting_analysis" for r in self.campaign.experiments())
+        late = f"; {awaiting} experiments await their analysis" if awaiting else ""
+        return (self._exhausted or f"the budget of {self.budget} experiments is used") + late
+
+    def _set_state(self, state: CampaignState, why: str) -> None:
+        now = self.campaign.store.campaign(self.campaign.name).state
+        self.campaign.put(SetCampaignState(now, state, why))
+
+    def _end(self, state: CampaignState, why: str) -> CampaignState:
+        self._set_state(state, why)
+        return state
+
+    def _fail(self, problem: BaseException) -> None:
+        """Leave the truth in the store: what ran is of unknown outcome, the campaign has failed."""
+        logger.debug("the loop ends with an exception", exc_info=problem)
+        self.cancelled.set()
+        for flight in list(self._flights.values()):
+            self._wait(flight.running.result)
+        try:
+            for flight in list(self._flights.values()):
+                self._requeue(flight, "unknown", f"the loop ended: {problem}")
+            self._flights.clear()
+            self._set_state("failed", f"{type(problem).__name__}: {problem}")
+        except Exception as second:  # noqa: BLE001  the first problem is the one to raise; this one is logged
+            logger.error("the failure could not be written to the store: %s", second)
+
+    @staticmethod
+    def _wait(result: Callable[[], object]) -> None:
+        try:
+            result()
+        except BaseException as other:  # noqa: BLE001  already failing: only its end matters
+            logger.debug("a flight ended with %r", other)
+
+
+def _told(record: ExperimentRecord, outcome: Outcome, sample: str | None) -> Told:
+    """An outcome in the form in which a campaign takes results."""
+    if outcome.failure is not None:
+        return Told(
+            row=0,
+            id=record.id,
+            sample=sample,
+            status="failed",
+            failure_cause=outcome.failure.cause,
+            failure_reason=outcome.failure.reason,
+        )
+    seen = outcome.observation
+    if seen is None:
+        return Told(row=0, id=record.id, sample=sample)
+    for metric in outcome.awaiting:
+        if metric in seen.figures:
+            raise CampaignError(f"experiment {record.id}: {metric} is both told and awaited.", field=metric)
+    return Told(
+        row=0,
+        id=record.id,
+        executed=dict(seen.executed),
+        measured=dict(seen.measured),
+        measured_sem=dict(seen.measured_sem),
+        values={m: Value(f.value, f.sem, f.censored) for m, f in seen.figures.items()},
+        sample=sample,
+        verdict=seen.verdict.name,
+        verdict_reasons=seen.verdict.reasons,
+    )
