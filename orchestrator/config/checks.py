@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
-from acquisition.parameters import Categorical
+from acquisition.parameters import Categorical, Composition, Continuous, Discrete, Integer, Label
 from acquisition.strategies.registry import make_strategy
 from instruments.errors import LabError
 from instruments.lab import Lab
@@ -18,15 +19,13 @@ from orchestrator.errors import InputError
 from simulators.replay import ReplayOptions
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from acquisition.space import SearchSpace
 
 MOST_PROBES = 2_000
 """Finite spaces of at most so many points are shown to the laboratory whole before anything moves."""
 
 PROBES = 32
-"""So many points of other spaces."""
+"""So many points inside other spaces, and the ends of their parameters."""
 
 
 def lab_tables(file: CampaignFile, space: SearchSpace, sources: Mapping[str, Table]) -> dict[str, Table]:
@@ -128,10 +127,26 @@ def check_strategy(file: CampaignFile, space: SearchSpace) -> None:
 
 
 def _probes(space: SearchSpace) -> pd.DataFrame:
+    """Points to show to the laboratory: all where they are few, else some, and the ends of every parameter."""
     if space.pool is not None:
         return space.pool
     points = space.enumerate(MOST_PROBES)
-    return space.to_frame(space.sample(PROBES, np.random.default_rng(0)) if points is None else points)
+    if points is not None:
+        return space.to_frame(points)
+    points = space.sample(PROBES, np.random.default_rng(0))
+    inner = space.to_frame(points)
+    probes = [inner]
+    for parameter in space.parameters:
+        if not isinstance(parameter, Composition):
+            probes += [inner.head(1).assign(**{parameter.name: [end]}) for end in _ends(parameter)]
+    ends = pd.concat(probes, ignore_index=True)
+    return ends[space.contains(space.to_array(ends))]
+
+
+def _ends(parameter: Continuous | Integer | Discrete | Categorical) -> tuple[Label, ...]:
+    if isinstance(parameter, Categorical | Discrete):
+        return parameter.values
+    return parameter.low, parameter.high
 
 
 def notices(file: CampaignFile, space: SearchSpace) -> tuple[str, ...]:

@@ -20,12 +20,14 @@ REPLACED = (POOL, "lab.table")
 """The data files that ``--table PATH`` replaces."""
 
 
-def load(path: Path, table: Path | None = None) -> Definition:
+def load(path: Path, table: Path | None = None, *, name: str | None = None, seed: int | None = None) -> Definition:
     """Read, check and complete a campaign file.
 
     Args:
         path: the campaign file.
         table: a data file that takes the place of the file's pool and replayed table.
+        name: takes the place of the file's name.
+        seed: takes the place of the file's seed.
 
     Raises:
         InputError: with one clear message that names file, line and field, and says how to mend it.
@@ -33,6 +35,7 @@ def load(path: Path, table: Path | None = None) -> Definition:
     document = parse(_read(path), str(path))
     if not isinstance(document.data, dict):
         raise InputError(f"{path}:1: a campaign file is a block of keys: `name: ...`, `space: ...`.", file=str(path))
+    document.data.update({key: value for key, value in (("name", name), ("seed", seed)) if value is not None})
     try:
         file = CampaignFile.model_validate(document.data)
     except ValidationError as error:

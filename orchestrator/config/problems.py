@@ -184,16 +184,18 @@ def _translate(path: Path, detail: ErrorDetails, document: Document) -> Problem:
         text = f"the key {'type' if kind == 'union_tag_not_found' else path[-1]!r} is missing."
     elif kind == "union_tag_invalid":
         path = (*path, "type")
-        text = _choice(context.get("tag"), str(context.get("expected_tags", "")))
+        text = _choice(_at(document.data, path), str(context.get("expected_tags", "")))
     elif kind in {"literal_error", "enum"}:
         text = _choice(value, str(context.get("expected", "")))
+    elif kind == "invalid_key" or detail["loc"][-1:] == ("[key]",):
+        text, mend = f"the key {value!r} must be text.", "Put it in quotes."
     elif value is None:
         text, mend = "is empty.", "Fill it in, or leave the key out."
     elif kind in _LIMITS:
         text = _LIMITS[kind].format(shown=_shown(value), **context)
     else:
         text = f"must be {_kind(detail)}, not {_shown(value)}."
-        mend = "Put it in quotes." if kind == "string_type" else None
+        mend = "Put it in quotes." if kind == "string_type" and not isinstance(value, dict | list) else None
     return Problem(path, text, mend)
 
 
@@ -206,7 +208,7 @@ def _unknown_key(path: Path, document: Document) -> str:
 
 def _choice(value: Any, expected: str) -> str:
     known = [text or number for text, number in re.findall(r"'([^']*)'|(\d+)", expected)]
-    near = nearest(str(value), known)
+    near = nearest(value, known) if isinstance(value, str) else None
     hint = f" Did you mean {near!r}?" if near else ""
     return f"must be {' or '.join(known)}, not {_shown(value)}.{hint}"
 

@@ -67,6 +67,12 @@ WRONG = [
      "campaign.yaml:5: space.parameters[1].components[1]: must be text, not 1. Put it in quotes."),
     ("step: 0.01", "bounds: {Cu: [0, 0.3, 1]}",
      "campaign.yaml:5: space.parameters[1].bounds.Cu: has more than 2 entries."),
+    ("step: 0.01", "bounds: {1: [0, 1]}",
+     "campaign.yaml:5: space.parameters[1].bounds[1]: the key 1 must be text. Put it in quotes."),
+    ("type: continuous", "type: [continuous]",
+     "campaign.yaml:4: space.parameters[0].type: must be continuous or integer or discrete or categorical or "
+     "composition, not a list of 1."),
+    ("[Cu, Ag]", "[Cu, [Ag]]", "campaign.yaml:5: space.parameters[1].components[1]: must be text, not a list of 1."),
     ("step: 0.01", "stage: prep",
      "campaign.yaml:5: space.parameters[1].stage: must be preparation or condition, not 'prep'."),
     ("name: potential", "name: x_Cu",
@@ -119,6 +125,9 @@ WRONG = [
     ("name: potential", "name: forbidden", "campaign.yaml:3: space.parameters: this bench knows no 'forbidden'."),
     ("{type: bench}", "bench", "campaign.yaml:8: lab: must be a block of keys, not 'bench'."),
     ("name: potential, low: -1.5, high: -0.5", "name: temperature, low: -200, high: -150",
+     "campaign.yaml:3: space.parameters: the laboratory cannot execute this space: the thermostat does not reach that "
+     "temperature. Heat more."),
+    ("name: potential, low: -1.5, high: -0.5", "name: temperature, low: -100.01, high: 1000",
      "campaign.yaml:3: space.parameters: the laboratory cannot execute this space: the thermostat does not reach that "
      "temperature. Heat more."),
     # the rest
