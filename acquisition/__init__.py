@@ -56,4 +56,5 @@ def __getattr__(name: str) -> Any:
 def __dir__() -> list[str]:
     return sorted({*globals(), *_HOMES})
 
+
 __part_of__ = "sabatier"  # tells this package from others of its name

@@ -82,8 +82,8 @@ class Interval:
         low, high, value = self.low, self.high, x
         if self.log:
             low, high, value = np.log(low), np.log(high), np.log(np.clip(x, self.low, self.high))
-        moved = np.clip(value + scale * (high - low) * rng.standard_normal(x.shape), low, high)
-        return np.clip(np.exp(moved) if self.log else moved, self.low, self.high)
+        moved: Floats = np.clip(value + scale * (high - low) * rng.standard_normal(x.shape), low, high)
+        return np.clip(np.exp(moved), self.low, self.high) if self.log else moved
 
 
 class Whole:
@@ -124,13 +124,8 @@ class Whole:
 
     def nudge(self, x: Floats, scale: float, rng: np.random.Generator) -> Floats:
         """A step of one or more, in either direction."""
-        size = rng.standard_normal(x.shape)
         width = x * np.log(self.high / self.low) if self.log else self.high - self.low
-        step = np.maximum(1.0, np.rint(np.abs(size) * scale * width))
-        moved = x + np.sign(size) * step
-        # A bound turns the smallest step round instead of swallowing it.
-        moved = np.where((moved < self.low) | (moved > self.high), x - np.sign(size) * np.minimum(step, 1.0), moved)
-        return np.clip(moved, self.low, self.high)
+        return _hop(x, scale * width, self.low, self.high, rng)
 
 
 class Choice:
@@ -168,13 +163,10 @@ class Choice:
             return x.copy()
         index = np.abs(x - self.values).argmin(axis=1)
         if not self.ordered:
-            return self.values[(index + rng.integers(1, count, size=len(x))) % count][:, None]
-        size = rng.standard_normal(len(x))
-        step = np.maximum(1, np.rint(np.abs(size) * scale * (count - 1))).astype(int)
-        moved = index + np.where(size < 0, -step, step)
-        outside = (moved < 0) | (moved >= count)
-        moved = np.where(outside, index + np.where(size < 0, 1, -1), moved)
-        return self.values[np.clip(moved, 0, count - 1)][:, None]
+            others: Floats = self.values[(index + rng.integers(1, count, size=len(x))) % count]
+            return others[:, None]
+        hopped = _hop(index.astype(float), np.full(len(x), scale * (count - 1)), 0.0, count - 1.0, rng)
+        return self.values[hopped.astype(np.intp)][:, None]
 
 
 class Mixture:
@@ -213,12 +205,12 @@ class Mixture:
     def nudge(self, x: Floats, scale: float, rng: np.random.Generator) -> Floats:
         """Give some of one component's fraction to another; rows whose step leads outside stay."""
         rows = np.arange(len(x))
-        giver = _choose((x > self.low) & (x > 0), rng)
+        giver = choose((x > self.low) & (x > 0), rng)
         present = x > 0
         present_only = rng.random(len(x))[:, None] < 0.5
         others = (x < self.high) & (np.arange(self.width) != giver[:, None])
         wanted = others & (present == present_only)
-        taker = _choose(np.where(wanted.any(axis=1, keepdims=True), wanted, others), rng)
+        taker = choose(np.where(wanted.any(axis=1, keepdims=True), wanted, others), rng)
         amount = np.abs(rng.standard_normal(len(x))) * scale
         if self.units is not None:
             amount = np.maximum(1, np.rint(amount * self.units)) / self.units
@@ -231,16 +223,26 @@ class Mixture:
         moved = x.copy()
         moved[rows, giver] -= amount
         moved[rows, taker] += amount
-        if self.units is not None:
-            return np.rint(moved * self.units) / self.units
         moved[moved < 1e-12] = 0.0
-        assert isinstance(self.simplex, SolidSimplex)  # noqa: S101 - for the type checker: no units, no lattice
-        return self.simplex.settle(moved)
+        return self.settle(moved)
+
+    def settle(self, x: Floats) -> Floats:
+        """Rows with their sum exactly one, and on the grid of the step."""
+        return self.simplex.settle(x)
 
 
-def _choose(mask: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.intp]:
+def choose(mask: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.intp]:
     """A random true column of each row (column 0 where there is none)."""
-    return np.where(mask, rng.random(mask.shape), -1.0).argmax(axis=1)
+    picks: NDArray[np.intp] = np.where(mask, rng.random(mask.shape), -1.0).argmax(axis=1)
+    return picks
+
+
+def _hop(x: Floats, size: Floats, low: Floats | float, high: Floats | float, rng: np.random.Generator) -> Floats:
+    """Whole numbers after a normal step of one at least; a bound stops it, or turns it round where it starts."""
+    step = rng.standard_normal(x.shape) * size
+    step = np.where(step < 0, -1.0, 1.0) * np.maximum(1.0, np.rint(np.abs(step)))
+    moved = np.clip(x + step, low, high)
+    return np.clip(np.where(moved == x, x - np.sign(step), moved), low, high)
 
 
 def build(parameter: Parameter, low: Floats, high: Floats) -> Block:

@@ -36,7 +36,11 @@ class LinearConstraint:
             )
 
     def __str__(self) -> str:
-        terms = " + ".join(f"{weight:g} {column}" for column, weight in self.coefficients.items())
+        terms = ""
+        for column, weight in self.coefficients.items():
+            sign = " - " if weight < 0 else " + "
+            size = "" if abs(weight) == 1 else f"{abs(weight):g} "
+            terms += (sign if terms else sign.strip(" +")) + size + column
         low = "" if self.lower is None else f"{self.lower:g} <= "
         high = "" if self.upper is None else f" <= {self.upper:g}"
         return f"{low}{terms}{high}"

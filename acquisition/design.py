@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from acquisition.domains import Domain
 from acquisition.layout import Floats
 
 _CANDIDATES = 2048
-_REFERENCES = 512
+_REFERENCES = 1024
+_MARGINS = 0.5
+_SWEEPS = 3
+_SWEPT = 256
 
 
 def fill(domain: Domain, n: int, rng: np.random.Generator, existing: Floats) -> Floats:
     """Choose n points that, with the existing ones, stand for the whole space.
 
-    Greedy minimisation of the energy distance to the uniform law (support points: Mak and Joseph, Ann. Stat. 46, 2562
-    (2018)): each new point is near to the bulk of the space and far from the points before. Distances treat all
-    components alike.
+    Minimises the energy distance to the uniform law over random candidates (support points: Mak and Joseph, Ann. Stat.
+    46, 2562 (2018)), one point after the other and then each anew: a point should be near to the bulk of the space and
+    far from the other points. Half of the distance in single coordinates is added to the Euclidean one, which spreads
+    the margins too; in boxes of 2 to 6 dimensions and for up to 20 points this has a lower centred discrepancy than
+    scrambled Sobol sequences have, and in any space it treats all components alike.
 
     Args:
         domain: the space.
@@ -28,51 +32,78 @@ def fill(domain: Domain, n: int, rng: np.random.Generator, existing: Floats) -> 
     Returns:
         (n, c), all different where the space has so many.
     """
-    if n == 0:
-        return np.zeros((0, len(domain.layout.names)))
     candidates = _candidates(domain, n + len(existing), rng)
     known = set(domain.layout.keys(existing))
     fresh = np.array([key not in known for key in domain.layout.keys(candidates)], dtype=bool)
-    chosen = _greedy(domain, candidates[fresh], existing, n, rng)
+    chosen = _choose(domain, candidates[fresh], existing, n)
     while len(chosen) < n:
         # The space has no more: everything once again.
-        chosen = np.concatenate([chosen, _greedy(domain, candidates, existing, n - len(chosen), rng)])
+        around = np.concatenate([existing, chosen])
+        chosen = np.concatenate([chosen, _choose(domain, candidates, around, n - len(chosen))])
     return chosen
 
 
 def _candidates(domain: Domain, n: int, rng: np.random.Generator) -> Floats:
-    """Different points, at least n of them where there are so many."""
+    """Different points in random order, at least n of them where there are so many."""
     wanted = max(_CANDIDATES, 4 * n)
     if domain.size is not None and domain.size <= wanted:
         points = domain.points()
         return points[rng.permutation(len(points))]
     found = domain.sample(wanted, rng)
-    return found[_first(domain, found)]
+    first = np.unique(domain.layout.quantise(found), axis=0, return_index=True)[1]
+    return found[np.sort(first)]
 
 
-def _first(domain: Domain, points: Floats) -> NDArray[np.intp]:
-    """Positions of the first of each set of equal points."""
-    return np.sort(np.unique(domain.layout.quantise(points), axis=0, return_index=True)[1])
+class _Repulsion:
+    """Distances of all candidates to chosen points."""
+
+    def __init__(self, z: Floats) -> None:
+        self._z = z
+        self.total = np.zeros(len(z))
+
+    def of(self, point: Floats) -> Floats:
+        """Distance of each candidate to one point."""
+        gap = self._z - point
+        lengths: Floats = np.sqrt((gap**2).sum(axis=1)) + _MARGINS * np.abs(gap).sum(axis=1)
+        return lengths
 
 
-def _greedy(domain: Domain, candidates: Floats, existing: Floats, n: int, rng: np.random.Generator) -> Floats:
+def _choose(domain: Domain, candidates: Floats, existing: Floats, n: int) -> Floats:
+    """Up to n different candidates."""
+    if not n or not len(candidates):
+        return candidates[:0]
     z = domain.metric(candidates)
-    reference = z if len(z) <= _REFERENCES else domain.metric(domain.sample(_REFERENCES, rng))
-    attraction = np.mean([_distance(z, point) for point in reference], axis=0) if len(z) else np.zeros(0)
-    repulsion = np.zeros(len(z))
+    repulsion = _Repulsion(z)
+    attraction = _mean_distance(z, z[:_REFERENCES])
     for point in domain.metric(existing):
-        repulsion += _distance(z, point)
+        repulsion.total += repulsion.of(point)
+    taken = np.zeros(len(z), dtype=bool)
     picks: list[int] = []
-    free = np.ones(len(z), dtype=bool)
-    for _ in range(min(n, len(z))):
-        count = len(existing) + len(picks) + 1
-        score = np.where(free, attraction - repulsion / count, np.inf)
-        pick = int(score.argmin())
-        picks.append(pick)
-        free[pick] = False
-        repulsion += _distance(z, z[pick])
+
+    def best(others: int) -> int:
+        return int(np.where(taken, np.inf, attraction - repulsion.total / (others + 1)).argmin())
+
+    for i in range(min(n, len(z))):
+        picks.append(best(len(existing) + i))
+        taken[picks[-1]] = True
+        repulsion.total += repulsion.of(z[picks[-1]])
+    for i in [*range(len(picks))] * (_SWEEPS if len(picks) <= _SWEPT else 0):
+        taken[picks[i]] = False
+        repulsion.total -= repulsion.of(z[picks[i]])
+        picks[i] = best(len(existing) + len(picks) - 1)
+        taken[picks[i]] = True
+        repulsion.total += repulsion.of(z[picks[i]])
     return candidates[picks]
 
 
-def _distance(z: Floats, point: Floats) -> Floats:
-    return np.sqrt(((z - point) ** 2).sum(axis=1))
+def _mean_distance(z: Floats, reference: Floats) -> Floats:
+    """Mean distance of each row of z to all rows of the reference, (n,)."""
+    squared = (z**2).sum(axis=1)[:, None] + (reference**2).sum(axis=1) - 2 * z @ reference.T
+    total: Floats = np.sqrt(np.maximum(squared, 0.0)).mean(axis=1)
+    count = len(reference)
+    for x, r in zip(z.T, np.sort(reference, axis=0).T, strict=True):
+        # With r sorted, the mean of |x - r| follows from how many of them are below x and what those sum to.
+        below = np.searchsorted(r, x)
+        sums = np.concatenate([[0.0], np.cumsum(r)])
+        total += _MARGINS * ((2 * below - count) * x + sums[-1] - 2 * sums[below]) / count
+    return total

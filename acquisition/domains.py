@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,13 @@ from acquisition.polytope import Polytope, Rows
 from acquisition.pool import Pool
 from acquisition.sampling import Sampler, sampler
 from acquisition.walk import Walk
+
+RIGOUR = 1e-7
+"""Tolerance within which a space's own moves keep: tighter than the one of its users."""
+
+_TRIES = 3
+_TREE_WIDTH = 32
+_PART = 2048
 
 
 class Domain(Protocol):
@@ -63,9 +70,24 @@ class _Group:
     columns: NDArray[np.intp]
     sampler: Sampler
 
-    @property
-    def polytope(self) -> Polytope:
-        return self.sampler.polytope
+    @cached_property
+    def _walk(self) -> Walk:
+        return Walk(self.sampler.polytope)
+
+    def step(self, x: Floats, scale: float, rng: np.random.Generator) -> Floats:
+        """A step of one block in each row, or along the constraints; (m, g)."""
+        polytope = self.sampler.polytope
+        moved = x.copy()
+        widths = np.array([block.width for block in polytope.blocks], dtype=float)
+        picks = rng.choice(len(widths), size=len(x), p=widths / widths.sum())
+        for i, (start, block) in enumerate(zip(polytope.starts, polytope.blocks, strict=True)):
+            rows = np.flatnonzero(picks == i)
+            part = np.s_[start : start + block.width]
+            moved[rows, part] = block.nudge(x[rows, part], scale, rng)
+        if len(polytope.rows):
+            along = self._walk.local(x, scale, rng)
+            moved = np.where(rng.random(len(x))[:, None] < 0.5, along, moved)
+        return moved
 
 
 class Spanned:
@@ -173,33 +195,26 @@ class Spanned:
     def perturb(self, points: Floats, scale: float, rng: np.random.Generator) -> Floats:
         """One parameter of each row moved, or several at once along the constraints that tie them."""
         moved = points.copy()
+        still = np.arange(len(points))
+        for _ in range(_TRIES):
+            trial = self._step(points[still], scale, rng)
+            trial = np.where(self.contains(trial, RIGOUR)[:, None], trial, points[still])
+            moved[still] = trial
+            still = still[(trial == points[still]).all(axis=1)]
+            if not len(still):
+                break
+        return moved
+
+    def _step(self, points: Floats, scale: float, rng: np.random.Generator) -> Floats:
+        """A step within one group of each row, which may lead outside."""
+        moved = points.copy()
         weights = np.array([len(group.columns) for group in self._groups], dtype=float)
         picks = rng.choice(len(self._groups), size=len(points), p=weights / weights.sum())
         for i, group in enumerate(self._groups):
             rows = np.flatnonzero(picks == i)
             if len(rows):
-                moved[np.ix_(rows, group.columns)] = _step(group, points[np.ix_(rows, group.columns)], scale, rng)
-        return np.where(self.contains(moved, RIGOUR)[:, None], moved, points)
-
-
-RIGOUR = 1e-7
-"""Tolerance within which the space's own moves must keep: tighter than the one of its users."""
-
-
-def _step(group: _Group, x: Floats, scale: float, rng: np.random.Generator) -> Floats:
-    """A step within one group."""
-    polytope = group.polytope
-    moved = x.copy()
-    widths = np.array([block.width for block in polytope.blocks], dtype=float)
-    picks = rng.choice(len(widths), size=len(x), p=widths / widths.sum())
-    for i, (start, block) in enumerate(zip(polytope.starts, polytope.blocks, strict=True)):
-        rows = np.flatnonzero(picks == i)
-        part = np.s_[start : start + block.width]
-        moved[rows, part] = block.nudge(x[rows, part], scale, rng)
-    if len(polytope.rows):
-        along = Walk(polytope).local(x, scale, rng)
-        moved = np.where(rng.random(len(x))[:, None] < 0.5, along, moved)
-    return moved
+                moved[np.ix_(rows, group.columns)] = group.step(points[np.ix_(rows, group.columns)], scale, rng)
+        return moved
 
 
 class Tabled:
@@ -260,15 +275,28 @@ class Tabled:
         count = min(self.size - 1, int(np.clip(np.ceil(scale * self.size), 4, 64)))
         if count < 1 or not len(self.metric.names):
             return points.copy()
-        near = self._tree.query(self.metric(points), k=np.arange(1, count + 2))[1]
+        near = self._nearest(points, count + 1, rng)
         # The point itself goes last, where no pick reaches it.
-        itself = near == self.row_of(points, 1e-9)[:, None]
+        itself = near == self.row_of(points, RIGOUR)[:, None]
         near = np.take_along_axis(near, np.argsort(itself, axis=1, kind="stable"), axis=1)
         picks = near[np.arange(len(points)), rng.integers(count, size=len(points))]
         return self._pool.array[picks]
 
+    def _nearest(self, points: Floats, count: int, rng: np.random.Generator) -> NDArray[np.intp]:
+        """The nearest rows of each point, (m, count)."""
+        from scipy.spatial.distance import cdist
+
+        if len(self.metric.names) <= _TREE_WIDTH:
+            found: NDArray[np.intp] = self._tree.query(self.metric(points), k=np.arange(1, count + 1))[1]
+            return found
+        # Trees do not help among many categories: the nearest within a random part of the pool must do.
+        rows = rng.permutation(self.size)[: max(_PART, count)] if self.size > _PART else np.arange(self.size)
+        gaps = cdist(self.metric(points), self.metric(self._pool.array[rows]))
+        near: NDArray[np.intp] = rows[np.argsort(gaps, axis=1, kind="stable")[:, :count]]
+        return near
+
     @cached_property
-    def _tree(self) -> object:
+    def _tree(self) -> Any:
         from scipy.spatial import cKDTree
 
         return cKDTree(self.metric(self._pool.array), balanced_tree=False, compact_nodes=False)

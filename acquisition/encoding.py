@@ -36,27 +36,41 @@ class _Fractions:
 class _Scaled:
     """A number between its bounds as 0 to 1, by its logarithm where asked."""
 
-    kinds = ("continuous",)
-
     def __init__(self, index: int, column: Column) -> None:
-        self._index, self._log, self.names = index, column.log, (column.name,)
-        self._low, high = np.log([column.low, column.high]) if column.log else (column.low, column.high)
-        self._span = high - self._low
-        self._least = column.low * 1e-6 if column.log else -np.inf
+        self._index, self._column = index, column
+        self.names: tuple[str, ...] = (column.name,)
+        self.kinds: tuple[str, ...] = ("continuous",)
 
     def __call__(self, array: Floats) -> Floats:
-        x = array[:, self._index, None]
-        # Executed values may lie outside the bounds, at or below zero even; a logarithm must stay finite.
-        x = np.log(np.maximum(x, self._least)) if self._log else x
-        return (x - self._low) / self._span
+        x, low, high = array[:, self._index, None], self._column.low, self._column.high
+        if self._column.log:
+            # Executed values may lie outside the bounds, at or below zero even; a logarithm must stay finite.
+            scaled: Floats = np.log(np.maximum(x, low * 1e-6) / low) / np.log(high / low)
+        else:
+            scaled = (x - low) / (high - low)
+        return scaled
 
 
-class _Looked:
-    """A category as a row of a table."""
+class _OneHot:
+    """A category as one coordinate each, such that two categories are one apart."""
 
-    def __init__(self, index: int, names: Sequence[str], kind: str, table: Floats) -> None:
+    def __init__(self, index: int, column: Column) -> None:
+        self._index, self._count = index, len(column.labels)
+        self.names = tuple(f"{column.name}={label}" for label in column.labels)
+        self.kinds = ("category",) * self._count
+
+    def __call__(self, array: Floats) -> Floats:
+        out = np.zeros((len(array), self._count))
+        out[np.arange(len(array)), np.rint(array[:, self._index]).astype(np.intp)] = np.sqrt(0.5)
+        return out
+
+
+class _Described:
+    """A category as its descriptors."""
+
+    def __init__(self, index: int, names: Sequence[str], table: Floats) -> None:
         self._index, self._table = index, table
-        self.names, self.kinds = tuple(names), (kind,) * len(names)
+        self.names, self.kinds = tuple(names), ("descriptor",) * len(names)
 
     def __call__(self, array: Floats) -> Floats:
         return self._table[np.rint(array[:, self._index]).astype(np.intp)]
@@ -122,13 +136,12 @@ def _features(columns: Sequence[Column], described: Mapping[str, Categorical], r
         elif column.name in described:
             features.append(_descriptors(i, described[column.name], unit_spread=not roots))
         else:
-            names = [f"{column.name}={label}" for label in column.labels]
-            features.append(_Looked(i, names, "category", np.eye(len(names)) / np.sqrt(2)))
+            features.append(_OneHot(i, column))
         i += 1
     return features
 
 
-def _descriptors(index: int, parameter: Categorical, unit_spread: bool) -> _Looked:
+def _descriptors(index: int, parameter: Categorical, unit_spread: bool) -> _Described:
     table = parameter.descriptors.loc[list(parameter.values)].to_numpy(dtype=float)
     spread = table.std(axis=0)
     varies = spread > 1e-12 * np.abs(table).max(axis=0)
@@ -142,4 +155,4 @@ def _descriptors(index: int, parameter: Categorical, unit_spread: bool) -> _Look
     table = (table[:, varies] - table[:, varies].mean(axis=0)) / spread[varies]
     if unit_spread:
         table /= np.linalg.norm(table[:, None] - table[None], axis=2).max()
-    return _Looked(index, names, "descriptor", table)
+    return _Described(index, names, table)

@@ -55,6 +55,15 @@ class Column:
         return (self.high - self.low) or max(abs(self.high), 1.0)
 
     @property
+    def grain(self) -> float:
+        """What tolerances are relative to: the range, but between separate values no more than their distance."""
+        if self.kind == "integer":
+            return 1.0
+        if self.values is not None and len(self.values) > 1:
+            return float(np.diff(self.values).min())
+        return self.span
+
+    @property
     def constant(self) -> bool:
         """Whether only one value occurs."""
         return not self.low < self.high
@@ -99,6 +108,7 @@ class Layout:
         low: (c,) least values.
         high: (c,) greatest values.
         span: (c,) ranges, never zero.
+        grain: (c,) what tolerances are relative to.
     """
 
     def __init__(self, columns: Sequence[Column]) -> None:
@@ -107,6 +117,8 @@ class Layout:
         self.low: Floats = np.array([column.low for column in columns], dtype=float)
         self.high: Floats = np.array([column.high for column in columns], dtype=float)
         self.span: Floats = np.array([column.span for column in columns], dtype=float)
+        self.grain: Floats = np.array([column.grain for column in columns], dtype=float)
+        self._logs = [i for i, column in enumerate(columns) if column.log and column.kind == "continuous"]
 
     def to_array(self, frame: pd.DataFrame) -> Floats:
         """Native values of a table's rows, (n, c); categories as their index.
@@ -116,15 +128,12 @@ class Layout:
         """
         out = np.empty((len(frame), len(self.columns)))
         for i, column in enumerate(self.columns):
-            if column.name not in frame.columns:
-                raise SpaceError(
-                    f"column {column.name!r} is missing.",
-                    field=column.name,
-                    mend=nearest(column.name, map(str, frame.columns)) if len(frame.columns) else None,
-                )
+            there = int((frame.columns == column.name).sum())
+            if there != 1:
+                what = "is missing" if not there else "is there more than once"
+                mend = nearest(column.name, map(str, frame.columns)) if len(frame.columns) and not there else None
+                raise SpaceError(f"column {column.name!r} {what}.", field=column.name, mend=mend)
             series = frame[column.name]
-            if isinstance(series, pd.DataFrame):
-                raise SpaceError(f"column {column.name!r} is there twice.", field=column.name)
             out[:, i] = _indices(series, column) if column.kind == "category" else _numbers(series)
         return out
 
@@ -139,14 +148,18 @@ class Layout:
             if column.kind == "category":
                 data[column.name] = pd.Index(list(column.labels)).take(np.rint(values).astype(np.intp))
             elif column.dtype is not None:
-                data[column.name] = np.rint(values).astype(column.dtype)
+                data[column.name] = pd.Series(np.rint(values)).astype(column.dtype)
             else:
                 data[column.name] = values.copy()
         return pd.DataFrame(data, columns=list(self.names))
 
     def quantise(self, array: Floats) -> NDArray[np.int64]:
         """Whole numbers that are equal where rows are the same experiment, (n, c)."""
-        scaled = (np.asarray(array, dtype=float) - self.low) / (self.span * RESOLUTION)
+        scaled = (np.asarray(array, dtype=float) - self.low) / (self.grain * RESOLUTION)
+        for i in self._logs:
+            low, high = self.low[i], self.high[i]
+            ratio = np.log(np.maximum(array[:, i], low * 1e-12) / low) / np.log(high / low)
+            scaled[:, i] = ratio / RESOLUTION
         return np.rint(np.clip(scaled, -9e18, 9e18)).astype(np.int64)
 
     def keys(self, array: Floats) -> list[bytes]:

@@ -54,7 +54,7 @@ class Membership:
     def __init__(self, layout: Layout, parameters: Sequence[Parameter], constraints: Sequence[Constraint]) -> None:
         self._layout, self._constraints = layout, tuple(constraints)
         self._rows = constraint_rows(layout, constraints)
-        self._slack = np.abs(self._rows.coefficients) @ layout.span
+        self._slack = np.abs(self._rows.coefficients) @ layout.grain
         self._mixtures: list[tuple[Composition, slice]] = []
         start = 0
         for parameter in parameters:
@@ -93,14 +93,15 @@ class Membership:
 
 def _check_column(column: Column, x: Floats, tolerance: float) -> Iterator[_Finding]:
     unit = f" {column.unit}" if column.unit else ""
-    slack = tolerance * column.span
+    slack = tolerance * column.grain
     yield ~np.isfinite(x), f"{column.name} is not finite", x
     if column.kind == "category":
         whole = np.abs(x - np.rint(x)) <= tolerance
         yield ~whole | (x < -0.5) | (x > column.high + 0.5), f"{column.name}: no category has the index {{value}}", x
         return
-    yield x < column.low - slack, f"{column.name} is {{value}}{unit}, below {column.low:g}{unit}", x
-    yield x > column.high + slack, f"{column.name} is {{value}}{unit}, above {column.high:g}{unit}", x
+    low_slack, high_slack = (tolerance * column.low, tolerance * column.high) if column.log else (slack, slack)
+    yield x < column.low - low_slack, f"{column.name} is {{value}}{unit}, below {column.low:g}{unit}", x
+    yield x > column.high + high_slack, f"{column.name} is {{value}}{unit}, above {column.high:g}{unit}", x
     if column.kind == "integer":
         yield np.abs(x - np.rint(x)) > tolerance, f"{column.name} is {{value}}, not a whole number", x
     if column.values is not None:

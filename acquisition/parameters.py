@@ -163,7 +163,7 @@ class Discrete:
 
 
 @speaks(SpaceError)
-@dataclass(frozen=True, config=CONFIG)
+@dataclass(frozen=True, config=CONFIG, eq=False)
 class Categorical:
     """One of several names without an order.
 
@@ -189,6 +189,20 @@ class Categorical:
         _check_choices(self.name, self.values)
         if self.descriptors is not None:
             self._check_descriptors(self.descriptors)
+
+    def _identity(self) -> tuple[object, ...]:
+        """What makes two of them equal; tables do not compare to one truth value by themselves."""
+        table: tuple[object, ...] | None = None
+        if self.descriptors is not None:
+            frame = self.descriptors.loc[list(self.values)]
+            table = (tuple(frame.columns), tuple(map(float, frame.to_numpy(dtype=float).ravel())))
+        return (self.name, self.values, tuple(map(type, self.values)), table, self.stage)
+
+    def __eq__(self, other: object) -> bool:
+        return self._identity() == other._identity() if isinstance(other, Categorical) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._identity())
 
     def _check_descriptors(self, frame: pd.DataFrame) -> None:
         missing = [value for value in self.values if value not in frame.index]

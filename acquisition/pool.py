@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -63,7 +64,12 @@ def read(
         arrays.append(values)
     array = np.stack(arrays, axis=1)
     groups = _groups(columns, array, compositions)
-    notices = [note for note in (_renormalise(array, name, index) for name, index in groups.items()) if note]
+    notices = [note for name, index in groups.items() if (note := _renormalise(array, name, index, frame.index))]
+    notices += [
+        f"column {column.name!r} has another label in every row, which says nothing about rows not measured yet"
+        for column in columns
+        if column.kind == "category" and len(column.labels) == len(frame) > 2
+    ]
     layout = Layout(_settle(columns, array, groups))
     keep = ~pd.DataFrame(layout.quantise(array)).duplicated().to_numpy()
     if not keep.all():
@@ -113,7 +119,7 @@ def _column(series: pd.Series[Any], declared: bool) -> tuple[Column, Floats]:
         )
     if declared or isinstance(series.dtype, pd.CategoricalDtype):
         return _labels(series)
-    if not (pd.api.types.is_numeric_dtype(series.dtype) or _textual(series)) or series.dtype.kind == "c":
+    if not _readable(series):
         raise SpaceError(
             f"pool column {name!r} holds {series.dtype} values.",
             field=name,
@@ -142,8 +148,12 @@ def _column(series: pd.Series[Any], declared: bool) -> tuple[Column, Floats]:
     return Column(name, "continuous", float(numbers.min()), float(numbers.max()), dtype=dtype), numbers + 0.0
 
 
-def _textual(series: pd.Series[Any]) -> bool:
-    return series.dtype == object or isinstance(series.dtype, pd.StringDtype)
+def _readable(series: pd.Series[Any]) -> bool:
+    """Whether a column holds real numbers or text."""
+    if series.dtype == object:
+        return all(isinstance(value, str | int | float | np.number | np.bool_ | Decimal) for value in series)
+    numeric = pd.api.types.is_numeric_dtype(series.dtype) and series.dtype.kind != "c"
+    return numeric or isinstance(series.dtype, pd.StringDtype)
 
 
 def _labels(series: pd.Series[Any]) -> tuple[Column, Floats]:
@@ -215,19 +225,19 @@ def _sums_to_one(part: Floats) -> bool:
     return bool((np.abs(part.sum(axis=1) - 1) <= SUM_TOLERANCE + _EXACT).all())
 
 
-def _renormalise(array: Floats, name: str, index: Sequence[int]) -> str | None:
+def _renormalise(array: Floats, name: str, index: Sequence[int], labels: pd.Index[Any]) -> str | None:
     """Make the fractions of a group sum to one, in place; says how many rows that changed noticeably."""
     part = array[:, index]
     if (part < -_EXACT).any():
         row = int((part < -_EXACT).any(axis=1).argmax())
-        raise SpaceError(f"composition {name!r}, row {row}: a fraction is negative.", field="compositions")
+        raise SpaceError(f"composition {name!r}, row {labels[row]!r}: a fraction is negative.", field="compositions")
     total = part.sum(axis=1)
     off = np.abs(total - 1)
     if off.max() > SUM_TOLERANCE + _EXACT:
         row = int((off > SUM_TOLERANCE + _EXACT).argmax())
         per_cent = np.abs(total - 100).max() < 1
         raise SpaceError(
-            f"composition {name!r}, row {row}: the fractions sum to {total[row]:.6g}, not to 1.",
+            f"composition {name!r}, row {labels[row]!r}: the fractions sum to {total[row]:.6g}, not to 1.",
             field="compositions",
             mend="Divide per cent by 100." if per_cent else f"Only {SUM_TOLERANCE:g} of rounding is mended.",
         )

@@ -118,7 +118,7 @@ class Rejection:
         raise NotImplementedError("this set has no list of points")
 
 
-class Chains:
+class Wandering:
     """Many Markov chains in parallel, for sets that native draws hardly ever hit.
 
     The chains start at far-apart feasible points and are run in once, by a generator of their own, when first needed; a
@@ -144,7 +144,7 @@ class Chains:
         settled = self._settled
         rounds = -(-n // len(settled))
         picks = np.concatenate([rng.permutation(len(settled)) for _ in range(rounds)])[:n] if n else np.zeros(0, int)
-        return self._walk.run(settled[picks], 8 * len(self.polytope.low) + 10, rng)
+        return self._walk.run(settled[picks], 4 * len(self.polytope.low) + 20, rng)
 
     def points(self) -> Floats:
         """Not listed."""
@@ -171,4 +171,4 @@ def sampler(polytope: Polytope) -> Sampler:
         if found is None:
             raise InfeasibleSpaceError("no point meets the constraints.", field="constraints")
         hits = found[None]
-    return Chains(polytope, hits)
+    return Wandering(polytope, hits)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,24 +20,6 @@ from acquisition.layout import Floats
 from acquisition.volumes import BoxSums
 
 _ROUNDING = 1e-9
-
-
-class Simplex(Protocol):
-    """A set of compositions that can be drawn from."""
-
-    low: Floats
-    high: Floats
-    most: int
-
-    @property
-    def count(self) -> int | None:
-        """Number of points, None where they are not countable."""
-
-    def sample(self, n: int, rng: np.random.Generator) -> Floats:
-        """Uniform draws, (n, components)."""
-
-    def points(self) -> Floats:
-        """Every point, (count, components)."""
 
 
 class LatticeSimplex:
@@ -109,17 +91,22 @@ class LatticeSimplex:
         return whole / self.units
 
     def _draw(self, j: int, k: int, left: NDArray[np.intp], uniform: Floats) -> NDArray[np.intp]:
-        following = self._scaled[j + 1]
-        absent = following[left, k] if self.least_units[j] == 0 else np.zeros(len(left))
+        """Units of component j for rows with so many units left and k components still allowed."""
         if k == 0:
             return np.zeros(len(left), dtype=int)
+        following = self._scaled[j + 1]
+        absent = following[left, k] if self.least_units[j] == 0 else np.zeros(len(left))
         totals = np.concatenate([[0.0], np.cumsum(following[:, k - 1])])
         below = totals[np.maximum(left - self.most_units[j], 0)]
         above = totals[np.maximum(left - max(1, self.least_units[j]) + 1, 0)]
-        target = uniform * (absent + np.maximum(above - below, 0.0)) - absent
-        target = np.minimum(below + target, np.nextafter(above, 0.0))
-        rest = np.searchsorted(totals, target, side="right") - 1
-        return np.where(uniform * (absent + np.maximum(above - below, 0.0)) < absent, 0, left - rest)
+        target = uniform * (absent + np.maximum(above - below, 0.0))
+        inside = np.minimum(below + np.maximum(target - absent, 0.0), np.nextafter(above, 0.0))
+        rest = np.searchsorted(totals, inside, side="right") - 1
+        return np.where(target < absent, 0, left - rest)
+
+    def settle(self, x: Floats) -> Floats:
+        """Rows put on the grid."""
+        return np.rint(x * self.units) / self.units
 
     def points(self) -> Floats:
         """Every composition once, in rising order, (count, m)."""
@@ -166,12 +153,9 @@ class SolidSimplex:
         if np.any(caps < -_ROUNDING) or self.choose < 0 or self.slack < -_ROUNDING or reach < self.slack - _ROUNDING:
             raise InfeasibleSpaceError("the bounds leave no composition.", field="bounds")
         caps = np.maximum(caps, 0.0)
-        self._corner = reach <= self.slack + _ROUNDING
-        if self.slack <= _ROUNDING:
-            self._sums = None
-        elif self._corner:
-            self._sums = None
-        else:
+        corner = reach <= self.slack + _ROUNDING
+        self._sums: BoxSums | None = None
+        if self.slack > _ROUNDING and not corner:
             self._sums = BoxSums(caps[self.forced], caps[self.optional], self.choose, self.slack)
 
     def sample(self, n: int, rng: np.random.Generator) -> Floats:

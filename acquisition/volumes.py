@@ -247,4 +247,7 @@ class BoxSums:
 def _pick(weights: Floats, rng: np.random.Generator) -> NDArray[np.intp]:
     """One column index a row, with the probability of the weights."""
     totals = weights.cumsum(axis=1)
-    return (rng.random(len(weights))[:, None] * totals[:, -1:] >= totals).sum(axis=1).clip(max=weights.shape[1] - 1)
+    picks: NDArray[np.intp] = (
+        (rng.random(len(weights))[:, None] * totals[:, -1:] >= totals).sum(axis=1).clip(max=weights.shape[1] - 1)
+    )
+    return picks

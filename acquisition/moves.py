@@ -1,0 +1,238 @@
+"""The moves of the Markov chains: each leaves the uniform law on a polytope as it is.
+
+Moves draw from the exact law of some coordinates given all others (Gibbs), or propose symmetrically and refuse what
+lies outside (Metropolis).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from acquisition.blocks import Choice, Interval, Mixture, Whole, choose
+from acquisition.chains import SLACK, Chains
+from acquisition.layout import Floats
+from acquisition.polytope import Polytope
+
+
+class Move(Protocol):
+    """One random step of all chains, in place."""
+
+    def __call__(self, chains: Chains, rng: np.random.Generator) -> None:
+        """Move all chains once."""
+
+
+class Line:
+    """Hit-and-run over all continuous coordinates on a linear scale, along directions that change no fixed sum.
+
+    Attributes:
+        straight: (g,) the coordinates.
+    """
+
+    def __init__(self, polytope: Polytope) -> None:
+        rows = polytope.rows
+        self.straight = np.zeros(len(polytope.low), dtype=bool)
+        fixed: list[Floats] = []
+        for start, block in zip(polytope.starts, polytope.blocks, strict=True):
+            if isinstance(block, Mixture) and block.units is None:
+                self.straight[start : start + block.width] = block.low < block.high
+                fixed.append(np.zeros(len(polytope.low)))
+                fixed[-1][start : start + block.width] = 1.0
+            elif isinstance(block, Interval) and not block.log:
+                self.straight[start] = block.low[0] < block.high[0]
+        if len(rows):
+            size = np.abs(rows.coefficients).max(axis=1)
+            fixed += list(rows.coefficients[rows.upper - rows.lower <= SLACK * size])
+        self._span = np.maximum(polytope.high - polytope.low, 1e-300)
+        kept = [row * self.straight * self._span for row in fixed]
+        self._fixed = np.array([row / np.abs(row).max() for row in kept if row.any()]).reshape(-1, len(self._span))
+
+    def __call__(self, chains: Chains, rng: np.random.Generator) -> None:
+        """Move all chains once."""
+        free = chains.active & self.straight
+        direction = rng.standard_normal(free.shape) * free
+        if len(self._fixed):
+            basis = self._fixed[None] * free[:, None, :]
+            across = basis.transpose(0, 2, 1)
+            heights = np.linalg.pinv(basis @ across, hermitian=True) @ (basis @ direction[:, :, None])
+            direction -= (across @ heights)[:, :, 0]
+        direction[np.abs(direction) < 1e-12] = 0.0
+        chains.slide(direction * self._span, rng)
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """Draw anew how two present components of a continuous composition share their sum."""
+
+    start: int
+    block: Mixture
+
+    def __call__(self, chains: Chains, rng: np.random.Generator) -> None:
+        """Move all chains once."""
+        active = chains.active[:, self.start : self.start + self.block.width]
+        first, second = self.start + _two(active, rng)
+        direction = chains.pair(first, second)
+        direction[~(chains.active[chains.rows, first] & chains.active[chains.rows, second])] = 0.0
+        chains.slide(direction, rng)
+
+
+@dataclass(frozen=True)
+class Swap:
+    """Let an absent component take over the fraction of a present one."""
+
+    start: int
+    block: Mixture
+
+    def __call__(self, chains: Chains, rng: np.random.Generator) -> None:
+        """Move all chains once."""
+        gone, new, possible = _newcomer(self, chains, rng)
+        trial = chains.x.copy()
+        trial[chains.rows, new] = chains.x[chains.rows, gone]
+        trial[chains.rows, gone] = np.where(new == gone, trial[chains.rows, gone], 0.0)
+        fits = trial[chains.rows, new] <= chains.polytope.high[new]
+        chains.jump(possible & fits & chains.polytope.rows.holds(trial), trial, gone, new)
+
+
+@dataclass(frozen=True)
+class Replace:
+    """Draw anew how a present component and a third share their sum, or give the first one's place to an absent one.
+
+    A uniform draw from the two segments together.
+    """
+
+    start: int
+    block: Mixture
+
+    def __call__(self, chains: Chains, rng: np.random.Generator) -> None:
+        """Move all chains once."""
+        gone, new, possible = _newcomer(self, chains, rng)
+        rows = chains.rows
+        others = chains.active[:, self.start : self.start + self.block.width].copy()
+        others[rows, gone - self.start] = False
+        possible &= others.any(axis=1)
+        third = self.start + choose(others, rng)
+        base = chains.x.copy()
+        base[rows, third] += base[rows, gone]
+        base[rows, gone] = 0.0
+        old_way, new_way = chains.pair(gone, third), chains.pair(new, third)
+        (old_from, old_to), (new_from, new_to) = chains.segment(base, old_way), chains.segment(base, new_way)
+        old_length, new_length = np.maximum(old_to - old_from, 0.0), np.maximum(new_to - new_from, 0.0)
+        place, choice = rng.random(len(rows)), rng.random(len(rows))
+        accept = possible & (choice * (old_length + new_length) < new_length)
+        stay = possible & ~accept & (old_length > 0)
+        chains.x[stay] = (base + (old_from + place * old_length)[:, None] * old_way)[stay]
+        chains.jump(accept, base + (new_from + place * new_length)[:, None] * new_way, gone, new)
+
+
+@dataclass(frozen=True)
+class Regrid:
+    """Draw anew how two components of a composition with a step share their sum."""
+
+    start: int
+    block: Mixture
+
+    def __call__(self, chains: Chains, rng: np.random.Generator) -> None:
+        """Move all chains once."""
+        units = self.block.units or 1
+        x, rows = chains.x, chains.rows
+        part = x[:, self.start : self.start + self.block.width]
+        first, second = self.start + _two(np.ones(part.shape, dtype=bool), rng)
+        back, forth = chains.chord(chains.pair(first, second))
+        now = np.rint(x[rows, first] * units)
+        total = now + np.rint(x[rows, second] * units)
+        low, high = np.ceil(now + back * units - 1e-6), np.floor(now + forth * units + 1e-6)
+        others = (part > 0).sum(axis=1) - (x[rows, first] > 0) - (x[rows, second] > 0)
+        value = np.clip(np.floor(low + rng.random(len(rows)) * (high - low + 1)), low, high)
+        # With room for only one of the two, all goes to the one or to the other.
+        to_second, to_first = low <= 0, high >= total
+        single = np.where(to_second & (~to_first | (rng.random(len(rows)) < 0.5)), 0.0, total)
+        value = np.where(others + 2 <= self.block.most, value, single)
+        x[rows, first], x[rows, second] = value / units, (total - value) / units
+
+
+@dataclass(frozen=True)
+class Redraw:
+    """Draw a number anew between the bounds that all others leave it."""
+
+    column: int
+    block: Interval | Whole
+
+    def __call__(self, chains: Chains, rng: np.random.Generator) -> None:
+        """Move all chains once."""
+        low, high = chains.room(self.column)
+        if isinstance(self.block, Whole):
+            slack = SLACK * np.maximum(1.0, np.abs(chains.x[:, self.column]))
+            low, high = np.ceil(low - slack), np.floor(high + slack)
+        chains.x[:, self.column] = self.block.between(low, high, rng)
+
+
+@dataclass(frozen=True)
+class Rechoose:
+    """Draw a discrete value anew among those that all others leave it."""
+
+    column: int
+    block: Choice
+
+    def __call__(self, chains: Chains, rng: np.random.Generator) -> None:
+        """Move all chains once."""
+        low, high = chains.room(self.column)
+        slack = SLACK * np.maximum(1.0, np.abs(chains.x[:, self.column]))
+        values = self.block.values
+        fits = (values >= (low - slack)[:, None]) & (values <= (high + slack)[:, None])
+        chains.x[:, self.column] = values[choose(fits, rng)]
+
+
+@dataclass(frozen=True)
+class Shift:
+    """Move two numbers against each other such that a constraint keeps its sum, by whole multiples of a step.
+
+    Attributes:
+        first, second: their columns; the first is a whole number.
+        up, down: by how much one multiple raises the first and lowers the second.
+    """
+
+    first: int
+    second: int
+    up: float
+    down: float
+
+    @classmethod
+    def between(cls, first: int, second: int, row: Floats, both_whole: bool) -> Shift | None:
+        """The smallest such step, or None where two whole numbers have none of a sensible size."""
+        ratio = float(row[first] / row[second])
+        if not both_whole:
+            return cls(first, second, 1.0, ratio)
+        exact = Fraction(ratio).limit_denominator(1000)
+        if abs(float(exact) - ratio) > SLACK * abs(ratio):
+            return None
+        return cls(first, second, float(exact.denominator), float(exact.numerator))
+
+    def __call__(self, chains: Chains, rng: np.random.Generator) -> None:
+        """Move all chains once."""
+        direction = np.zeros_like(chains.x)
+        direction[:, self.first], direction[:, self.second] = self.up, -self.down
+        back, forth = chains.chord(direction)
+        low, high = np.ceil(back - SLACK), np.floor(forth + SLACK)
+        steps = np.clip(np.floor(low + rng.random(len(chains.x)) * (high - low + 1)), low, high)
+        chains.x += steps[:, None] * direction
+
+
+def _two(mask: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.intp]:
+    """Two different random true columns of each row, (2, m); others where there are fewer."""
+    key = np.where(mask, rng.random(mask.shape), -1.0)
+    return np.asarray(np.argpartition(-key, 1, axis=1)[:, :2].T)
+
+
+def _newcomer(
+    move: Swap | Replace, chains: Chains, rng: np.random.Generator
+) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.bool_]]:
+    """A present component that need not be, an absent one that may be, and in which chains there are both."""
+    block = move.block
+    part = chains.active[:, move.start : move.start + block.width]
+    leaving, coming = part & (block.low == 0), ~part & (block.high > 0)
+    possible = leaving.any(axis=1) & coming.any(axis=1)
+    return move.start + choose(leaving, rng), move.start + choose(coming, rng), possible
