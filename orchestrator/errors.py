@@ -93,10 +93,6 @@ class StoreTooNew(StoreError):
     """The store was written by a newer release."""
 
 
-class StoreTooOld(StoreError):
-    """The store was written by an older release and is not upgraded by itself."""
-
-
 class StoreLocked(StoreError):
     """Another process kept the store locked for longer than is waited for. Nothing was written."""
 

@@ -31,12 +31,16 @@ def encode(content: Mapping[str, Any], what: str) -> str:
         UnstorableValue: for a number that is not finite or an object that JSON does not know, naming its place.
     """
     try:
-        return json.dumps(content, allow_nan=False, separators=(",", ":"), default=_scalar)
+        document = json.dumps(content, allow_nan=False, separators=(",", ":"), default=_scalar)
+        _check_keys(content)
     except (TypeError, ValueError, RecursionError) as error:
         place = _find_bad(content, what) or what
         raise UnstorableValue(
-            f"{place} cannot be stored: {error}.", field=place, mend="Use finite numbers, text, lists and dicts."
+            f"{place} cannot be stored: {error}.",
+            field=place,
+            mend="Use finite numbers, text, lists, and dicts with text as keys.",
         ) from error
+    return document
 
 
 def decode(document: str) -> dict[str, Any]:
@@ -261,6 +265,20 @@ def _scalar(value: object) -> object:
     raise TypeError(f"{type(value).__name__} is not JSON")
 
 
+def _check_keys(content: object) -> None:
+    """JSON would write other keys as text, and what comes back would not be what was given."""
+    if isinstance(content, dict):
+        for key, value in content.items():
+            if not isinstance(key, str):
+                raise TypeError(f"the key {key!r} is no text")
+            if isinstance(value, dict | list | tuple):
+                _check_keys(value)
+    elif isinstance(content, list | tuple):
+        for value in content:
+            if isinstance(value, dict | list | tuple):
+                _check_keys(value)
+
+
 def _find_bad(content: object, place: str, depth: int = 0) -> str | None:
     """Place of the first value that is not JSON."""
     if isinstance(content, float):
@@ -269,7 +287,9 @@ def _find_bad(content: object, place: str, depth: int = 0) -> str | None:
         return None
     if depth > 100:
         return place
-    if isinstance(content, Mapping):
+    if isinstance(content, dict):
+        if not all(isinstance(key, str) for key in content):
+            return place
         children = ((f"{place}.{key}", value) for key, value in content.items())
     elif isinstance(content, list | tuple):
         children = ((f"{place}[{index}]", value) for index, value in enumerate(content))

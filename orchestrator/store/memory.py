@@ -149,10 +149,10 @@ class MemoryStore:
             kept = self._kept(name)
             if token is not None:
                 leases.check_token(kept.lease, name, token)
-            if not changes:
+            if not (wanted := tuple(changes)):
                 return
             sequence, now = len(kept.events), self._clock.now()
-            kept.write(plan(kept.campaign, changes, kept, who=who, sequence=sequence, now=now))
+            kept.write(plan(kept.campaign, wanted, kept, who=who, sequence=sequence, now=now))
 
     def acquire(self, name: str, owner: Owner, ttl: float = 30.0) -> Lease:
         """Take control of a campaign for ``ttl`` seconds."""

@@ -103,8 +103,10 @@ def _path(url: str | Path | None) -> Path | None:
                 f"{url!r} names a computer, not a file.", field="store", mend="Write sqlite:/// with three slashes."
             )
         url = rest[1:] if found else url
-    if not os.fspath(url).strip():
-        raise StoreError("the address of the store is empty.", field="store", mend="Give a path, or sqlite:///PATH.")
+    if not os.fspath(url).strip() or "\0" in os.fspath(url):
+        raise StoreError(
+            "the address of the store is empty or holds a NUL.", field="store", mend="Give a path, or sqlite:///PATH."
+        )
     try:
         return Path(url).expanduser().absolute()
     except RuntimeError as error:  # no such user's home

@@ -76,6 +76,8 @@ def plan(campaign: Kept, changes: Sequence[Change], view: View, *, who: str, seq
     """
     planner = _Planner(campaign, view, who, sequence, now)
     for change in changes:
+        if type(change) not in _RULES:
+            raise TypeError(f"{change!r} is no change of a campaign")
         _RULES[type(change)](planner, change)
     planner.plan.campaign["updated"] = now
     return planner.plan

@@ -172,10 +172,10 @@ class SqlStore:
             campaign = _campaign(connection, name, lock=True)
             if token is not None:
                 leases.check_token(_lease(connection, campaign["name"]), name, token)
-            if not changes:
+            if not (wanted := tuple(changes)):
                 return
             key, sequence, now = campaign["key"], campaign["last_event"], self._clock.now()
-            done = plan(campaign, changes, _View(connection, key), who=who, sequence=sequence, now=now)
+            done = plan(campaign, wanted, _View(connection, key), who=who, sequence=sequence, now=now)
             _carry_out(connection, key, done, sequence)
 
     def acquire(self, name: str, owner: Owner, ttl: float = 30.0) -> Lease:

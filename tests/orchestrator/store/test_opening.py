@@ -27,6 +27,7 @@ from orchestrator.store import (
     open_store,
     upgrade,
 )
+from orchestrator.store import statements as sql
 from orchestrator.store.sql import SqlStore, open_sqlite
 
 RECORD = CampaignRecord(name="alloys", definition={"a": 0.1}, definition_hash="h")
@@ -367,4 +368,17 @@ def test_opening_a_store_does_not_load_alembic(tmp_path):
 def test_open_sqlite_is_what_open_store_does(tmp_path):
     store = open_sqlite(tmp_path / "s.db")
     assert store.url == f"sqlite:///{(tmp_path / 's.db').as_posix()}"
+    store.close()
+
+
+def test_counting_reads_an_index_only(tmp_path):
+    """What ``status`` asks stays fast however large the documents are."""
+    filled(tmp_path / "s.db", 2)
+    store = open_sqlite(tmp_path / "s.db")
+    query = str(sql.COUNTS.compile(store._engine))
+    with store._engine.connect() as connection:
+        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}", (1,)).all()
+    assert [row[-1] for row in plan] == [
+        "SEARCH experiments USING COVERING INDEX ix_experiments_campaign_state (campaign=?)"
+    ]
     store.close()

@@ -260,6 +260,17 @@ class TestRecords:
         with pytest.raises(UnstorableValue, match=r"ask 1\.state\.model.*object"):
             store.apply("alloys", [PutAsk(AskRecord(1, 1, {"model": object()}))], who="me")
 
+    @pytest.mark.parametrize("state", [{1: "a"}, {"nested": [{"deep": {None: 1}}]}, {"a": ({2.5: 1},)}])
+    def test_keys_must_be_text(self, store: Store, campaign, state):
+        with pytest.raises(UnstorableValue, match=r"ask 1\.state.*the key .* is no text"):
+            store.apply("alloys", [PutAsk(AskRecord(1, 1, state))], who="me")
+
+    def test_circles_are_refused(self, store: Store, campaign):
+        state: dict[str, object] = {}
+        state["again"] = state
+        with pytest.raises(UnstorableValue, match=r"ask 1\.state"):
+            store.apply("alloys", [PutAsk(AskRecord(1, 1, state))], who="me")
+
     def test_numpy_scalars_are_numbers(self, store: Store, campaign):
         asked = {"a": np.float64(0.1), "b": np.int64(3), "c": np.float32(0.5), "d": np.bool_(True), "e": np.str_("K")}
         record = experiment(np.int64(1), asked=asked, told=np.int64(2))
@@ -405,6 +416,17 @@ class TestApply:
         clock.advance(3)
         store.apply("alloys", [Note("comment", "x")], who="me")
         assert store.campaign("alloys").updated == store.events("alloys")[-1].time == clock.now()
+
+    def test_changes_may_come_from_a_generator(self, store: Store, campaign, dump):
+        store.apply("alloys", (Note("a", str(n)) for n in range(2)), who="me")
+        before = dump(store)
+        store.apply("alloys", (Note("a", "b") for _ in ()), who="me")
+        assert len(store.events("alloys")) == 3
+        assert dump(store) == before
+
+    def test_what_is_no_change_is_refused(self, store: Store, campaign):
+        with pytest.raises(TypeError, match="no change of a campaign"):
+            store.apply("alloys", ["running"], who="me")
 
     def test_a_closed_store_says_so(self, store: Store, campaign):
         store.close()
