@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from acquisition.layout import Floats
 
 _NODES = 1025
+_POINT = 1e-12
 
 
 class _Curve:
@@ -130,8 +131,11 @@ class BoxSums:
     def _curve(self, j: int, k: int) -> _Curve | None:
         low, high = self._range(j, k)
         left = self._left(j, k)
-        if not low < high or left < 2:
+        if high <= 0 or low > high or left < 2:
             return None
+        if high - low < _POINT:
+            # Nothing was chosen before: one remainder only, at the upper end of any grid.
+            low = 0.5 * high
         nodes = np.linspace(low, high, _NODES)
         if left == 2:
             return _Curve(nodes, self._overlaps(j, k, nodes)[1].sum(axis=1))
