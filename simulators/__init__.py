@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 from simulators.errors import ChemistryError, SimulatorsError
 
 if TYPE_CHECKING:
-    from simulators.chemistry import CHEMISTRIES, Chemistry, chemistry
+    from simulators.chemistries import CHEMISTRIES, Chemistry, chemistry
     from simulators.replay import ReplayLab, ReplayOptions
     from simulators.simulated import SimulatedLab, SimulatedOptions
 
 _HOMES = {
-    "CHEMISTRIES": "simulators.chemistry",
-    "Chemistry": "simulators.chemistry",
-    "chemistry": "simulators.chemistry",
+    "CHEMISTRIES": "simulators.chemistries",
+    "Chemistry": "simulators.chemistries",
+    "chemistry": "simulators.chemistries",
     "ReplayLab": "simulators.replay",
     "ReplayOptions": "simulators.replay",
     "SimulatedLab": "simulators.simulated",
@@ -46,5 +46,6 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
+
 
 __part_of__ = "sabatier"  # tells this package from others of its name

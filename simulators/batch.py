@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -20,12 +20,15 @@ from simulators.settings import Layout, Points
 from simulators.worlds import World
 
 if TYPE_CHECKING:
-    from simulators.chemistry import Chemistry
+    from simulators.chemistries import Chemistry
 
-CHUNK = 4096
+Floats: TypeAlias = npt.NDArray[np.float64]
+
+CHUNK: Final = 4096
 """Experiments solved at a time: as many as fit the processor's caches."""
 
-IN_C2PLUS = double([float(product in MULTICARBON) for product in SIMULATED])
+IN_C2PLUS: Final = np.array([float(product in MULTICARBON) for product in SIMULATED])
+"""One for products with two or more carbon atoms, in the order of all rate tensors."""
 
 
 @dataclass(frozen=True)
@@ -95,39 +98,37 @@ def partial_currents(rates: Tensor) -> Tensor:
     return rates * (ELECTRONS * (FARADAY / MA_PER_CM2))
 
 
-def figures(partials: Tensor, total: Tensor, potential: Tensor) -> Tensor:
-    """Figures of merit in the order of ``chemistry.FIGURES``.
+def figures(partials: Floats, total: Floats | float, potential: Floats | float) -> Floats:
+    """Figures of merit in the order of ``chemistries.FIGURES``, [..., figures].
 
     Args:
         partials: partial current densities, mA cm-2, [..., products].
         total: current density, mA cm-2, [...]; not the sum of the partial ones once there is noise.
         potential: V vs RHE, [...].
     """
-    efficiencies = partials / total.unsqueeze(-1)
+    total, potential = np.asarray(total)[..., None], np.asarray(potential)[..., None]
+    efficiencies = partials / total
     parts = (
         efficiencies,
-        (efficiencies * IN_C2PLUS).sum(-1, keepdim=True),
-        efficiencies.sum(-1, keepdim=True),
-        total.unsqueeze(-1),
+        (efficiencies * IN_C2PLUS).sum(-1, keepdims=True),
+        efficiencies.sum(-1, keepdims=True),
+        total,
         partials,
-        (partials * IN_C2PLUS).sum(-1, keepdim=True),
-        potential.unsqueeze(-1),
+        (partials * IN_C2PLUS).sum(-1, keepdims=True),
+        potential,
     )
-    return torch.cat(parts, dim=-1)
+    return np.concatenate(parts, axis=-1)
 
 
-def truth(chemistry: Chemistry, layout: Layout, points: Points) -> npt.NDArray[np.float64]:
-    """Noise-free figures of merit [experiments, figures] at points that were checked."""
+def truth(chemistry: Chemistry, layout: Layout, points: Points) -> Floats:
+    """Noise-free figures of merit [experiments, figures] at one or more points that were checked."""
     count = len(next(iter(points.values())))
     elements = elements_of(layout.elements(element_names()), chemistry.world)
     parts = []
     with one_thread(), torch.no_grad():
-        for start in range(0, max(count, 1), CHUNK):
+        for start in range(0, count, CHUNK):
             part = {name: values[start : start + CHUNK] for name, values in points.items()}
             batch = average_batch(chemistry.world, elements, layout, part)
-            if len(batch.fractions):
-                currents = partial_currents(batch.rates())
-                parts.append(figures(currents, currents.sum(-1), batch.run.potential).numpy())
-            else:
-                parts.append(np.empty((0, 3 * len(SIMULATED))))
+            currents = partial_currents(batch.rates()).numpy()
+            parts.append(figures(currents, currents.sum(-1), batch.run.potential.numpy()))
     return np.concatenate(parts)

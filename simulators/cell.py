@@ -32,6 +32,7 @@ _SWEEPS, _NEWTON, _RESCUE = 8, 40, 300
 _RELAXATION, _RESCUE_RELAXATION = 0.5, 0.15
 _STEP, _LONGEST, _CLOSE = 1e-6, 1.0, 1e-11
 _FLOOR: Final = 1e-40
+_NO_CURRENT: Final = 1e-30
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,7 @@ class SteadyState:
     def efficiencies(self) -> Tensor:
         """Faradaic efficiencies, [experiments, products]; zero where no current flows."""
         current = self.current.unsqueeze(-1)
-        return torch.where(current > 0, self.partial_currents / current.clamp_min(_FLOOR), 0.0)
+        return torch.where(current > _NO_CURRENT, self.partial_currents / current.clamp_min(_NO_CURRENT), 0.0)
 
 
 def steady_state(sites: Sites, run: Conditions, electrode: Electrode | None = None) -> SteadyState:

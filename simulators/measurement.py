@@ -15,18 +15,15 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from simulators._torch import double
-from simulators.batch import Batch, partial_currents
-from simulators.constants import FARADAY, GAS_CONSTANT, MA_PER_CM2, MULTICARBON, PRODUCTS, SCCM, SIMULATED
+from simulators.batch import IN_C2PLUS, Batch, Floats, figures, partial_currents
+from simulators.constants import FARADAY, GAS_CONSTANT, MA_PER_CM2, PRODUCTS, SCCM, SIMULATED
 from simulators.elements import STEPS
 from simulators.kinetics import Electrode
 from simulators.materials import TYPICAL_MIXING
 from simulators.worlds import stream
-
-Floats = npt.NDArray[np.float64]
 
 MINUTE: Final = 60.0
 ASSEMBLY, CHROMATOGRAM, LIQUID_ANALYSIS, CLEANING = 15 * MINUTE, 12 * MINUTE, 15 * MINUTE, 10 * MINUTE
@@ -63,7 +60,6 @@ MIXING_SHAPE: Final = (8.0, 2.0)
 _CHARGES = np.array([PRODUCTS[key].electrons * FARADAY for key in SIMULATED])
 _IS_GAS = np.array([PRODUCTS[key].phase == "gas" for key in SIMULATED])
 _DETECTION = np.array([DETECTION.get(key, 0.0) for key in SIMULATED])
-_IN_C2PLUS = np.array([float(key in MULTICARBON) for key in SIMULATED])
 _MA_PER_CM2_OF_A = 1.0 / (AREA * MA_PER_CM2)
 
 
@@ -137,7 +133,7 @@ def _scattered(fraction: float, noise: float, generator: np.random.Generator) ->
 
 @dataclass(frozen=True)
 class Reduced:
-    """Figures of merit in the order of ``chemistry.FIGURES``, with one standard uncertainty each."""
+    """Figures of merit in the order of ``chemistries.FIGURES``, with one standard uncertainty each."""
 
     values: Floats
     uncertainties: Floats
@@ -159,7 +155,8 @@ def measure(batch: Batch, run: Run, noise: float) -> Reduced:
     asked = float(batch.run.potential[0])
     if noise == 0.0:
         currents = partial_currents(batch.rates())[0].numpy()
-        return Reduced(_figures(currents, currents.sum(), asked), np.zeros(3 * len(SIMULATED)))
+        truth = figures(currents, currents.sum(), asked)
+        return Reduced(truth, np.zeros_like(truth))
     # four experiments at once: as it really was, as it was asked, and the latter with either condition changed
     actual = sizes * run.deviates[:2]
     shifts = np.array([actual, [0.0, 0.0], [sizes[0], 0.0], [0.0, sizes[1]]])
@@ -206,14 +203,14 @@ def _reduce(
     on_efficiency = (influence - np.outer(seen / total, on_total)) / total
     rows = [
         on_efficiency,
-        _IN_C2PLUS @ on_efficiency,
+        IN_C2PLUS @ on_efficiency,
         on_efficiency.sum(axis=0),
         on_total,
         influence,
-        _IN_C2PLUS @ influence,
+        IN_C2PLUS @ influence,
     ]
     uncertainties = np.linalg.norm(np.vstack(rows), axis=1)
-    return Reduced(_figures(seen, total, asked), np.append(uncertainties, potential_error))
+    return Reduced(figures(seen, total, asked), np.append(uncertainties, potential_error))
 
 
 def _analysis_scatter(currents: Floats, run: Run) -> Floats:
@@ -225,17 +222,3 @@ def _analysis_scatter(currents: Floats, run: Run) -> Floats:
     liquid = np.hypot(SPECTRUM_SCATTER * rates / volume_rate, SPECTRUM_FLOOR) * volume_rate
     scatter: Floats = np.where(_IS_GAS, gas, liquid) * _CHARGES * _MA_PER_CM2_OF_A
     return scatter
-
-
-def _figures(currents: Floats, total: float, potential: float) -> Floats:
-    efficiencies = currents / total
-    parts = [
-        *efficiencies,
-        _IN_C2PLUS @ efficiencies,
-        efficiencies.sum(),
-        total,
-        *currents,
-        _IN_C2PLUS @ currents,
-        potential,
-    ]
-    return np.array(parts)

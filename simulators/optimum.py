@@ -4,32 +4,30 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
 from simulators._schema import nearest
-from simulators.batch import truth
+from simulators.batch import Floats, truth
 from simulators.errors import ChemistryError
 from simulators.worlds import stream
 
 if TYPE_CHECKING:
-    from simulators.chemistry import Chemistry
-
-Floats = npt.NDArray[np.float64]
+    from simulators.chemistries import Chemistry
 
 LATTICE: Final = 10
 """Steps of a fraction between 0 and 1 on the lattice."""
 LEVELS: Final = 21
 """Values of a number between its bounds on the lattice."""
-_STARTS, _NEIGHBOURS, _ROUNDS, _SHRINK = 24, 64, 24, 0.7
+_STARTS, _NEIGHBOURS, _ROUNDS, _SHRINK, _FINALISTS = 24, 64, 24, 0.7, 3
 
 
 def optimum(chemistry: Chemistry, metric: str, goal: str) -> dict[str, Any]:
     """The best point of a chemistry's space; see :meth:`Chemistry.optimum`."""
-    from simulators.chemistry import FIGURES
+    from simulators.chemistries import FIGURES
 
     if metric not in FIGURES:
         raise ChemistryError(f"there is no metric {metric!r} here.", field="metric", mend=nearest(metric, FIGURES))
@@ -41,24 +39,30 @@ def optimum(chemistry: Chemistry, metric: str, goal: str) -> dict[str, Any]:
 
 @lru_cache(maxsize=256)
 def _search(name: str, world: str, seed: int, metric: str, goal: str) -> tuple[Mapping[str, Any], float]:
-    from simulators.chemistry import chemistry
+    from simulators.chemistries import chemistry
 
     problem = _Problem(chemistry(name, world=world, seed=seed), metric, 1.0 if goal == "maximize" else -1.0)
-    best: tuple[Mapping[str, Any], float] | None = None
-    for choice in problem.choices():
-        point, value = problem.best(choice)
-        if best is None or problem.sign * value > problem.sign * best[1]:
-            best = (point, value)
-    if best is None:
-        raise ChemistryError(f"the space of {name} is empty.", field="space")
-    return best
+    surveyed = sorted((problem.survey(choice) for choice in problem.choices()), key=lambda each: -each.scores[0])
+    finished = [problem.refine(survey) for survey in surveyed[:_FINALISTS]]
+    best = max(finished, key=lambda each: each.scores[0])
+    columns = problem.columns(best.points[:1], best.choice)
+    return {column: columns[column][0] for column in problem.layout.columns}, float(problem.sign * best.scores[0])
+
+
+@dataclass(frozen=True)
+class _Survey:
+    """The best points found with one combination of categories, best first; scores are to be maximised."""
+
+    choice: dict[str, str]
+    points: Floats
+    scores: Floats
 
 
 class _Problem:
     """A chemistry's space as blocks of fractions and of numbers in [0, 1], beside its categories."""
 
     def __init__(self, chemistry: Chemistry, metric: str, sign: float) -> None:
-        from simulators.chemistry import FIGURES
+        from simulators.chemistries import FIGURES
 
         self.chemistry = chemistry
         self.sign = sign
@@ -74,29 +78,28 @@ class _Problem:
             dict(zip(names, values, strict=True)) for values in itertools.product(*(c["values"] for c in categories))
         ]
 
-    def best(self, choice: dict[str, str]) -> tuple[dict[str, Any], float]:
-        """The best point with these categories."""
-        blocks = [_lattice(parameter) for parameter in self.parameters if parameter["type"] != "categorical"]
-        grid = _product(blocks)
-        scores = self._scores(grid, choice)
+    def survey(self, choice: dict[str, str]) -> _Survey:
+        """The best points of the lattice."""
+        grid = _product([_lattice(parameter) for parameter in self.parameters if parameter["type"] != "categorical"])
+        return _Survey(choice, *_leaders(grid, self._scores(grid, choice)))
+
+    def refine(self, survey: _Survey) -> _Survey:
+        """Ever closer looks around the best points."""
         generator = stream("optimum", self.chemistry.name)
-        radius = 1.0 / LATTICE
-        kept, kept_scores = _leaders(grid, scores)
-        for _ in range(_ROUNDS):
-            near = self._neighbours(kept, radius, generator)
-            kept, kept_scores = _leaders(
-                np.concatenate([kept, near]), np.concatenate([kept_scores, self._scores(near, choice)])
-            )
-            radius *= _SHRINK
-        columns = self._columns(kept[:1], choice)
-        return {name: columns[name][0] for name in self.layout.columns}, float(self.sign * kept_scores[0])
+        points, scores = survey.points, survey.scores
+        for turn in range(_ROUNDS):
+            near = self._neighbours(points, _SHRINK**turn / LATTICE, generator)
+            found = np.concatenate([scores, self._scores(near, survey.choice)])
+            points, scores = _leaders(np.concatenate([points, near]), found)
+        return _Survey(survey.choice, points, scores)
 
     def _scores(self, points: Floats, choice: dict[str, str]) -> Floats:
-        values = truth(self.chemistry, self.layout, self._columns(points, choice))
+        values = truth(self.chemistry, self.layout, self.columns(points, choice))
         scores: Floats = self.sign * values[:, self.figure]
         return scores
 
-    def _columns(self, points: Floats, choice: dict[str, str]) -> dict[str, Any]:
+    def columns(self, points: Floats, choice: dict[str, str]) -> dict[str, Any]:
+        """Points as columns of the space."""
         columns: dict[str, Any] = {name: [value] * len(points) for name, value in choice.items()}
         start = 0
         for parameter in self.parameters:

@@ -13,7 +13,7 @@ from instruments.errors import ExecutionCancelled, LabError
 from instruments.lab import Context, Failure, Figure, Job, Observation, Outcome, Parameters
 from instruments.metrics import METRICS
 from simulators._schema import CONFIG, nearest, speaks_lab_error
-from simulators.chemistry import CHEMISTRIES, FIGURES, Chemistry, chemistry
+from simulators.chemistries import CHEMISTRIES, FIGURES, Chemistry, chemistry
 from simulators.elements import element_names
 from simulators.errors import ConvergenceError
 from simulators.worlds import WorldName

@@ -173,6 +173,8 @@ class Chemistry:
         layout = self.layout([str(column) for column in points.columns])
         for row in points.to_dict("records"):
             layout.check({str(name): value for name, value in row.items()}, element_names())
+        if not len(points):
+            return pd.DataFrame(index=points.index, columns=list(FIGURES), dtype=float)
         columns = {str(name): points[name].tolist() for name in points.columns}
         return pd.DataFrame(truth(self, layout, columns), columns=list(FIGURES), index=points.index)
 

@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from instruments import METRICS, ExecutionCancelled, Job, Lab, LabError, LabOptions, Outcome
+from simulators import SimulatedLab, SimulatedOptions, chemistry
+
+COLUMNS = ("x_Cu", "x_Ag", "potential", "cation")
+POINT: dict[str, Any] = {"x_Cu": 0.9, "x_Ag": 0.1, "potential": -1.0, "cation": "K"}
+
+
+def build(columns: tuple[str, ...] = COLUMNS, **options: Any) -> SimulatedLab:
+    return SimulatedOptions("cu_alloys", **options).build(columns, {})
+
+
+def run(lab: SimulatedLab, context: Any, point: dict[str, Any] | None = None, **others: Any) -> Outcome:
+    return lab.execute(Job("campaign", 1, point or POINT), context(**others))
+
+
+def values(outcome: Outcome) -> dict[str, float]:
+    assert outcome.observation is not None
+    return {name: figure.value for name, figure in outcome.observation.figures.items()}
+
+
+def sems(outcome: Outcome) -> dict[str, float]:
+    assert outcome.observation is not None
+    return {name: float(figure.sem or 0.0) for name, figure in outcome.observation.figures.items()}
+
+
+def test_it_is_a_laboratory_with_options(context: Any) -> None:
+    options = SimulatedOptions("cu_alloys", cells=2)
+    assert isinstance(options, LabOptions)
+    assert options.tables() == {}
+    lab = options.build(COLUMNS, {})
+    assert isinstance(lab, Lab)
+    assert lab.cells == ("cell-1", "cell-2")
+    assert lab.repeat_is_safe
+    assert set(lab.metrics) <= set(METRICS)
+    outcome = run(lab, context)
+    assert outcome.observation is not None
+    assert outcome.observation.verdict.name == "valid"
+    assert set(outcome.observation.figures) == set(lab.metrics)
+    assert 80 * 60 <= outcome.duration <= 145 * 60
+    lab.make_safe()
+
+
+def test_without_noise_it_tells_the_truth(context: Any) -> None:
+    lab = build(noise=0.0)
+    truth = chemistry("cu_alloys").truth(pd.DataFrame([POINT])).iloc[0]
+    outcome = run(lab, context, seed=11, sample="any")
+    assert values(outcome) == pytest.approx(truth.to_dict(), rel=1e-9)
+    assert set(sems(outcome).values()) == {0.0}
+
+
+@pytest.mark.parametrize("world", ["nominal", "shifted", "null"])
+def test_outcomes_depend_on_seed_and_sample_alone(world: str, context: Any) -> None:
+    lab = build(world=world)
+    jobs = [(seed, f"s{seed % 3}") for seed in range(12)]
+    first = [values(run(lab, context, seed=seed, sample=sample)) for seed, sample in jobs]
+    again = build(world=world)
+    with ThreadPoolExecutor(3) as pool:
+        second = list(pool.map(lambda each: values(run(again, context, seed=each[0], sample=each[1])), jobs[::-1]))
+    assert first == second[::-1]
+    assert first[0] != first[3]
+    assert first[0] != first[1]
+
+
+def test_laboratories_differ_by_their_seed(context: Any) -> None:
+    assert values(run(build(seed=0), context)) != values(run(build(seed=1), context))
+
+
+def test_repeats_on_one_electrode_scatter_as_their_uncertainties_say(context: Any) -> None:
+    lab = build()
+    outcomes = [run(lab, context, seed=seed) for seed in range(400)]
+    seen, sem = (pd.DataFrame([read(outcome) for outcome in outcomes]) for read in (values, sems))
+    pulls = (seen - seen.mean()) / sem
+    for name in ("fe_h2", "fe_co", "fe_hcoo", "fe_ch4", "fe_c2h4", "fe_c2h5oh", "fe_c2plus", "fe_total", "j_total"):
+        assert pulls[name].std() == pytest.approx(1.0, abs=0.12), name
+        assert (pulls[name].abs() < 1.96).mean() == pytest.approx(0.95, abs=0.035), name
+    assert seen["fe_total"].mean() == pytest.approx(1.0, abs=0.003)
+    assert 0.005 < seen["fe_total"].std() < 0.03
+
+
+def test_electrodes_scatter_more_than_repeats(context: Any) -> None:
+    lab = build()
+    electrodes = pd.DataFrame([values(run(lab, context, seed=seed, sample=f"e{seed}")) for seed in range(150)])
+    truth = chemistry("cu_alloys").truth(pd.DataFrame([POINT])).iloc[0]
+    for name in ("fe_c2h4", "fe_co", "j_total"):
+        relative = electrodes[name].std() / truth[name]
+        assert 0.04 < relative < 0.3, name
+        assert electrodes[name].mean() == pytest.approx(truth[name], rel=0.06)
+    assert electrodes["fe_total"].std() < 0.03
+
+
+def test_noise_is_in_the_signals_and_grows_where_they_are_small(context: Any) -> None:
+    lab = build(("x_Sn", "potential"))
+    strong, weak = (run(lab, context, {"x_Sn": 1.0, "potential": potential}) for potential in (-1.1, -0.6))
+    assert sems(weak)["fe_h2"] > 10 * sems(strong)["fe_h2"]
+    assert values(weak)["fe_total"] != pytest.approx(1.0, abs=1e-6)
+    assert all(np.isfinite(value) for value in values(weak).values())
+    noisy = [values(run(lab, context, {"x_Sn": 1.0, "potential": -0.6}, seed=seed))["j_total"] for seed in range(30)]
+    assert min(noisy) > 0
+
+
+def test_a_cancelled_context_ends_it(context: Any) -> None:
+    waiting = context()
+    waiting.cancelled.set()
+    with pytest.raises(ExecutionCancelled):
+        build().execute(Job("campaign", 1, POINT), waiting)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"cation": "Rn"}, "cation is 'Rn'"),
+        ({"potential": -2.5}, "within -2 and -0.2"),
+        ({"potential": float("nan")}, "no setting"),
+        ({"x_Ag": 0.3}, "sum to 1.2"),
+        ({"x_Pt": 0.1}, "no parameter"),
+    ],
+)
+def test_impossible_settings_are_refused(change: dict[str, Any], words: str, context: Any) -> None:
+    lab = build()
+    with pytest.raises(LabError, match=words):
+        lab.check(POINT | change)
+    with pytest.raises(LabError, match=words):
+        run(lab, context, POINT | change)
+
+
+def test_missing_settings_are_refused() -> None:
+    with pytest.raises(LabError, match="'cation' is missing"):
+        build().check({name: value for name, value in POINT.items() if name != "cation"})
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"chemistry": "cu_aloys"}, "Did you mean 'cu_alloys'"),
+        ({"chemistry": "cu_alloys", "world": "nomimal"}, "world"),
+        ({"chemistry": "cu_alloys", "cells": 0}, "cells"),
+        ({"chemistry": "cu_alloys", "noise": -1.0}, "noise"),
+        ({"chemistry": "cu_alloys", "cell": 2}, "cell"),
+    ],
+)
+def test_wrong_options_say_what_is_wrong(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(LabError, match=words):
+        SimulatedOptions(**options)
+
+
+def test_wrong_parameters_are_refused_when_built() -> None:
+    with pytest.raises(LabError, match="Did you mean 'potential'") as caught:
+        build(("x_Cu", "potentail"))
+    assert caught.value.field == "potentail"
+
+
+def test_options_and_package_load_without_the_heavy_libraries() -> None:
+    program = (
+        "import sys, simulators, simulators.replay, simulators.simulated;"
+        "simulators.SimulatedOptions('cu_alloys'); simulators.ReplayOptions('t.csv');"
+        "print(','.join(m for m in ('torch', 'pandas', 'scipy', 'prefect') if m in sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    assert done.stdout.strip() == ""
+    assert done.returncode == 0
