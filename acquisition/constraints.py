@@ -41,6 +41,8 @@ class LinearConstraint:
             sign = " - " if weight < 0 else " + "
             size = "" if abs(weight) == 1 else f"{abs(weight):g} "
             terms += (sign if terms else sign.strip(" +")) + size + column
+        if self.lower is not None and self.lower == self.upper:
+            return f"{terms} = {self.lower:g}"
         low = "" if self.lower is None else f"{self.lower:g} <= "
         high = "" if self.upper is None else f" <= {self.upper:g}"
         return f"{low}{terms}{high}"

@@ -99,6 +99,11 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"Known are {', '.join(map(repr, known[:8]))}{' and more' if len(known) > 8 else ''}."
 
 
+def quote(value: Any) -> str:
+    """A value as people write it, without the names of numpy's types."""
+    return repr(value.item() if isinstance(value, np.generic) else value)
+
+
 class Layout:
     """All columns of a space, with vectorised conversions.
 
@@ -155,12 +160,14 @@ class Layout:
 
     def quantise(self, array: Floats) -> NDArray[np.int64]:
         """Whole numbers that are equal where rows are the same experiment, (n, c)."""
-        scaled = (np.asarray(array, dtype=float) - self.low) / (self.grain * RESOLUTION)
+        # No finer than what arithmetic loses on the largest values.
+        quantum = np.maximum(self.grain * RESOLUTION, 1e-12 * np.maximum(np.abs(self.low), np.abs(self.high)))
+        scaled = np.clip(np.asarray(array, dtype=float) - self.low, -9e18 * quantum, 9e18 * quantum) / quantum
         for i in self._logs:
             low, high = self.low[i], self.high[i]
             ratio = np.log(np.maximum(array[:, i], low * 1e-12) / low) / np.log(high / low)
             scaled[:, i] = ratio / RESOLUTION
-        return np.rint(np.clip(scaled, -9e18, 9e18)).astype(np.int64)
+        return np.rint(scaled).astype(np.int64)
 
     def keys(self, array: Floats) -> list[bytes]:
         """One hashable key a row, equal where rows are the same experiment."""
@@ -190,6 +197,6 @@ def _indices(series: pd.Series[Any], column: Column) -> Floats:
 
 def _refuse(series: pd.Series[Any], position: int, complaint: str, mend: str | None = None) -> None:
     value = series.iloc[position]
-    label = series.index[position]
-    text = "is missing" if pd.isna(value) else f"is {value!r}, {complaint}"
-    raise SpaceError(f"column {series.name!r}, row {label!r}: the value {text}.", field=str(series.name), mend=mend)
+    text = "is missing" if pd.isna(value) else f"is {quote(value)}, {complaint}"
+    row = quote(series.index[position])
+    raise SpaceError(f"column {series.name!r}, row {row}: the value {text}.", field=str(series.name), mend=mend)

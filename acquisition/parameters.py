@@ -24,9 +24,7 @@ SUM_TOLERANCE = 1e-9
 
 def _descriptors(value: Any) -> Any:
     """Accept a DataFrame (index: values of the category) or its ``{column: {value: number}}`` form."""
-    if value is None or isinstance(value, pd.DataFrame):
-        return value
-    return pd.DataFrame(value)
+    return None if value is None else pd.DataFrame(value).copy()
 
 
 Descriptors: TypeAlias = Annotated[

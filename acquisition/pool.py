@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from acquisition.errors import SpaceError
-from acquisition.layout import Column, Floats, Layout, nearest
+from acquisition.layout import Column, Floats, Layout, nearest, quote
 from acquisition.parameters import Categorical, Composition, Continuous, Parameter, Stage
 
 SUM_TOLERANCE = 0.002
@@ -112,7 +112,7 @@ def _column(series: pd.Series[Any], declared: bool) -> tuple[Column, Floats]:
     missing = np.flatnonzero(series.isna().to_numpy())
     if len(missing):
         raise SpaceError(
-            f"pool column {name!r}, row {series.index[missing[0]]!r}: the value is missing "
+            f"pool column {name!r}, row {quote(series.index[missing[0]])}: the value is missing "
             f"({len(missing)} missing in all).",
             field=name,
             mend="Fill it in, or drop the row or the column.",
@@ -132,7 +132,7 @@ def _column(series: pd.Series[Any], declared: bool) -> tuple[Column, Floats]:
     if texts.any():
         first = int(texts.argmax())
         raise SpaceError(
-            f"pool column {name!r}, row {series.index[first]!r}: {series.iloc[first]!r} is no number, unlike "
+            f"pool column {name!r}, row {quote(series.index[first])}: {quote(series.iloc[first])} is no number, unlike "
             f"{len(numbers) - int(texts.sum())} of {len(numbers)} entries.",
             field=name,
             mend="Correct it, or declare the column categorical.",
@@ -140,7 +140,7 @@ def _column(series: pd.Series[Any], declared: bool) -> tuple[Column, Floats]:
     if not np.isfinite(numbers).all():
         first = int((~np.isfinite(numbers)).argmax())
         raise SpaceError(
-            f"pool column {name!r}, row {series.index[first]!r}: {series.iloc[first]!r} is not finite.",
+            f"pool column {name!r}, row {quote(series.index[first])}: {quote(series.iloc[first])} is not finite.",
             field=name,
             mend="Correct it, or drop the row.",
         )
@@ -230,14 +230,14 @@ def _renormalise(array: Floats, name: str, index: Sequence[int], labels: pd.Inde
     part = array[:, index]
     if (part < -_EXACT).any():
         row = int((part < -_EXACT).any(axis=1).argmax())
-        raise SpaceError(f"composition {name!r}, row {labels[row]!r}: a fraction is negative.", field="compositions")
+        raise SpaceError(f"composition {name!r}, row {quote(labels[row])}: a fraction is negative.", field="compositions")
     total = part.sum(axis=1)
     off = np.abs(total - 1)
     if off.max() > SUM_TOLERANCE + _EXACT:
         row = int((off > SUM_TOLERANCE + _EXACT).argmax())
         per_cent = np.abs(total - 100).max() < 1
         raise SpaceError(
-            f"composition {name!r}, row {labels[row]!r}: the fractions sum to {total[row]:.6g}, not to 1.",
+            f"composition {name!r}, row {quote(labels[row])}: the fractions sum to {total[row]:.6g}, not to 1.",
             field="compositions",
             mend="Divide per cent by 100." if per_cent else f"Only {SUM_TOLERANCE:g} of rounding is mended.",
         )

@@ -10,12 +10,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from acquisition import design
-from acquisition.constraints import Constraint
+from acquisition.constraints import Constraint, LinearConstraint
 from acquisition.domains import Domain, Spanned, Tabled
 from acquisition.encoding import Encoding, encode
 from acquisition.errors import SpaceError
 from acquisition.layout import Floats
-from acquisition.parameters import Parameter, Stage
+from acquisition.parameters import Categorical, Composition, Continuous, Discrete, Integer, Parameter, Stage
 from acquisition.pool import Pool, mend_sums, read
 
 
@@ -44,6 +44,9 @@ class SearchSpace:
 
     def __init__(self, parameters: Sequence[Parameter], constraints: Sequence[Constraint] = ()) -> None:
         _check_parameters(parameters)
+        for constraint in constraints:
+            if not isinstance(constraint, LinearConstraint):
+                raise SpaceError(f"{constraint!r} is no constraint.", field="constraints", mend="See LinearConstraint.")
         self._set(Spanned(parameters, constraints), tuple(parameters), tuple(constraints), None)
 
     @classmethod
@@ -201,6 +204,13 @@ class SearchSpace:
 def _check_parameters(parameters: Sequence[Parameter]) -> None:
     if not len(parameters):
         raise SpaceError("a search space needs a parameter.", field="parameters")
+    for parameter in parameters:
+        if not isinstance(parameter, Continuous | Integer | Discrete | Categorical | Composition):
+            raise SpaceError(
+                f"{parameter!r} is no parameter.",
+                field="parameters",
+                mend="Parameters are Continuous, Integer, Discrete, Categorical or Composition.",
+            )
     names = Counter(parameter.name for parameter in parameters)
     columns = Counter(column for parameter in parameters for column in parameter.columns)
     for what, counts in (("parameters", names), ("columns", columns)):
