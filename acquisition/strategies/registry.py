@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 from collections.abc import Mapping
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Final
@@ -37,8 +38,17 @@ def make_strategy(name: str, options: Mapping[str, Any] | None = None) -> Strate
         near = difflib.get_close_matches(name, known, 1)
         hint = f"Did you mean {near[0]!r}?" if near else f"Known are {', '.join(sorted(known))}."
         raise StrategyError(f"there is no strategy {name!r}.", field="strategy.name", mend=hint)
+    cls = known[name].load()
+    takes = [p.name for p in inspect.signature(cls).parameters.values() if p.kind is not p.VAR_KEYWORD]
+    unknown = [option for option in options or {} if option not in takes]
+    if unknown and len(takes) == len(inspect.signature(cls).parameters):
+        raise StrategyError(
+            f"strategy {name!r} has no option {unknown[0]!r}.",
+            field="strategy.options",
+            mend=f"It takes {', '.join(takes)}." if takes else "It takes none.",
+        )
     try:
-        strategy = known[name].load()(**(options or {}))
+        strategy = cls(**(options or {}))
     except TypeError as problem:
         raise StrategyError(f"strategy {name!r}: {problem}.", field="strategy.options") from problem
     if not isinstance(strategy, Strategy):

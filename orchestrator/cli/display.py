@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,9 +31,10 @@ class Display:
         records: Sequence[ExperimentRecord],
         objectives: Sequence[Objective],
         constraints: Sequence[OutcomeConstraint],
+        metrics: Collection[str],
         quiet: bool,
     ) -> None:
-        self._console, self._quiet = console, quiet
+        self._console, self._quiet, self._metrics = console, quiet, metrics
         self._objectives, self._constraints = objectives, constraints
         self._known = {record.id: record for record in records}
         self._progress = Progress(
@@ -66,7 +67,7 @@ class Display:
         self._known[record.id] = record
         best = incumbent(list(self._known.values()), self._objectives, self._constraints)
         star = "  <- best so far" if record.id in {r.id for r in best} else ""
-        self._line(f"{record.id:>4}  measured  {text.result(record)}{star}")
+        self._line(f"{record.id:>4}  measured  {text.result(record, self._metrics)}{star}")
         self._progress.update(self._task, completed=self._done(), description=self._best(best))
 
     def _best(self, best: Sequence[ExperimentRecord]) -> str:

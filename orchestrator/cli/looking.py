@@ -123,11 +123,11 @@ def make_export(name: str, *, output: Path | None, store: str | None) -> None:
 
 def write_template(file: Path) -> None:
     """Write the starter campaign file."""
-    from orchestrator.config.template import TEMPLATE
+    from orchestrator.config.template import template
 
     try:
         with file.open("x", encoding="utf-8") as new:
-            new.write(TEMPLATE)
+            new.write(template())
     except FileExistsError:
         raise InputError(f"{file} exists.", mend="Name another file.") from None
     except OSError as problem:

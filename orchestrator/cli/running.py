@@ -21,7 +21,6 @@ from orchestrator.cli.failures import DONE, FAILED, INTERRUPTED
 from orchestrator.config.definition import Definition
 from orchestrator.config.load import load
 from orchestrator.errors import InputError, NothingTold
-from orchestrator.export.report import write_report
 from orchestrator.loop.assembly import Assembly, assemble, files_of, open_for, register
 from orchestrator.loop.engine import ThreadEngine
 from orchestrator.loop.loop import Listener, Loop
@@ -85,7 +84,13 @@ def _run(
     console = Console()
     file = definition.file
     display = Display(
-        console, file.stop.experiments, parts.campaign.experiments(), file.objectives, file.outcome_constraints, quiet
+        console,
+        file.stop.experiments,
+        parts.campaign.experiments(),
+        file.objectives,
+        file.outcome_constraints,
+        file.metric_names,
+        quiet,
     )
     listener = Several(display, JsonLog(folder / "logs" / f"{name}.jsonl", name))
     if not quiet:
@@ -183,6 +188,8 @@ def _conclude(
     store: Store, name: str, definition: Definition, state: CampaignState, report: Path, console: Console
 ) -> None:
     """Say how it ended, what is best, and where the report is."""
+    from orchestrator.export.report import write_report
+
     record = store.campaign(name)
     campaign = assemble(store, name, definition).campaign
     console.print(f"campaign {name} is {state}: {record.reason}", markup=False, highlight=False, soft_wrap=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from instruments.metrics import unit_of
@@ -26,11 +26,11 @@ def quantity(metric: str, value: float, error: float | None = None) -> str:
     return f"{metric} {value:.4g}{plus}{'' if unit in (None, '1') else ' ' + unit}"
 
 
-def result(record: ExperimentRecord) -> str:
-    """What came of an experiment, in one line."""
+def result(record: ExperimentRecord, metrics: Collection[str]) -> str:
+    """What came of an experiment, in one line with these metrics."""
     if record.state == "failed":
         return f"failed ({record.failure_cause}): {record.failure_reason or 'no reason given'}"
-    told = [quantity(m, v.value, v.sem) for m, v in record.values.items() if v.value is not None]
+    told = [quantity(m, v.value, v.sem) for m, v in record.values.items() if m in metrics and v.value is not None]
     text = ", ".join(told) or "nothing measured yet"
     if record.verdict in ("suspect", "invalid"):
         text += f" [{record.verdict}: {', '.join(record.verdict_reasons) or 'no reason given'}]"

@@ -107,21 +107,13 @@ def check_executable(file: CampaignFile, space: SearchSpace, lab: Lab) -> None:
     )
 
 
-def check_strategy(file: CampaignFile, space: SearchSpace) -> None:
-    """Check what a strategy is asked for; it is built once if it has options of its own.
+def check_strategy(file: CampaignFile) -> None:
+    """Build the strategy once if it has options of its own.
 
     Raises:
-        InputError: several conditions a sample are wanted, but the space does not tell samples and conditions apart.
-        StrategyError: the strategy does not take its options.
+        StrategyError: it does not take its options.
     """
     block = file.strategy
-    stages = {parameter.stage for parameter in space.parameters}
-    if block.conditions_per_sample is not None and stages != {"preparation", "condition"}:
-        raise InputError(
-            "conditions of a sample need parameters of both stages, `preparation` and `condition`.",
-            field="strategy.conditions_per_sample",
-            mend="Say `stage: preparation` where a parameter fixes the sample.",
-        )
     if block.options:
         make_strategy(block.name, block.options)
 

@@ -136,9 +136,6 @@ class StrategyBlock(Block):
     replicates: Literal["none", "auto"] | Count = "none"
     """Whether a point may be proposed again: never, where noise makes it worthwhile, or each so many times."""
 
-    conditions_per_sample: Count | None = None
-    """Measure each sample under so many conditions."""
-
     options: dict[str, Any] = Field(default_factory=dict)
     """Further options of the strategy."""
 
@@ -200,6 +197,12 @@ Lab: TypeAlias = Annotated[
 
 
 def _strategy(value: Any) -> Any:
+    if isinstance(value, dict) and "conditions_per_sample" in value:
+        raise InputError(
+            "measuring one sample under several conditions is not supported by this version of Sabatier.",
+            field="conditions_per_sample",
+            mend="Leave it out: each experiment then has a sample of its own.",
+        )
     return {"name": value} if isinstance(value, str) else value
 
 

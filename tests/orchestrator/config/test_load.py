@@ -108,10 +108,10 @@ WRONG = [
     ("lab:", "strategy: {replicates: some}\nlab:",
      "campaign.yaml:8: strategy.replicates: must be 'none' or 'auto' or a whole number, not 'some'."),
     ("lab:", "strategy: {name: random, options: {colour: red}}\nlab:",
-     "campaign.yaml:8: strategy.options: strategy 'random': Random() takes no arguments."),
+     "campaign.yaml:8: strategy.options: strategy 'random' has no option 'colour'. It takes none."),
     ("lab:", "strategy: {conditions_per_sample: 3}\nlab:",
-     "campaign.yaml:8: strategy.conditions_per_sample: conditions of a sample need parameters of both stages, "
-     "`preparation` and `condition`. Say `stage: preparation` where a parameter fixes the sample."),
+     "campaign.yaml:8: strategy.conditions_per_sample: measuring one sample under several conditions is not supported "
+     "by this version of Sabatier. Leave it out: each experiment then has a sample of its own."),
     # the laboratory
     ("type: bench", "type: rig, file: rig.yaml",
      "campaign.yaml:8: lab.type: no laboratory of type 'rig' is installed; known: bench, replay, simulated."),
