@@ -7,6 +7,7 @@ import logging
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from typing import Final
 
 import numpy as np
@@ -158,11 +159,12 @@ def _refuse_gaps(column: pd.Series) -> None:
 
 
 def _number(name: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
+    if isinstance(value, bool) or not isinstance(value, Real):
         raise LabError(f"{name!r} is {value!r}, where the table holds numbers.", field=name)
-    if not math.isfinite(value):
-        raise LabError(f"{name!r} is {value}, which is no setting.", field=name)
-    return float(value)
+    number = float(value)
+    if not math.isfinite(number):
+        raise LabError(f"{name!r} is {number}, which is no setting.", field=name)
+    return number
 
 
 def _cells(value: float) -> tuple[int, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -125,21 +126,22 @@ class Layout:
                     field=next(iter(self.fractions.values())),
                 )
 
-    def _check_value(self, name: str, value: Value, known: Sequence[str]) -> None:
+    def _check_value(self, name: str, value: object, known: Sequence[str]) -> None:
         if name in {CATION, METAL}:
             allowed = CATION_NAMES if name == CATION else known
             if value not in allowed:
                 raise LabError(f"{name} is {value!r}.", field=name, mend=nearest(str(value), allowed))
             return
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
+        if isinstance(value, bool) or not isinstance(value, Real):
             raise LabError(f"{name} is {value!r}, where a number is wanted.", field=name)
-        if not math.isfinite(value):
-            raise LabError(f"{name} is {value}, which is no setting.", field=name)
+        number = float(value)
+        if not math.isfinite(number):
+            raise LabError(f"{name} is {number}, which is no setting.", field=name)
         setting = SETTINGS.get(name)
         low, high, unit = (0.0, 1.0, "") if setting is None else (setting.low, setting.high, f" {setting.unit}")
-        if not low - 1e-9 <= value <= high + 1e-9:
+        if not low - 1e-9 <= number <= high + 1e-9:
             raise LabError(
-                f"{name} = {value:g}{unit} is outside what this laboratory can do.",
+                f"{name} = {number:g}{unit} is outside what this laboratory can do.",
                 field=name,
                 mend=f"Keep it within {low:g} and {high:g}{unit}.",
             )

@@ -134,6 +134,11 @@ def test_impossible_settings_are_refused(change: dict[str, Any], words: str, con
         run(lab, context, POINT | change)
 
 
+def test_numpy_numbers_are_numbers() -> None:
+    lab = build(("x_Cu", "x_Ag", "potential"))
+    lab.check({"x_Cu": np.int64(1), "x_Ag": np.float32(0.0), "potential": np.float64(-1.0)})  # type: ignore[dict-item]
+
+
 def test_missing_settings_are_refused() -> None:
     with pytest.raises(LabError, match="'cation' is missing"):
         build().check({name: value for name, value in POINT.items() if name != "cation"})
