@@ -14,7 +14,7 @@ from acquisition.objectives import Objective, OutcomeConstraint
 from acquisition.space import SearchSpace
 
 Array: TypeAlias = NDArray[np.float64]
-Replicates: TypeAlias = Literal["none", "auto"] | int
+Replicates: TypeAlias = Literal["none", "auto"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Problem:
         initial: experiments before the model takes over, prior data and pending ones included.
         seed: of the campaign.
         ask: number of the ask, from 1.
-        replicates: ``"none"``, or how often a point may be executed (``"auto"``: as often as it pays).
+        replicates: ``"none"``: no point twice; ``"auto"``: the strategy may propose a point again where it pays.
         state: what the strategy returned with the last ask; empty at first.
     """
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from threading import RLock
-from typing import Any, Final
+from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
 import pandas as pd
 
 from acquisition.errors import SpaceError
 from acquisition.objectives import Objective, OutcomeConstraint
-from acquisition.problem import Problem, Proposals, Replicates, Strategy
+from acquisition.problem import Array, Problem, Proposal, Proposals, Strategy
 from acquisition.space import SearchSpace
 from acquisition.strategies.registry import make_strategy
 from instruments.metrics import METRICS
@@ -34,6 +35,9 @@ from orchestrator.store.memory import MemoryStore
 from orchestrator.store.protocol import Store
 from orchestrator.store.records import AskRecord, CampaignRecord, ExperimentRecord, ExperimentState
 
+Replicates: TypeAlias = Literal["none", "auto"] | int
+"""Whether a point may be asked again: never, where it seems to pay, or each so many times."""
+
 DEFAULT_INITIAL: Final = 10
 """Experiments before the model takes over; fewer were found to cost more later."""
 
@@ -48,7 +52,7 @@ class Campaign:
         strategy: a strategy's name, or a strategy.
         initial: experiments before the model takes over, prior data included.
         seed: of all random choices.
-        replicates: ``"none"``: no point is asked twice; ``"auto"``, or how often one may be.
+        replicates: ``"none"``: no point is asked twice; ``"auto"``: where it seems to pay; a number: each so often.
         metrics: names beyond the standard ones that may be told as well.
         name: of the campaign, in its store.
         store: where it is kept; by default in memory.
@@ -132,13 +136,33 @@ class Campaign:
             raise CampaignError(f"ask({n!r}): the number of experiments must be a positive whole number.", field="n")
         with self._lock:
             problem = self.problem()
-            answer = self.strategy.propose(problem, int(n))
-            first = self._ledger.next_id
-            records = self._records(answer, first, problem.ask, state)
+            answer = self._choose(problem, int(n))
+            records = self._records(answer, self._ledger.next_id, problem.ask, state)
             ask = AskRecord(problem.ask, int(n), dict(answer.state))
             self._apply([PutAsk(ask), *(PutExperiment(record, None) for record in records)])
             self._asks, self._state = problem.ask, ask.state
             return records
+
+    def _choose(self, problem: Problem, n: int) -> Proposals:
+        """What the strategy wants; with a number of replicates, each point so many times before a new one."""
+        if not isinstance(self.replicates, int):
+            return self.strategy.propose(problem, n)
+        chosen = [Proposal(point, "replicate") for point, missing in self._due() for _ in range(missing)][:n]
+        if len(chosen) == n:
+            return Proposals(tuple(chosen), problem.state)
+        answer = self.strategy.propose(problem, -(-(n - len(chosen)) // self.replicates))
+        copies = [proposal for proposal in answer.proposals for _ in range(self.replicates)]
+        return Proposals((*chosen, *copies[: n - len(chosen)]), answer.state)
+
+    def _due(self) -> list[tuple[Array, int]]:
+        """Points that were asked fewer times than wanted, and how many times more."""
+        records = [r for r in self._ledger if r.origin == "asked" and r.state not in ("rejected", "cancelled")]
+        points = self._ledger.array([replace(r, executed=None, measured={}) for r in records])
+        keys = self.space.keys(points)
+        counts = Counter(keys)
+        first = {key: point for key, point in zip(reversed(keys), points[::-1], strict=True)}
+        wanted = self.replicates if isinstance(self.replicates, int) else 1
+        return [(first[key], wanted - count) for key, count in counts.items() if count < wanted]
 
     def problem(self) -> Problem:
         """Everything that the next choice depends on."""
@@ -153,7 +177,7 @@ class Campaign:
             initial=self.initial,
             seed=self.seed,
             ask=self._asks + 1,
-            replicates=self.replicates,
+            replicates="auto" if self.replicates == "auto" else "none",
             state=self._state,
         )
 

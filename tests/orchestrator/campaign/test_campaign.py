@@ -1,0 +1,166 @@
+"""A campaign as a whole: construction, best, predict, replicates, and resuming from its store."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from acquisition import Continuous, Integer, Objective, OutcomeConstraint, SearchSpace, SpaceExhaustedError, StrategyError
+from orchestrator import Campaign, CampaignError
+from orchestrator.errors import NothingTold
+from orchestrator.store.opening import open_store
+
+SPACE = SearchSpace([Continuous("a", 0.0, 1.0), Continuous("b", 0.0, 1.0)])
+
+
+def _truth(points):
+    return np.exp(-6 * ((points["a"] - 0.3) ** 2 + (points["b"] - 0.6) ** 2))
+
+
+def _told(n=12, objectives=(Objective("y", "maximize"),), noise=0.0, **options):
+    campaign = Campaign(SPACE, objectives, initial=6, **options)
+    rng = np.random.default_rng(0)
+    for _ in range(n):
+        batch = campaign.ask(1)
+        campaign.tell(batch.assign(y=_truth(batch) + noise * rng.normal()))
+    return campaign
+
+
+def test_best_is_by_posterior_mean_with_units_of_the_data():
+    campaign = _told()
+    best = campaign.best()
+    assert list(best.columns) == ["a", "b", "y_mean", "y_std", "y", "samples"]
+    assert best.index.name == "experiment"
+    assert best["y_mean"].iloc[0] == pytest.approx(1.0, abs=0.02)
+    assert best["samples"].iloc[0] == 1
+
+
+def test_best_is_not_the_luckiest_of_noisy_replicates():
+    campaign = Campaign(SPACE, [Objective("y")], strategy="random", initial=4)
+    rows = pd.DataFrame({"a": [0.2] * 8 + [0.8], "b": 0.5, "y": [1.0, 1.1, 0.9, 1.05, 0.95, 1.0, 1.0, 1.02, 1.12]})
+    rows = pd.concat([rows, pd.DataFrame({"a": np.linspace(0.6, 1.0, 9), "b": 0.5, "y": 0.2})])
+    campaign.tell(rows)
+    best = campaign.best()
+    assert best["a"].iloc[0] == 0.2
+    assert best["samples"].iloc[0] == 8
+
+
+def test_best_is_feasible_or_nothing():
+    campaign = Campaign(SPACE, [Objective("y")], outcome_constraints=[OutcomeConstraint("h", upper=0.5)], strategy="random")
+    batch = campaign.ask(8)
+    campaign.tell(batch.assign(y=batch["a"], h=batch["a"]))
+    best = campaign.best()
+    assert best["a"].iloc[0] == batch["a"][batch["a"] <= 0.5].max()
+    other = Campaign(SPACE, [Objective("y")], outcome_constraints=[OutcomeConstraint("h", upper=-1.0)], strategy="random")
+    other.tell(batch.reset_index(drop=True).assign(y=0.1, h=batch["a"].to_numpy()))
+    assert other.best().empty
+
+
+def test_best_of_two_objectives_is_the_front():
+    campaign = Campaign(SPACE, [Objective("y", "maximize"), Objective("z", "minimize")], strategy="random")
+    a = np.linspace(0, 1, 9)
+    campaign.tell(pd.DataFrame({"a": a, "b": 0.5, "y": a, "z": a}))
+    campaign.tell(pd.DataFrame({"a": a, "b": 0.1, "y": a - 0.5, "z": a}))
+    front = campaign.best()
+    assert len(front) >= 7
+    assert (front["b"] == 0.5).all()
+
+
+def test_target_window():
+    campaign = _told(16, [Objective("y", "target", target=(0.45, 0.55))])
+    assert 0.4 < campaign.best()["y"].iloc[0] < 0.6
+
+
+def test_predict_keeps_index_and_names_units():
+    campaign = _told()
+    points = pd.DataFrame({"a": [0.3, 0.9], "b": [0.6, 0.1]}, index=["p", "q"])
+    belief = campaign.predict(points)
+    assert list(belief.columns) == ["y_mean", "y_std"]
+    assert list(belief.index) == ["p", "q"]
+    np.testing.assert_allclose(belief["y_mean"], _truth(points), atol=0.15)
+
+
+def test_nothing_told_yet():
+    campaign = Campaign(SPACE, [Objective("y")])
+    campaign.ask(1)
+    for look in (campaign.best, lambda: campaign.predict(pd.DataFrame({"a": [0.1], "b": [0.1]}))):
+        with pytest.raises(NothingTold, match="'y'"):
+            look()
+    assert campaign.to_dataframe()["state"].tolist() == ["proposed"]
+    assert Campaign(SPACE, [Objective("y")]).to_dataframe().empty
+
+
+def test_same_seed_same_proposals():
+    first, second, other = _told(), _told(), _told(seed=1)
+    pd.testing.assert_frame_equal(first.to_dataframe(), second.to_dataframe())
+    assert not np.allclose(first.to_dataframe()["a"], other.to_dataframe()["a"])
+
+
+def test_a_campaign_continues_from_its_store(tmp_path):
+    """Wherever it is cut, the reopened campaign proposes what the undisturbed one does."""
+    whole = _told(12).to_dataframe()
+    for cut in (0, 3, 6, 9):
+        store = open_store(tmp_path / f"{cut}.db")
+        first = Campaign(SPACE, [Objective("y")], initial=6, store=store)
+        for _ in range(cut):
+            batch = first.ask(1)
+            first.tell(batch.assign(y=_truth(batch)))
+        store.close()
+        again = open_store(tmp_path / f"{cut}.db")
+        second = Campaign(SPACE, [Objective("y")], initial=6, store=again)
+        for _ in range(12 - cut):
+            batch = second.ask(1)
+            second.tell(batch.assign(y=_truth(batch)))
+        pd.testing.assert_frame_equal(second.to_dataframe(), whole)
+        again.close()
+
+
+def test_asking_ahead_of_telling_gives_different_points():
+    campaign = _told(8)
+    batch = pd.concat([campaign.ask(2), campaign.ask(1)])
+    assert batch.round(6).drop_duplicates().shape == batch.shape
+    assert campaign.problem().pending.shape == (3, 2)
+
+
+def test_a_number_of_replicates_is_asked_for():
+    campaign = Campaign(SPACE, [Objective("y")], strategy="random", replicates=3)
+    batch = campaign.ask(7)
+    assert list(batch.index) == list(range(1, 8))
+    assert batch.groupby(["a", "b"]).size().tolist().count(3) == 2
+    assert len({r.seed for r in campaign.experiments()}) == 7
+
+
+def test_a_used_up_space_says_so():
+    campaign = Campaign(SearchSpace([Integer("n", 1, 3)]), [Objective("y")])
+    batch = campaign.ask(5)
+    assert sorted(batch["n"]) == [1, 2, 3]
+    with pytest.raises(SpaceExhaustedError):
+        campaign.ask(1)
+    assert len(campaign.to_dataframe()) == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "match"),
+    [
+        ({"objectives": []}, "needs an objective"),
+        ({"objectives": [Objective("y"), Objective("y", "minimize")]}, "same metric"),
+        ({"objectives": [Objective("a")]}, "both a parameter and an objective"),
+        ({"initial": 0}, "initial"),
+        ({"seed": -1}, "seed"),
+        ({"seed": 1.5}, "seed"),
+        ({"replicates": 0}, "replicates"),
+        ({"replicates": "some"}, "replicates"),
+    ],
+)
+def test_what_cannot_be_a_campaign(arguments, match):
+    with pytest.raises(CampaignError, match=match):
+        Campaign(SPACE, **{"objectives": [Objective("y")], **arguments})
+
+
+def test_unknown_strategy_and_wrong_numbers():
+    with pytest.raises(StrategyError, match="Did you mean 'auto'"):
+        Campaign(SPACE, [Objective("y")], strategy="autos")
+    campaign = Campaign(SPACE, [Objective("y")])
+    for n in (0, -1, 1.5, True, "two"):
+        with pytest.raises(CampaignError, match="positive whole number"):
+            campaign.ask(n)
+    assert campaign.to_dataframe().empty
