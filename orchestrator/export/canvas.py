@@ -15,6 +15,19 @@ from orchestrator.export.readings import Floats
 
 INK: Final = "#3d434d"
 LINES: Final = "#dfe2e7"
+LEGEND: Final = {
+    "orientation": "h",
+    "x": 0,
+    "xanchor": "left",
+    "y": 0,
+    "yref": "container",
+    "yanchor": "bottom",
+    "font": {"size": 12},
+    "bgcolor": "rgba(0,0,0,0)",
+}
+"""At the lower edge of the figure, below axes of any height."""
+VEIL: Final = "rgba(255, 255, 255, 0.8)"
+"""Behind words that lines may cross; a dark page changes it too."""
 FONT: Final = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 
 
@@ -27,7 +40,7 @@ def blank(height: int) -> go.Figure:
         "zerolinewidth": 1,
         "ticks": "",
         "automargin": True,
-        "title": {"standoff": 8},
+        "title": {"standoff": 10, "font": {"size": 13}},
     }
     layout = go.Layout(
         template="none",
@@ -35,12 +48,12 @@ def blank(height: int) -> go.Figure:
         font={"family": FONT, "size": 13, "color": INK},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
-        margin={"l": 48, "r": 14, "t": 40, "b": 40},
+        margin={"l": 48, "r": 14, "t": 40, "b": 78},
         xaxis=axis,
         yaxis=axis,
         hovermode="closest",
         hoverlabel={"align": "left", "font": {"family": FONT, "size": 12}},
-        legend={"orientation": "h", "x": 0, "xanchor": "left", "y": -0.16, "yanchor": "top", "font": {"size": 12}},
+        legend=LEGEND,
         dragmode=False,
         showlegend=True,
     )

@@ -10,6 +10,8 @@ from instruments.metrics import unit_of
 from orchestrator.export import readings, words
 from orchestrator.export.readings import Reading
 
+NO_PREDICTIONS = "There are no predictions to compare: no result so far was predicted by a model before its experiment."
+
 
 def progress(reading: Reading) -> str:
     """Of the picture of progress."""
@@ -50,7 +52,7 @@ def predictions(reading: Reading) -> str:
     found = readings.calibration(reading)
     metric = reading.objective.metric
     if found is None:
-        return f"No model has predicted {metric} for an experiment that has a result."
+        return NO_PREDICTIONS
     rmse = words.with_unit(f"{found.rmse:.3g}", unit_of(metric))
     verdict = {
         "well": "That agrees with a well calibrated model.",
@@ -58,10 +60,10 @@ def predictions(reading: Reading) -> str:
         "cautious": "The model is too cautious: it should be about 90 %.",
         None: "Too few to judge the model's calibration by.",
     }[found.verdict]
+    share = f"{100 * found.within:.0f} % of {words.count(found.n, 'result')}"
     return (
-        f"{found.within:.0%} of {words.count(found.n, 'result')} within the 90 % interval of the prediction made "
-        f"before the experiment (its uncertainty and that of the measurement together). {verdict} "
-        f"Root mean squared error {rmse}. Bars: one standard deviation."
+        f"{share} within the 90 % interval of the prediction made before the experiment (its uncertainty and that of "
+        f"the measurement together). {verdict} Root mean squared error {rmse}. Bars: one standard deviation."
     )
 
 
@@ -70,10 +72,10 @@ def pareto(frame: pd.DataFrame, front: pd.Index, pair: tuple[Objective, Objectiv
     what = f"{pair[1].metric} against {pair[0].metric}. "
     if not len(front):
         return what + "No experiment has a complete, valid result yet."
-    beaten = "both objectives" if of == 2 else f"all {of} objectives"
+    objectives = "both objectives" if of == 2 else f"all {of} objectives"
     return what + (
-        f"{words.count(len(front), 'experiment')} of {len(frame)} "
-        f"{'is' if len(front) == 1 else 'are'} not beaten in {beaten} by any other, as measured."
+        f"{words.count(len(front), 'best compromise')} among {words.count(len(frame), 'experiment')}: no other measured "
+        f"result is at least as good in {objectives} and better in one."
     )
 
 

@@ -53,6 +53,8 @@ def progress(
     if until is not None:
         figure.add_vrect(x0=0.5, x1=until + 0.5, fillcolor=SHADE, line_width=0, layer="below")
     _window(figure, objective, "y")
+    if reading.champion is not None:
+        figure.add_trace(_best_line(reading, last))
     texts = hover(reading, space)
     for kind in KINDS:
         rows = reading.of_kind(kind)
@@ -64,10 +66,9 @@ def progress(
             figure.add_trace(_points(kind, reading.ids[rows], heights[rows], [texts[i] for i in rows], len(frame)))
             if np.isfinite(reading.sems[rows]).any():
                 figure.data[-1].error_y = bars(reading.sems[rows], MARKS[kind].colour)
-    figure.add_trace(_best_line(reading, last))
     if reading.champion is not None:
         figure.add_trace(_ring(reading.ids[reading.champion], reading.values[reading.champion]))
-    figure.update_xaxes(title="experiment", range=[0.5, last + 0.5], tickformat="d", showgrid=False)
+    figure.update_xaxes(title_text="experiment", range=[0.5, last + 0.5], tickformat="d", showgrid=False)
     if last <= 10:
         figure.update_xaxes(dtick=1)
     figure.update_yaxes(range=[low, high])
@@ -106,7 +107,7 @@ def predictions(
             trace.error_x = bars(std[some], MARKS[kind].colour)
             trace.error_y = bars(reading.sems[some], MARKS[kind].colour)
             figure.add_trace(trace)
-    figure.update_xaxes(title="predicted", range=[low, high])
+    figure.update_xaxes(title_text="predicted", range=[low, high])
     figure.update_yaxes(range=[low, high])
     title(figure, f"measured {escape(words.metric_label(objective.metric))}")
     return figure
@@ -150,9 +151,8 @@ def pareto(
     else:
         say(figure, "no complete, valid result yet")
     title(figure, f"{escape(words.metric_label(second.objective.metric))} · {words.direction(second.objective)}")
-    figure.update_xaxes(
-        title=f"{escape(words.metric_label(first.objective.metric))} · {words.direction(first.objective)}"
-    )
+    across = words.direction(first.objective, "→←")
+    figure.update_xaxes(title_text=f"{escape(words.metric_label(first.objective.metric))} · {across}")
     return figure
 
 

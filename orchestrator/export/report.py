@@ -140,14 +140,13 @@ def _pictures(campaign: Campaign, frame: pd.DataFrame) -> Iterator[Picture]:
             caption = captions.pareto(frame, front, (objectives[i], objectives[j]), len(objectives))
             title = f"{objectives[j].metric} against {objectives[i].metric}"
             yield _picture(f"pareto-{i}-{j}", "Compromises", title, caption, figure)
-    for i, (objective, reading) in enumerate(zip(objectives, all_readings, strict=True)):
-        caption = captions.predictions(reading)
-        title = f"Predicted and measured: {objective.metric}"
-        if len(readings.compared(reading)):
-            figure = figures.predictions(frame, objective, constraints, space)
-            yield _picture(f"predictions-{i}", "Model", title, caption, figure)
-        else:
-            yield Picture(f"predictions-{i}", "Model", title, caption, "", 0)
+    predicted = [i for i, reading in enumerate(all_readings) if len(readings.compared(reading))]
+    for i in predicted:
+        title, caption = f"Predicted and measured: {objectives[i].metric}", captions.predictions(all_readings[i])
+        figure = figures.predictions(frame, objectives[i], constraints, space)
+        yield _picture(f"predictions-{i}", "Model", title, caption, figure)
+    if not predicted:
+        yield Picture("predictions", "Model", "Predicted and measured", captions.NO_PREDICTIONS, "", 0)
     yield from _places(campaign, frame, all_readings[0])
 
 

@@ -7,6 +7,7 @@ import re
 from datetime import UTC, datetime
 from typing import Any
 
+from acquisition.constraints import LinearConstraint
 from acquisition.objectives import Objective, OutcomeConstraint
 from instruments.metrics import METRICS, unit_of
 
@@ -80,15 +81,15 @@ def meaning(metric: str) -> str:
     return METRICS[metric].description if metric in METRICS else ""
 
 
-def direction(objective: Objective) -> str:
-    """Which way is better.
+def direction(objective: Objective, arrows: str = "↑↓") -> str:
+    """Which way is better, with an arrow up or down (or whatever is given for them).
 
     >>> direction(Objective("fe_co", "maximize"))
     'higher is better ↑'
     """
-    if objective.goal == "maximize":
-        return "higher is better ↑"
-    return "lower is better ↓" if objective.goal == "minimize" else f"target {_window(objective)}"
+    if objective.goal == "target":
+        return f"target {_window(objective)}"
+    return f"higher is better {arrows[0]}" if objective.goal == "maximize" else f"lower is better {arrows[1]}"
 
 
 def goal(objective: Objective) -> str:
@@ -120,6 +121,25 @@ def bound(constraint: OutcomeConstraint) -> str:
     if constraint.upper is None:
         return with_unit(f"{constraint.metric} ≥ {number(constraint.lower)}", unit)
     return with_unit(f"{number(constraint.lower)} ≤ {constraint.metric} ≤ {number(constraint.upper)}", unit)
+
+
+def linear(constraint: LinearConstraint) -> str:
+    """A constraint between parameters as an inequality.
+
+    >>> linear(LinearConstraint({"a": 1.0, "b": -2.0}, upper=0.5))
+    'a − 2 b ≤ 0.5'
+    """
+    terms = ""
+    for column, weight in constraint.coefficients.items():
+        sign = (" − " if weight < 0 else " + ") if terms else ("−" if weight < 0 else "")
+        terms += sign + (column if abs(weight) == 1 else f"{number(abs(weight))} {column}")
+    if constraint.lower is None:
+        return f"{terms} ≤ {number(constraint.upper)}"
+    if constraint.upper is None:
+        return f"{terms} ≥ {number(constraint.lower)}"
+    if constraint.lower == constraint.upper:
+        return f"{terms} = {number(constraint.lower)}"
+    return f"{number(constraint.lower)} ≤ {terms} ≤ {number(constraint.upper)}"
 
 
 def moment(time: datetime | None) -> str:

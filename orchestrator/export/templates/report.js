@@ -3,8 +3,8 @@
   var dark = window.matchMedia("(prefers-color-scheme: dark)");
   var narrow = window.matchMedia("(max-width: 44rem)");
   var skins = {
-    light: { ink: "#3d434d", lines: "#e3e5e8", paper: "#ffffff" },
-    dark: { ink: "#c3c9d2", lines: "#30363e", paper: "#262b32" },
+    light: { ink: "#3d434d", lines: "#e3e5e8", paper: "#ffffff", veil: "rgba(255, 255, 255, 0.8)" },
+    dark: { ink: "#c3c9d2", lines: "#30363e", paper: "#262b32", veil: "rgba(27, 31, 36, 0.8)" },
   };
   var plots = [];
 
@@ -24,6 +24,9 @@
         update[key + ".linecolor"] = skin.lines;
         update[key + ".zerolinecolor"] = skin.lines;
       }
+    });
+    (layout.annotations || []).forEach(function (annotation, i) {
+      if (annotation.bgcolor) { update["annotations[" + i + "].bgcolor"] = skin.veil; }
     });
     return update;
   }
@@ -49,7 +52,7 @@
       plotlyServerURL: "",
     };
     var update = inks(figure.layout, skin());
-    Object.keys(update).forEach(function (path) { put(figure.layout, path.split("."), update[path]); });
+    Object.keys(update).forEach(function (path) { put(figure.layout, path.split(/[.[\]]+/), update[path]); });
     plots.push(holder);
     return Plotly.newPlot(holder, figure.data, figure.layout, options);
   }
