@@ -15,6 +15,21 @@ SLACK = 1e-9
 """Relative rounding that constraints forgive."""
 
 
+@dataclass(frozen=True, eq=False)
+class Way:
+    """A direction for each chain, by the coordinates that it changes and how fast; all (m, s)."""
+
+    columns: NDArray[np.intp]
+    slopes: Floats
+
+    def added(self, base: Floats, t: Floats) -> Floats:
+        """Points t along the way from base, (m, g)."""
+        moved = base.copy()
+        rows = np.arange(len(base))[:, None]
+        moved[rows, self.columns] += t[:, None] * self.slopes
+        return moved
+
+
 @dataclass
 class Chains:
     """Chains in a polytope; moves change them in place.
@@ -37,27 +52,27 @@ class Chains:
         """Indices of the chains."""
         return np.arange(len(self.x))
 
-    def pair(self, up: NDArray[np.intp], down: NDArray[np.intp]) -> Floats:
-        """Directions that raise one coordinate and lower another, (m, g)."""
-        direction = np.zeros_like(self.x)
-        direction[self.rows, up] += 1.0
-        direction[self.rows, down] -= 1.0
-        return direction
+    def pair(self, up: NDArray[np.intp], down: NDArray[np.intp], rise: float = 1.0, fall: float = 1.0) -> Way:
+        """Raise one coordinate and lower another (of another column)."""
+        return Way(np.stack([up, down], axis=1), np.tile([rise, -fall], (len(up), 1)))
 
-    def segment(self, base: Floats, direction: Floats) -> tuple[Floats, Floats]:
+    def segment(self, base: Floats, way: Way) -> tuple[Floats, Floats]:
         """Between which t ``base + t direction`` is feasible, (m,) each; first above second where it never is.
 
-        The base itself need not be feasible.
+        The base itself need not be feasible, but in the coordinates that do not change.
         """
-        rows = self.polytope.rows
-        value = np.concatenate([base, base @ rows.coefficients.T], axis=1)
-        slope = np.concatenate([direction, direction @ rows.coefficients.T], axis=1)
-        low = np.concatenate([self.polytope.low, rows.lower])
-        high = np.concatenate([self.polytope.high, rows.upper])
-        size = np.concatenate([np.abs(direction), np.abs(direction) @ np.abs(rows.coefficients).T], axis=1)
+        polytope, rows = self.polytope, self.polytope.rows
+        weights = rows.coefficients.T[way.columns]
+        steps = way.slopes[:, :, None] * weights
+        slope = np.concatenate([way.slopes, steps.sum(axis=1)], axis=1)
+        size = np.concatenate([np.abs(way.slopes), np.abs(steps).sum(axis=1)], axis=1)
+        value = np.concatenate([np.take_along_axis(base, way.columns, axis=1), base @ rows.coefficients.T], axis=1)
+        floor = np.broadcast_to(rows.lower, (len(base), len(rows)))
+        roof = np.broadcast_to(rows.upper, (len(base), len(rows)))
+        low = np.concatenate([polytope.low[way.columns], floor], axis=1)
+        high = np.concatenate([polytope.high[way.columns], roof], axis=1)
         flat = np.abs(slope) <= _FLAT * size
-        slack = SLACK * np.maximum(1.0, np.abs(value))
-        broken = (flat & ((value < low - slack) | (value > high + slack))).any(axis=1)
+        broken = (flat[:, way.columns.shape[1] :] & rows.missed(base)).any(axis=1)
         safe = np.where(flat, 1.0, slope)
         to_low, to_high = (low - value) / safe, (high - value) / safe
         back = np.where(flat, -np.inf, np.minimum(to_low, to_high)).max(axis=1)
@@ -65,25 +80,23 @@ class Chains:
         still = broken | ~np.isfinite(back) | ~np.isfinite(forth)
         return np.where(still, 0.0, back), np.where(still, -1.0, forth)
 
-    def chord(self, direction: Floats) -> tuple[Floats, Floats]:
+    def chord(self, way: Way) -> tuple[Floats, Floats]:
         """How far each chain can go backward and forward; zero is always between."""
-        back, forth = self.segment(self.x, direction)
+        back, forth = self.segment(self.x, way)
         if np.isfinite(self.reach):
             span = np.maximum(self.polytope.high - self.polytope.low, 1e-300)
-            longest = self.reach / np.maximum(np.abs(direction / span).max(axis=1), 1e-300)
+            longest = self.reach / np.maximum(np.abs(way.slopes / span[way.columns]).max(axis=1), 1e-300)
             back, forth = np.maximum(back, -longest), np.minimum(forth, longest)
         return np.minimum(back, 0.0), np.maximum(forth, 0.0)
 
-    def slide(self, direction: Floats, rng: np.random.Generator) -> None:
+    def slide(self, way: Way, rng: np.random.Generator) -> None:
         """Go to a uniform point of the chord."""
-        back, forth = self.chord(direction)
-        self.x += (back + rng.random(len(self.x)) * (forth - back))[:, None] * direction
+        back, forth = self.chord(way)
+        self.x = way.added(self.x, back + rng.random(len(self.x)) * (forth - back))
 
     def room(self, column: int) -> tuple[Floats, Floats]:
         """Between which values one coordinate may vary while all others stay, (m,) each."""
-        direction = np.zeros_like(self.x)
-        direction[:, column] = 1.0
-        back, forth = self.chord(direction)
+        back, forth = self.chord(Way(np.full((len(self.x), 1), column), np.ones((len(self.x), 1))))
         return self.x[:, column] + back, self.x[:, column] + forth
 
     def jump(self, accept: NDArray[np.bool_], trial: Floats, gone: NDArray[np.intp], new: NDArray[np.intp]) -> None:

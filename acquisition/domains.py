@@ -123,8 +123,8 @@ class Spanned:
         for members in self._connected(rows.coefficients[~single]):
             columns = np.concatenate([np.arange(self._starts[p], self._ends[p]) for p in members])
             touched = ~single & (rows.coefficients[:, columns] != 0).any(axis=1)
-            own = Rows(rows.coefficients[np.ix_(touched, columns)], rows.lower[touched], rows.upper[touched])
-            groups.append(_Group(columns, sampler(Polytope(tuple(blocks[p] for p in members), own))))
+            polytope = Polytope(tuple(blocks[p] for p in members), rows.part(touched, columns))
+            groups.append(_Group(columns, sampler(polytope)))
         return groups
 
     def _tightened(self, rows: Rows, single: NDArray[np.intp]) -> tuple[Floats, Floats]:

@@ -13,6 +13,8 @@ from acquisition.polytope import Polytope
 
 T = TypeVar("T")
 
+_TRUSTED = 1e-6
+
 
 def conflict(constraints: Sequence[T], feasible: Callable[[list[T]], bool]) -> list[T]:
     """An irreducible subset of constraints that cannot hold together: without any one of them it could.
@@ -39,21 +41,34 @@ class Program:
     def __init__(self, polytope: Polytope) -> None:
         self._polytope = polytope
         self._width = len(polytope.low)
-        self._scale = np.ones(self._width)
-        self._low, self._high = list(polytope.low), list(polytope.high)
+        # The solver's tolerances are absolute: columns are scaled to their ranges, rows to their largest coefficient.
+        span = polytope.high - polytope.low
+        self._scale: Floats = np.where(span > 0, span, 1.0)
         self._whole = [0] * self._width
         self._rows: list[tuple[dict[int, float], float, float]] = []
         for start, block in zip(polytope.starts, polytope.blocks, strict=True):
+            if isinstance(block, Mixture) and block.units is not None:
+                self._scale[start : start + block.width] = 1 / block.units
+                self._whole[start : start + block.width] = [1] * block.width
+            elif isinstance(block, Whole):
+                self._scale[start], self._whole[start] = 1.0, 1
+        low, high = polytope.low / self._scale, polytope.high / self._scale
+        self._low = list(np.where(self._whole, np.rint(low), low))
+        self._high = list(np.where(self._whole, np.rint(high), high))
+        for start, block in zip(polytope.starts, polytope.blocks, strict=True):
             if isinstance(block, Mixture):
                 self._mixture(start, block)
-            elif isinstance(block, Whole):
-                self._whole[start] = 1
             elif isinstance(block, Choice):
                 self._choice(start, block)
         rows = polytope.rows
         for coefficients, lower, upper in zip(rows.coefficients, rows.lower, rows.upper, strict=True):
-            terms = {i: float(a) * self._scale[i] for i, a in enumerate(coefficients) if a}
-            self._rows.append((terms, lower, upper))
+            self._add({int(i): float(coefficients[i]) for i in np.flatnonzero(coefficients)}, lower, upper)
+
+    def _add(self, terms: dict[int, float], lower: float, upper: float) -> None:
+        """A row over columns (in their own units) and switches."""
+        scaled = {i: a * self._scale[i] if i < self._width else a for i, a in terms.items()}
+        size = max(map(abs, scaled.values()))
+        self._rows.append(({i: a / size for i, a in scaled.items()}, lower / size, upper / size))
 
     def _binary(self, count: int) -> range:
         first = len(self._low)
@@ -64,24 +79,18 @@ class Program:
 
     def _mixture(self, start: int, block: Mixture) -> None:
         columns = range(start, start + block.width)
-        if block.units is not None:
-            for column in columns:
-                self._scale[column] = 1 / block.units
-                self._low[column] = round(self._low[column] * block.units)
-                self._high[column] = round(self._high[column] * block.units)
-                self._whole[column] = 1
-        self._rows.append((dict.fromkeys(columns, 1.0), block.units or 1.0, block.units or 1.0))
+        self._add(dict.fromkeys(columns, 1.0), 1.0, 1.0)
         if block.most < (block.high > 0).sum():
             present = self._binary(block.width)
-            for column, switch in zip(columns, present, strict=True):
-                self._rows.append(({column: 1.0, switch: -self._high[column]}, -np.inf, 0.0))
-            self._rows.append((dict.fromkeys(present, 1.0), 0.0, float(block.most)))
+            for column, switch, high in zip(columns, present, block.high, strict=True):
+                self._add({column: 1.0, switch: -float(high)}, -np.inf, 0.0)
+            self._add(dict.fromkeys(present, 1.0), 0.0, float(block.most))
 
     def _choice(self, column: int, block: Choice) -> None:
         chosen = self._binary(block.count)
-        self._rows.append((dict.fromkeys(chosen, 1.0), 1.0, 1.0))
+        self._add(dict.fromkeys(chosen, 1.0), 1.0, 1.0)
         values = {switch: -float(value) for switch, value in zip(chosen, block.values, strict=True)}
-        self._rows.append(({column: 1.0, **values}, 0.0, 0.0))
+        self._add({column: 1.0, **values}, 0.0, 0.0)
 
     def solve(self, objective: Floats) -> Floats | None:
         """The feasible point that minimises a linear objective over the columns, (g,), or None."""
@@ -103,7 +112,9 @@ class Program:
         )
         if result.x is None:
             return None
-        return self._tidy(result.x)
+        x = self._tidy(result.x)
+        # What the solver's tolerance alone makes feasible is not.
+        return x if self._polytope.rows.holds(x[None], _TRUSTED)[0] else None
 
     def _tidy(self, x: Floats) -> Floats:
         """Whole numbers made whole, choices exact, absent components zero."""

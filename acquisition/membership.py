@@ -41,7 +41,8 @@ def constraint_rows(layout: Layout, constraints: Sequence[Constraint]) -> Rows:
             matrix[i, layout.names.index(name)] = value
     lower = np.array([-np.inf if c.lower is None else c.lower for c in constraints], dtype=float)
     upper = np.array([np.inf if c.upper is None else c.upper for c in constraints], dtype=float)
-    return Rows(matrix, lower, upper)
+    sizes = np.maximum(np.abs(layout.low), np.abs(layout.high))
+    return Rows(matrix, lower, upper, np.abs(matrix) @ layout.grain, np.abs(matrix) @ sizes)
 
 
 class Membership:
@@ -54,7 +55,6 @@ class Membership:
     def __init__(self, layout: Layout, parameters: Sequence[Parameter], constraints: Sequence[Constraint]) -> None:
         self._layout, self._constraints = layout, tuple(constraints)
         self._rows = constraint_rows(layout, constraints)
-        self._slack = np.abs(self._rows.coefficients) @ layout.grain
         self._mixtures: list[tuple[Composition, slice]] = []
         start = 0
         for parameter in parameters:
@@ -85,10 +85,9 @@ class Membership:
         for parameter, part in self._mixtures:
             yield from _check_mixture(parameter, array[:, part], tolerance)
         sums = array @ self._rows.coefficients.T
+        missed = self._rows.missed(array, tolerance)
         for i, constraint in enumerate(self._constraints):
-            slack = tolerance * self._slack[i]
-            broken = (sums[:, i] < self._rows.lower[i] - slack) | (sums[:, i] > self._rows.upper[i] + slack)
-            yield broken, f"the constraint {constraint} is broken: the sum is {{value}}", sums[:, i]
+            yield missed[:, i], f"the constraint {constraint} is broken: the sum is {{value}}", sums[:, i]
 
 
 def _check_column(column: Column, x: Floats, tolerance: float) -> Iterator[_Finding]:

@@ -14,9 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acquisition.blocks import Choice, Interval, Mixture, Whole, choose
-from acquisition.chains import SLACK, Chains
+from acquisition.chains import SLACK, Chains, Way
 from acquisition.layout import Floats
 from acquisition.polytope import Polytope
+
+
+_LOST = 1e-14
 
 
 class Move(Protocol):
@@ -45,8 +48,7 @@ class Line:
             elif isinstance(block, Interval) and not block.log:
                 self.straight[start] = block.low[0] < block.high[0]
         if len(rows):
-            size = np.abs(rows.coefficients).max(axis=1)
-            fixed += list(rows.coefficients[rows.upper - rows.lower <= SLACK * size])
+            fixed += list(rows.coefficients[rows.upper - rows.lower <= 2 * rows.slack()])
         self._span = np.maximum(polytope.high - polytope.low, 1e-300)
         kept = [row * self.straight * self._span for row in fixed]
         self._fixed = np.array([row / np.abs(row).max() for row in kept if row.any()]).reshape(-1, len(self._span))
@@ -61,7 +63,8 @@ class Line:
             heights = np.linalg.pinv(basis @ across, hermitian=True) @ (basis @ direction[:, :, None])
             direction -= (across @ heights)[:, :, 0]
         direction[np.abs(direction) < 1e-12] = 0.0
-        chains.slide(direction * self._span, rng)
+        columns = np.broadcast_to(np.arange(free.shape[1]), free.shape)
+        chains.slide(Way(columns, direction * self._span), rng)
 
 
 @dataclass(frozen=True)
@@ -75,9 +78,9 @@ class Exchange:
         """Move all chains once."""
         active = chains.active[:, self.start : self.start + self.block.width]
         first, second = self.start + _two(active, rng)
-        direction = chains.pair(first, second)
-        direction[~(chains.active[chains.rows, first] & chains.active[chains.rows, second])] = 0.0
-        chains.slide(direction, rng)
+        way = chains.pair(first, second)
+        way.slopes[~(chains.active[chains.rows, first] & chains.active[chains.rows, second])] = 0.0
+        chains.slide(way, rng)
 
 
 @dataclass(frozen=True)
@@ -124,8 +127,8 @@ class Replace:
         place, choice = rng.random(len(rows)), rng.random(len(rows))
         accept = possible & (choice * (old_length + new_length) < new_length)
         stay = possible & ~accept & (old_length > 0)
-        chains.x[stay] = (base + (old_from + place * old_length)[:, None] * old_way)[stay]
-        chains.jump(accept, base + (new_from + place * new_length)[:, None] * new_way, gone, new)
+        chains.x[stay] = old_way.added(base, old_from + place * old_length)[stay]
+        chains.jump(accept, new_way.added(base, new_from + place * new_length), gone, new)
 
 
 @dataclass(frozen=True)
@@ -165,7 +168,7 @@ class Redraw:
         """Move all chains once."""
         low, high = chains.room(self.column)
         if isinstance(self.block, Whole):
-            slack = SLACK * np.maximum(1.0, np.abs(chains.x[:, self.column]))
+            slack = SLACK + _LOST * np.abs(chains.x[:, self.column])
             low, high = np.ceil(low - slack), np.floor(high + slack)
         chains.x[:, self.column] = self.block.between(low, high, rng)
 
@@ -180,8 +183,8 @@ class Rechoose:
     def __call__(self, chains: Chains, rng: np.random.Generator) -> None:
         """Move all chains once."""
         low, high = chains.room(self.column)
-        slack = SLACK * np.maximum(1.0, np.abs(chains.x[:, self.column]))
         values = self.block.values
+        slack = SLACK * np.diff(values, append=np.inf).min() + _LOST * np.abs(chains.x[:, self.column])
         fits = (values >= (low - slack)[:, None]) & (values <= (high + slack)[:, None])
         chains.x[:, self.column] = values[choose(fits, rng)]
 
@@ -213,12 +216,11 @@ class Shift:
 
     def __call__(self, chains: Chains, rng: np.random.Generator) -> None:
         """Move all chains once."""
-        direction = np.zeros_like(chains.x)
-        direction[:, self.first], direction[:, self.second] = self.up, -self.down
-        back, forth = chains.chord(direction)
+        count = len(chains.x)
+        way = chains.pair(np.full(count, self.first), np.full(count, self.second), self.up, self.down)
+        back, forth = chains.chord(way)
         low, high = np.ceil(back - SLACK), np.floor(forth + SLACK)
-        steps = np.clip(np.floor(low + rng.random(len(chains.x)) * (high - low + 1)), low, high)
-        chains.x += steps[:, None] * direction
+        chains.x = way.added(chains.x, np.clip(np.floor(low + rng.random(count) * (high - low + 1)), low, high))
 
 
 def _two(mask: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.intp]:

@@ -3,31 +3,56 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from acquisition.blocks import Block
-from acquisition.layout import Floats
+from acquisition.layout import RESOLUTION, Floats
+
+
+_LOST = 1e-14
 
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """Linear constraints ``lower <= coefficients @ x <= upper``, k of them, infinite where there is no bound."""
+    """Linear constraints ``lower <= coefficients @ x <= upper``, k of them, infinite where there is no bound.
+
+    Attributes:
+        coefficients: (k, g).
+        lower: (k,).
+        upper: (k,).
+        grains: (k,) what tolerances are relative to: the sum over columns of coefficient times grain.
+        sizes: (k,) the largest that the terms can sum to, which sets what arithmetic loses.
+    """
 
     coefficients: Floats
     lower: Floats
     upper: Floats
+    grains: Floats
+    sizes: Floats
 
     def __len__(self) -> int:
         return len(self.lower)
 
-    def holds(self, x: Floats, tolerance: float = 1e-9) -> NDArray[np.bool_]:
-        """Which rows of x meet all constraints, up to a tolerance relative to the size of the terms."""
-        value = x @ self.coefficients.T
-        slack = tolerance * np.maximum(1e-12, np.abs(x) @ np.abs(self.coefficients).T)
-        slack = np.maximum(slack, tolerance * np.abs(self.coefficients).max(axis=1))
-        return np.asarray(((value >= self.lower - slack) & (value <= self.upper + slack)).all(axis=1))
+    def slack(self, tolerance: float = RESOLUTION) -> Floats:
+        """How far each constraint may be missed, (k,)."""
+        return tolerance * self.grains + _LOST * self.sizes
+
+    def missed(self, x: Floats, tolerance: float = RESOLUTION) -> NDArray[np.bool_]:
+        """Which constraints each row of x misses, (n, k)."""
+        value, slack = x @ self.coefficients.T, self.slack(tolerance)
+        return np.asarray((value < self.lower - slack) | (value > self.upper + slack))
+
+    def holds(self, x: Floats, tolerance: float = RESOLUTION) -> NDArray[np.bool_]:
+        """Which rows of x meet all constraints, (n,)."""
+        return ~self.missed(x, tolerance).any(axis=1)
+
+    def part(self, rows: NDArray[np.bool_], columns: NDArray[np.intp]) -> Rows:
+        """Some of the constraints, over the columns that they weigh."""
+        coefficients = self.coefficients[np.ix_(rows, columns)]
+        return Rows(coefficients, self.lower[rows], self.upper[rows], self.grains[rows], self.sizes[rows])
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,17 +68,17 @@ class Polytope:
     blocks: tuple[Block, ...]
     rows: Rows
 
-    @property
+    @cached_property
     def starts(self) -> list[int]:
         """First column of each block."""
         return [int(i) for i in np.cumsum([0, *(block.width for block in self.blocks)])[:-1]]
 
-    @property
+    @cached_property
     def low(self) -> Floats:
         """(g,) least values."""
         return np.concatenate([block.low for block in self.blocks])
 
-    @property
+    @cached_property
     def high(self) -> Floats:
         """(g,) greatest values."""
         return np.concatenate([block.high for block in self.blocks])

@@ -230,7 +230,9 @@ def _renormalise(array: Floats, name: str, index: Sequence[int], labels: pd.Inde
     part = array[:, index]
     if (part < -_EXACT).any():
         row = int((part < -_EXACT).any(axis=1).argmax())
-        raise SpaceError(f"composition {name!r}, row {quote(labels[row])}: a fraction is negative.", field="compositions")
+        raise SpaceError(
+            f"composition {name!r}, row {quote(labels[row])}: a fraction is negative.", field="compositions"
+        )
     total = part.sum(axis=1)
     off = np.abs(total - 1)
     if off.max() > SUM_TOLERANCE + _EXACT:

@@ -22,7 +22,7 @@ _TRIALS = 4096
 _DECENT = 48
 _CHUNK = 65_536
 _CHAINS = 1024
-_STARTS = 32
+_STARTS = 16
 
 
 class Sampler(Protocol):

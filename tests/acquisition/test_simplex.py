@@ -33,7 +33,9 @@ def rejected(low, high, most, n, seed=1):
 
 
 def brute_lattice(low, high, most, units):
-    spans = [range(math.ceil(a * units - 1e-9), math.floor(b * units + 1e-9) + 1) for a, b in zip(low, high, strict=True)]
+    spans = [
+        range(math.ceil(a * units - 1e-9), math.floor(b * units + 1e-9) + 1) for a, b in zip(low, high, strict=True)
+    ]
     return {p for p in itertools.product(*spans) if sum(p) == units and sum(u > 0 for u in p) <= most}
 
 
@@ -108,7 +110,12 @@ class TestSolid:
 
     @pytest.mark.parametrize(
         ("low", "high", "most"),
-        [([0.6, 0.5], [1, 1], 2), ([0, 0, 0], [0.3, 0.3, 0.3], 3), ([0, 0, 0], [0.4, 0.4, 0.4], 2), ([0.1, 0.1], [1, 1], 1)],
+        [
+            ([0.6, 0.5], [1, 1], 2),
+            ([0, 0, 0], [0.3, 0.3, 0.3], 3),
+            ([0, 0, 0], [0.4, 0.4, 0.4], 2),
+            ([0.1, 0.1], [1, 1], 1),
+        ],
     )
     def test_impossible(self, low, high, most):
         with pytest.raises(InfeasibleSpaceError):

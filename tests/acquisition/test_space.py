@@ -158,6 +158,16 @@ def test_sizes():
     assert cu_alloys(step=0.05).size is None
 
 
+def test_tiny_scales_are_no_rounding():
+    space = SearchSpace(
+        [Discrete("T", (0.0, 1e-6, 1.0)), Continuous("p", 0, 1e-9)],
+        [LinearConstraint({"T": 1.0, "p": 1.0}, upper=9.6e-10)],
+    )
+    x = space.sample(100, rng())
+    assert (x[:, 0] == 0).all()
+    assert x[:, 1].max() <= 9.6e-10
+
+
 def test_dtypes_and_labels():
     space = SearchSpace(
         [Integer("n", 1, 3), Discrete("T", [25, 40]), Categorical("c", ["a", "b"]), Categorical("k", [10, 20])]
@@ -224,7 +234,9 @@ def test_violations_say_what_is_broken(change, text):
 
 def test_tolerance_forgives_rounding():
     space = cu_alloys()
-    rounded = pd.DataFrame([{"x_Cu": 0.333333, "x_Ag": 0.333333, "x_Zn": 0.333333, "x_Al": 0, "potential": -1.5 - 1e-9, "cation": "K"}])
+    rounded = pd.DataFrame(
+        [{"x_Cu": 0.333333, "x_Ag": 0.333333, "x_Zn": 0.333333, "x_Al": 0, "potential": -1.5 - 1e-9, "cation": "K"}]
+    )
     assert space.contains(space.to_array(rounded)).all()
     assert not space.contains(space.to_array(rounded), tolerance=1e-12).any()
 
@@ -415,7 +427,9 @@ def test_what_a_space_shows():
 
 def test_importing_the_package_costs_nothing():
     code = "import sys, acquisition; print([m for m in ('pandas', 'numpy', 'pydantic', 'scipy') if m in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    )
     code = "import sys; from acquisition import SearchSpace; print('scipy.optimize' in sys.modules, 'torch' in sys.modules)"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert out.strip() == "False False"
