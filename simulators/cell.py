@@ -28,8 +28,10 @@ DEFAULT_CONCENTRATION: Final = 100.0
 DEFAULT_THICKNESS: Final = 100e-6
 """m; the boundary layer of a stirred H-cell."""
 
-_SWEEPS, _NEWTON, _RESCUE = 8, 40, 300
-_RELAXATION, _RESCUE_RELAXATION = 0.5, 0.15
+_SWEEPS, _NEWTON = 8, 40
+_RELAXATION: Final = 0.5
+_RESCUES: Final = ((300, 0.15), (2000, 0.03))
+"""Sweeps and relaxation for the few rows (thick films of hot, pressurised electrolyte) that swing to and fro."""
 _STEP, _LONGEST, _CLOSE = 1e-6, 1.0, 1e-11
 _FLOOR: Final = 1e-40
 _NO_CURRENT: Final = 1e-30
@@ -214,16 +216,18 @@ def _solve(problem: _Problem, state: Tensor) -> Tensor:
     """The fixed point [experiments, 4]; rows stop where they have converged, whatever the rest of the batch does."""
     state = _relax(problem, state, _SWEEPS, _RELAXATION)
     state, open_rows = _newton(problem, state)
-    if open_rows.any():
+    for sweeps, relaxation in _RESCUES:
+        if not open_rows.any():
+            return state
         part = problem.rows(open_rows)
-        relaxed = _relax(part, _start(part.solution), _RESCUE, _RESCUE_RELAXATION)
-        rescued, still_open = _newton(part, relaxed)
-        if still_open.any():
-            raise ConvergenceError(
-                f"{int(still_open.sum())} of {len(state)} experiments have no steady state within tolerance.",
-                mend="Their settings are outside what the model describes.",
-            )
+        rescued, still_open = _newton(part, _relax(part, _start(part.solution), sweeps, relaxation))
         state = state.index_put((open_rows,), rescued)
+        open_rows = open_rows.index_put((open_rows.nonzero().squeeze(-1),), still_open)
+    if open_rows.any():
+        raise ConvergenceError(
+            f"{int(open_rows.sum())} of {len(state)} experiments have no steady state within tolerance.",
+            mend="Their settings are outside what the model describes.",
+        )
     return state
 
 

@@ -155,7 +155,7 @@ def film_surface(
         hydroxide: hydroxide released there, mol m-2 s-1.
 
     Returns:
-        CO2 and hydroxide at the surface, mol m-3; hydroxide never below the bulk's.
+        CO2 at the surface, and the next trial value of hydroxide there, mol m-3; never below the bulk's.
     """
     excess = (oh - solution.oh).clamp_min(0.0)
     hatta = torch.sqrt(PROFILE_FACTOR * solution.k_oh * excess * thickness.square() / solution.d_co2 + 1e-12)
@@ -174,12 +174,15 @@ def film_surface(
         + 2.0 * solution.d_co3 * solution.co3
         + hydroxide * thickness
     )
+    # a little more hydroxide takes much CO2 out of a thick film: the carbon flux is therefore taken as linear in the
+    # hydroxide around its trial value, or the next value would overshoot
+    slope = solution.d_co2 * co2 * tanh * hatta / (2.0 * excess + 1e-9 * solution.oh)
+    offset = total_carbon - slope * oh
     a = solution.d_co3 * solution.carbonate
-    square = solution.d_oh * a
-    linear = solution.d_oh * solution.d_hco3 - alkalinity * a + 2.0 * a * total_carbon
-    constant = (total_carbon - alkalinity) * solution.d_hco3
-    root = _positive_root(square, linear, constant)
-    return co2, torch.maximum(root, solution.oh)
+    square = a * (solution.d_oh + 2.0 * slope)
+    linear = (solution.d_oh + slope) * solution.d_hco3 + a * (2.0 * offset - alkalinity)
+    constant = (offset - alkalinity) * solution.d_hco3
+    return co2, torch.maximum(_positive_root(square, linear, constant), solution.oh)
 
 
 def _positive_root(square: Tensor, linear: Tensor, constant: Tensor) -> Tensor:
