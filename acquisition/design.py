@@ -20,8 +20,8 @@ def fill(domain: Domain, n: int, rng: np.random.Generator, existing: Floats) -> 
     Minimises the energy distance to the uniform law over random candidates (support points: Mak and Joseph, Ann. Stat.
     46, 2562 (2018)), one point after the other and then each anew: a point should be near to the bulk of the space and
     far from the other points. Half of the distance in single coordinates is added to the Euclidean one, which spreads
-    the margins too; in boxes of 2 to 6 dimensions and for up to 20 points this has a lower centred discrepancy than
-    scrambled Sobol sequences have, and in any space it treats all components alike.
+    the margins too: in boxes of 2 to 6 dimensions and for up to 20 points the centred discrepancy is that of scrambled
+    Sobol sequences and the mean gap is smaller; and in any space all components are treated alike.
 
     Args:
         domain: the space.

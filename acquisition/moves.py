@@ -18,7 +18,6 @@ from acquisition.chains import SLACK, Chains, Way
 from acquisition.layout import Floats
 from acquisition.polytope import Polytope
 
-
 _LOST = 1e-14
 
 

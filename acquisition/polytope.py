@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from acquisition.blocks import Block
 from acquisition.layout import RESOLUTION, Floats
 
-
 _LOST = 1e-14
 
 
@@ -47,7 +46,7 @@ class Rows:
 
     def holds(self, x: Floats, tolerance: float = RESOLUTION) -> NDArray[np.bool_]:
         """Which rows of x meet all constraints, (n,)."""
-        return ~self.missed(x, tolerance).any(axis=1)
+        return np.asarray(~self.missed(x, tolerance).any(axis=1))
 
     def part(self, rows: NDArray[np.bool_], columns: NDArray[np.intp]) -> Rows:
         """Some of the constraints, over the columns that they weigh."""

@@ -279,7 +279,7 @@ class TestErrors:
             SearchSpace([Continuous("p", 0, 1)], [{"p": 1}])
 
     def test_unknown_column_in_a_constraint(self):
-        with pytest.raises(SpaceError, match="no column 'x_Cuu'. Did you mean 'x_Cu'?") as caught:
+        with pytest.raises(SpaceError, match=r"no column 'x_Cuu'\. Did you mean 'x_Cu'\?") as caught:
             cu_alloys(LinearConstraint({"x_Cuu": 1.0}, lower=0))
         assert caught.value.field == "constraints.0.coefficients"
 
@@ -346,7 +346,7 @@ class TestErrors:
     def test_columns_of_tables(self):
         space = cu_alloys()
         frame = space.to_frame(space.sample(2, rng()))
-        with pytest.raises(SpaceError, match="column 'potential' is missing. Did you mean 'potentail'?"):
+        with pytest.raises(SpaceError, match=r"column 'potential' is missing\. Did you mean 'potentail'\?"):
             space.to_array(frame.rename(columns={"potential": "potentail"}))
         with pytest.raises(SpaceError, match="'potential' is there more than once"):
             space.to_array(pd.concat([frame, frame[["potential"]]], axis=1))
@@ -430,9 +430,9 @@ def test_importing_the_package_costs_nothing():
     assert (
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
     )
-    code = "import sys; from acquisition import SearchSpace; print('scipy.optimize' in sys.modules, 'torch' in sys.modules)"
+    code = "import sys; from acquisition import SearchSpace; print([m for m in ('scipy', 'torch') if m in sys.modules])"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert out.strip() == "False False"
+    assert out.strip() == "[]"
 
 
 def test_unknown_public_name():
