@@ -36,7 +36,8 @@ def _summary(reading: Reading) -> str:
     metric, unit = reading.objective.metric, unit_of(reading.objective.metric)
     steps = np.flatnonzero(np.isfinite(reading.best))
     if not len(steps) or reading.champion is None:
-        return f"There is no valid result of {metric} yet that keeps all constraints."
+        kept = " that keeps all constraints" if len(reading.of_kind("infeasible")) else ""
+        return f"There is no valid result of {metric} yet{kept}."
     first, best = steps[0], reading.champion
     last = words.with_unit(words.number(reading.best[-1]), unit)
     if first == best:
@@ -73,15 +74,14 @@ def pareto(frame: pd.DataFrame, front: pd.Index, pair: tuple[Objective, Objectiv
     if not len(front):
         return what + "No experiment has a complete, valid result yet."
     objectives = "both objectives" if of == 2 else f"all {of} objectives"
-    return what + (
-        f"{words.count(len(front), 'best compromise')} among {words.count(len(frame), 'experiment')}: no other measured "
-        f"result is at least as good in {objectives} and better in one."
-    )
+    found = f"{words.count(len(front), 'best compromise')} among {words.count(len(frame), 'experiment')}"
+    return f"{what}{found}: no other measured result is at least as good in {objectives} and better in one."
 
 
 def parallel(reading: Reading, shown: int, columns: int) -> str:
     """Of the picture of parallel coordinates."""
-    text = "Each line is an experiment, each row a parameter over its range; the colour says how good the result was."
+    text = "Each line is an experiment, each row a parameter over its range"
+    text += "; the colour says how good the result was." if np.isfinite(reading.values).any() else "."
     if shown < columns:
         text += f" Shown: {shown} of {columns} parameters, those that vary and go with {reading.objective.metric} most."
     return text

@@ -19,7 +19,7 @@ from orchestrator.export import readings, words
 from orchestrator.export.canvas import bars, blank, line, plain, say, title
 from orchestrator.export.hover import hover, result
 from orchestrator.export.look import GREY, MARKS, ORANGE
-from orchestrator.export.readings import KINDS, Floats, Reading
+from orchestrator.export.readings import KINDS, Reading
 from orchestrator.export.where import parallel, ternary
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def progress(
         space: for the units in hover texts.
     """
     reading = readings.read(frame, objective, constraints)
-    low, high = value_range(reading)
+    low, high = readings.value_range(reading)
     figure = blank(height=430)
     last = int(reading.ids[-1]) if len(reading.ids) else 1
     until = readings.initial_until(reading.frame)
@@ -75,6 +75,8 @@ def progress(
     title(figure, f"{escape(words.metric_label(objective.metric))} · {words.direction(objective)}")
     if not np.isfinite(reading.values).any():
         say(figure, "no result yet")
+        figure.update_xaxes(showticklabels=True)
+        figure.update_yaxes(showgrid=False)
     return figure
 
 
@@ -93,7 +95,7 @@ def predictions(
         say(figure, "no result with a prediction yet")
         return figure
     both = np.concatenate([mean[rows], reading.values[rows]])
-    low, high = _padded(both, np.concatenate([std[rows], np.nan_to_num(reading.sems[rows])]))
+    low, high = readings.padded(both, np.concatenate([std[rows], np.nan_to_num(reading.sems[rows])]))
     figure.add_trace(
         go.Scatter(
             x=[low, high], y=[low, high], mode="lines", name="as predicted", hoverinfo="skip", line=line(GREY, "dash")
@@ -162,29 +164,6 @@ def _stairs(objectives: Sequence[Objective], pair: tuple[int, int]) -> str:
     if "target" in (a, b):
         return "linear"
     return "vh" if a == "maximize" else "hv"
-
-
-def value_range(reading: Reading) -> tuple[float, float]:
-    """Where the axis of results begins and ends: all values, target window, and room for what failed."""
-    window = list(reading.objective.window) if reading.objective.goal == "target" else []
-    values = np.append(reading.values, window)
-    low, high = _padded(values, np.append(reading.sems, [0.0] * len(window)))
-    if len(reading.of_kind("failed")):
-        low -= 0.07 * (high - low)
-    return low, high
-
-
-def _padded(values: Floats, spreads: Floats) -> tuple[float, float]:
-    """Range of values with their bars; enormous bars do not press the values together."""
-    known = np.isfinite(values)
-    if not known.any():
-        return 0.0, 1.0
-    values, spreads = values[known], np.nan_to_num(spreads[known])
-    span = float(np.ptp(values)) or float(np.max(spreads)) or abs(float(values[0])) or 1.0
-    spreads = np.minimum(spreads, 0.6 * span)
-    low, high = float((values - spreads).min()), float((values + spreads).max())
-    pad = 0.06 * (high - low) or 0.1 * span
-    return low - pad, high + pad
 
 
 def _points(kind: readings.Kind, x: Any, y: Any, texts: list[str], n: int) -> go.Scatter:

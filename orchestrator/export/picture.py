@@ -12,21 +12,20 @@ import pandas as pd
 
 from acquisition.objectives import Objective, OutcomeConstraint
 from orchestrator.export import readings, words
-from orchestrator.export.figures import value_range
 from orchestrator.export.look import MARKS, ORANGE
 from orchestrator.export.readings import KINDS, Kind, Reading
 
-WIDTH, HEIGHT = 860, 420
-LEFT, RIGHT, TOP, BOTTOM = 66, 24, 74, 52
+WIDTH, HEIGHT = 860, 440
+LEFT, RIGHT, TOP, BOTTOM = 66, 24, 74, 78
 
+# One grey that is readable on white and on near-black: a picture inside a page cannot know the page's theme.
 _STYLE = """
-text { font-family: system-ui, -apple-system, 'Segoe UI', Roboto, Helvetica, Arial, sans-serif; fill: #5b626d; }
-.title { font-size: 18px; font-weight: 600; fill: #24292f; }
+text { font-family: system-ui, -apple-system, 'Segoe UI', Roboto, Helvetica, Arial, sans-serif; fill: #747c88; }
+.title { font-size: 19px; font-weight: 600; }
 .label { font-size: 13px; }
 .tick { font-size: 12px; }
 .grid { stroke: #8b94a1; stroke-opacity: .28; }
 .initial { fill: #8b94a1; fill-opacity: .14; }
-@media (prefers-color-scheme: dark) { text { fill: #a7afba; } .title { fill: #e8eaed; } }
 """
 
 
@@ -60,8 +59,9 @@ def progress_svg(
         constraints: outcomes that a result must keep to count for the best.
     """
     reading = readings.read(frame, objective, constraints)
-    place = Frame(int(reading.ids[-1]) if len(reading.ids) else 1, *value_range(reading))
+    place = Frame(int(reading.ids[-1]) if len(reading.ids) else 1, *readings.value_range(reading))
     label = f"{words.metric_label(objective.metric)} · {words.direction(objective)}"
+    known = bool(np.isfinite(reading.values).any())
     said = escape(f"{label}. {words.count(len(reading.ids), 'experiment')}.")
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
@@ -69,13 +69,18 @@ def progress_svg(
         f"<title>{escape(title)}</title><desc>{said}</desc>",
         f"<style>{_STYLE}</style>",
         *_initial(reading, place),
-        *_axes(place, label, title),
-        *_marks(reading, place),
+        *_axes(place, label, title, nice(place.low, place.high, 7) if known else []),
         *_best(reading, place),
+        *_marks(reading, place),
+        *([] if known else [_nothing()]),
         *_legend(reading),
         "</svg>",
     ]
     return "\n".join(parts) + "\n"
+
+
+def _nothing() -> str:
+    return f'<text class="label" x="{WIDTH / 2}" y="{HEIGHT / 2}" text-anchor="middle">no result yet</text>'
 
 
 def _initial(reading: Reading, place: Frame) -> Iterator[str]:
@@ -85,19 +90,19 @@ def _initial(reading: Reading, place: Frame) -> Iterator[str]:
         yield f'<rect class="initial" x="{x:.1f}" y="{TOP}" width="{width:.1f}" height="{HEIGHT - TOP - BOTTOM}"/>'
 
 
-def _axes(place: Frame, label: str, title: str) -> Iterator[str]:
+def _axes(place: Frame, label: str, title: str, values: Sequence[float]) -> Iterator[str]:
     yield f'<text class="title" x="14" y="28">{escape(title)}</text>'
     yield f'<text class="label" x="14" y="54">{escape(label)}</text>'
-    for value in nice(place.low, place.high, 5):
+    for value in values:
         y = place.y(value)
         yield f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
         yield f'<text class="tick" x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{words.number(value)}</text>'
-    for id in nice(1, place.last, 8):
+    for id in nice(1, place.last, 10):
         if id >= 1 and id == round(id):
             x = place.x(id)
             yield f'<text class="tick" x="{x:.1f}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle">{id:.0f}</text>'
     middle = (LEFT + WIDTH - RIGHT) / 2
-    yield f'<text class="label" x="{middle}" y="{HEIGHT - 12}" text-anchor="middle">experiment</text>'
+    yield f'<text class="label" x="{middle}" y="{HEIGHT - BOTTOM + 38}" text-anchor="middle">experiment</text>'
 
 
 def _marks(reading: Reading, place: Frame) -> Iterator[str]:
@@ -149,29 +154,31 @@ def _best(reading: Reading, place: Frame) -> Iterator[str]:
 
 
 def _legend(reading: Reading) -> Iterator[str]:
-    """From the right edge to the left, in line with the axis' label."""
+    """Along the lower edge."""
     entries: list[tuple[str, Kind | None]] = [("best so far", None)] if reading.champion is not None else []
     entries += [(MARKS[k].label, k) for k in KINDS if k != "waiting" and len(reading.of_kind(k))]
-    x = float(WIDTH - RIGHT)
-    for text, kind in reversed(entries):
-        x -= 6.6 * len(text)
-        yield f'<text class="label" x="{x:.0f}" y="54">{escape(text)}</text>'
+    x, y = float(LEFT), HEIGHT - 14
+    for text, kind in entries:
         if kind is None:
-            yield f'<line x1="{x - 26:.0f}" x2="{x - 6:.0f}" y1="50" y2="50" stroke="{ORANGE}" stroke-width="2.4"/>'
+            yield f'<path d="M{x:.0f} {y - 4}h22" stroke="{ORANGE}" stroke-width="2.4"/>'
+            x += 30
         else:
-            yield symbol(kind, x - 12, 50, 4.0)
-        x -= 38
+            yield symbol(kind, x + 5, y - 4, 4.0)
+            x += 17
+        yield f'<text class="label" x="{x:.0f}" y="{y}">{escape(text)}</text>'
+        x += 7 * len(text) + 20
 
 
 def nice(low: float, high: float, most: int) -> list[float]:
-    """Round numbers between two bounds, at most so many and one more.
+    """Round numbers between two bounds, as many as there may be.
 
     >>> nice(0.03, 0.52, 5)
     [0.1, 0.2, 0.3, 0.4, 0.5]
     """
-    rough = (high - low) / most or 1.0
-    power = 10.0 ** math.floor(math.log10(rough))
-    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough * (1 - 1e-9))
-    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    power = 10.0 ** math.floor(math.log10((high - low or 1.0) / most))
+    for step in (power * factor for factor in (1, 2, 5, 10, 20)):
+        first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+        if last - first < most:
+            break
     digits = max(0, -math.floor(math.log10(step)))
     return [round(i * step, digits) for i in range(first, last + 1)]

@@ -110,6 +110,29 @@ def _leaders(utilities: Floats, counts: NDArray[np.bool_]) -> list[int | None]:
     return leaders
 
 
+def value_range(reading: Reading) -> tuple[float, float]:
+    """Where the axis of results begins and ends: all values, target window, and room for what failed."""
+    window = list(reading.objective.window) if reading.objective.goal == "target" else []
+    values = np.append(reading.values, window)
+    low, high = padded(values, np.append(reading.sems, [0.0] * len(window)))
+    if len(reading.of_kind("failed")):
+        low -= 0.07 * (high - low)
+    return low, high
+
+
+def padded(values: Floats, spreads: Floats) -> tuple[float, float]:
+    """Range of values with their bars; enormous bars do not press the values together."""
+    known = np.isfinite(values)
+    if not known.any():
+        return 0.0, 1.0
+    values, spreads = values[known], np.nan_to_num(spreads[known])
+    span = float(np.ptp(values)) or float(np.max(spreads)) or abs(float(values[0])) or 1.0
+    spreads = np.minimum(spreads, 2.5 * span)
+    low, high = float((values - spreads).min()), float((values + spreads).max())
+    pad = 0.06 * (high - low) or 0.1 * span
+    return low - pad, high + pad
+
+
 def front(frame: pd.DataFrame, objectives: Sequence[Objective], constraints: Sequence[OutcomeConstraint]) -> pd.Index:
     """Ids of the valid, feasible experiments that no other beats in all objectives, by their measured values."""
     readings = [read(frame, objective, constraints) for objective in objectives]

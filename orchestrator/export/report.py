@@ -13,6 +13,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from orchestrator.export import captions, facts, readings, words
@@ -64,7 +65,7 @@ def render(campaign: Campaign, record: CampaignRecord, *, notices: Sequence[str]
 
     frame = campaign.to_dataframe()
     reading = readings.read(frame, campaign.objectives[0], campaign.outcome_constraints)
-    pictures = list(_pictures(campaign, frame))
+    pictures = list(_pictures(campaign, frame)) if len(frame) else []
     scripts = [inline(text) for text in (get_plotlyjs(), _resource("report.js"))]
     environment = Environment(
         loader=PackageLoader("orchestrator.export"),
@@ -156,6 +157,7 @@ def _places(campaign: Campaign, frame: pd.DataFrame, reading: readings.Reading) 
 
     objective, constraints, space = reading.objective, campaign.outcome_constraints, campaign.space
     section = "Where the experiments lie"
+    coloured = f", coloured by {objective.metric}" if np.isfinite(reading.values).any() else ""
     shown = len(readings.telling(reading, where.MOST_AXES))
     if not shown:
         caption = "No two experiments differ yet."
@@ -163,11 +165,11 @@ def _places(campaign: Campaign, frame: pd.DataFrame, reading: readings.Reading) 
         return
     caption = captions.parallel(reading, shown, len(space.columns))
     figure = figures.parallel(frame, objective, space, constraints)
-    yield _picture("parallel", section, f"Parameters, coloured by {objective.metric}", caption, figure)
+    yield _picture("parallel", section, f"Parameters{coloured}", caption, figure)
     corners, triangle = where.most_varied(reading, space), figures.ternary(frame, objective, space, constraints)
     if corners is not None and triangle is not None:
         components = next(len(p.columns) for p in space.parameters if set(corners) <= set(p.columns))
-        title = f"Composition, coloured by {objective.metric}"
+        title = f"Composition{coloured}"
         yield _picture("ternary", section, title, captions.ternary(corners, components), triangle)
 
 

@@ -138,8 +138,12 @@ def _remarks(frame: pd.DataFrame) -> list[tuple[Column, list[Cell]]]:
         )
     ]
     samples = [_text(sample) for sample in frame["sample"]]
-    reasons = [Cell(cell.text, cell.key, "why") for cell in (_text(reason) for reason in frame["reason"])]
-    columns = [(Column("verdict"), verdicts), (Column("sample"), samples), (Column("reason"), reasons)]
+    reasons = [_text(reason) for reason in frame["reason"]]
+    columns = [
+        (Column("verdict", kind="verdict"), verdicts),
+        (Column("sample"), samples),
+        (Column("reason", kind="why"), reasons),
+    ]
     return [(head, cells) for head, cells in columns if any(cell.text for cell in cells)]
 
 
@@ -149,6 +153,8 @@ def _verdict(verdict: Any, reasons: Any, cause: Any, reason: Any) -> Cell:
         return Cell(text, text, "verdict failed")
     if not isinstance(verdict, str):
         return Cell("")
+    if verdict == "valid" and not reasons:
+        return Cell("", "valid")
     text = f"{verdict}: {reasons}" if reasons else verdict
     return Cell(text, text, f"verdict {verdict}")
 

@@ -60,13 +60,16 @@ def parallel(
     colours, more = merits(reading)
     shares = _shares(colours, more)
     texts = [f"<b>experiment {id}</b><br>{result(reading, i)}" for i, id in enumerate(reading.ids)]
+    crowd = 0.85 * min(1.0, 10 / np.sqrt(max(len(reading.ids), 1)))  # hundreds of lines hide one another
     rows = np.flatnonzero(np.isnan(shares))
     if len(rows):
         figure.add_trace(_lines(axes, rows, texts, GREY, "without a result", dash="dot"))
     for step in range(BINS):  # from poor to good, so that the good ones lie on top
         rows = np.flatnonzero(np.minimum(np.nan_to_num(shares, nan=-1.0) * BINS // 1, BINS - 1) == step)
         if len(rows):
-            figure.add_trace(_lines(axes, rows, texts, shade((step + 0.5) / BINS), None))
+            share = (step + 0.5) / BINS
+            figure.add_trace(_lines(axes, rows, texts, shade(share)))
+            figure.data[-1].opacity = crowd * (0.45 + 0.55 * share)
     if reading.champion is not None:
         best = _lines(axes, np.array([reading.champion]), texts, ORANGE, "best measured", width=3.2)
         figure.add_trace(best)
@@ -91,7 +94,7 @@ def _lines(
     rows: np.ndarray[Any, Any],
     texts: list[str],
     colour: str,
-    name: str | None,
+    name: str = "",
     *,
     dash: str = "solid",
     width: float = 1.2,
@@ -108,9 +111,9 @@ def _lines(
         mode="lines+markers",
         line=line(colour, dash, width=width),
         marker={"size": 4 if width < 2 else 8, "color": colour},
-        opacity=0.75 if name is None else 0.9 if width > 2 else 0.5,
+        opacity=1.0 if width > 2 else 0.5,
         name=name,
-        showlegend=name is not None,
+        showlegend=bool(name),
         hovertext=said,
         hoverinfo="text",
     )

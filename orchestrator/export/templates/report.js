@@ -7,6 +7,7 @@
     dark: { ink: "#c3c9d2", lines: "#30363e", paper: "#262b32", veil: "rgba(27, 31, 36, 0.8)" },
   };
   var plots = [];
+  var heights = {};
 
   // The figures are drawn without backgrounds; only inks have to follow the page.
   function inks(layout, skin) {
@@ -54,6 +55,7 @@
     var update = inks(figure.layout, skin());
     Object.keys(update).forEach(function (path) { put(figure.layout, path.split(/[.[\]]+/), update[path]); });
     plots.push(holder);
+    heights[holder.id] = figure.layout.height;
     return Plotly.newPlot(holder, figure.data, figure.layout, options);
   }
 
@@ -66,12 +68,16 @@
   dark.addEventListener("change", function () { recolour(skin()); });
   window.addEventListener("beforeprint", function () {
     plots.forEach(function (holder) {
-      Plotly.relayout(holder, Object.assign(inks(holder.layout, skins.light), { width: 660 }));
+      Plotly.relayout(holder, Object.assign(inks(holder.layout, skins.light), {
+        width: 660, height: Math.round(0.8 * heights[holder.id]),
+      }));
     });
   });
   window.addEventListener("afterprint", function () {
     plots.forEach(function (holder) {
-      Plotly.relayout(holder, Object.assign(inks(holder.layout, skin()), { width: null, autosize: true }));
+      Plotly.relayout(holder, Object.assign(inks(holder.layout, skin()), {
+        width: null, height: heights[holder.id], autosize: true,
+      }));
     });
   });
 
