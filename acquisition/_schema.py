@@ -34,7 +34,9 @@ def speaks(error: type[AcquisitionError]) -> Callable[[type[T]], type[T]]:
                 if isinstance(own, AcquisitionError):
                     raise own from None
                 names = list(cls.__annotations__)
-                where = ".".join(names[p] if isinstance(p, int) and i == 0 else str(p) for i, p in enumerate(first["loc"]))
+                where = ".".join(
+                    names[p] if isinstance(p, int) and i == 0 else str(p) for i, p in enumerate(first["loc"])
+                )
                 raise error(f"{cls.__name__}: {where}: {first['msg']}".replace(": :", ":"), field=where) from None
 
         cls.__init__ = __init__  # type: ignore[method-assign]

@@ -1,4 +1,4 @@
-"""The two kinds of search space behind one interface: spanned by parameters, or listed in a pool."""
+"""What a search space is made of, and the kind that parameters span."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,6 @@ from acquisition.layout import Floats, Layout, describe
 from acquisition.membership import Membership, constraint_rows
 from acquisition.parameters import Parameter
 from acquisition.polytope import Polytope, Rows
-from acquisition.pool import Pool
 from acquisition.sampling import Sampler, sampler
 from acquisition.walk import Walk
 
@@ -28,8 +27,6 @@ RIGOUR = 1e-7
 """Tolerance within which a space's own moves keep: tighter than the one of its users."""
 
 _TRIES = 3
-_TREE_WIDTH = 32
-_PART = 2048
 
 
 class Domain(Protocol):
@@ -215,88 +212,3 @@ class Spanned:
             if len(rows):
                 moved[np.ix_(rows, group.columns)] = group.step(points[np.ix_(rows, group.columns)], scale, rng)
         return moved
-
-
-class Tabled:
-    """The rows of a pool."""
-
-    def __init__(self, pool: Pool) -> None:
-        self._pool = pool
-        self.layout = pool.layout
-        self.metric = metric(pool.layout.columns, pool.parameters)
-
-    @property
-    def size(self) -> int:
-        """Number of different rows."""
-        return len(self._pool.array)
-
-    def sample(self, n: int, rng: np.random.Generator) -> Floats:
-        """Rows drawn with replacement, (n, c)."""
-        return self._pool.array[rng.integers(self.size, size=n)]
-
-    def points(self) -> Floats:
-        """All rows."""
-        return self._pool.array.copy()
-
-    @cached_property
-    def _projection(self) -> tuple[Floats, Floats, NDArray[np.intp]]:
-        """Weights of a random projection, the rows' projections in rising order, and that order."""
-        weights = np.random.default_rng(0).uniform(0.5, 1.5, size=len(self.layout.names)) / self.layout.span
-        value = (self._pool.array - self.layout.low) @ weights
-        order = np.argsort(value, kind="stable")
-        return weights, value[order], order
-
-    def row_of(self, array: Floats, tolerance: float) -> NDArray[np.intp]:
-        """Index of the row that each point matches in every column, -1 where none does, (n,)."""
-        weights, value, order = self._projection
-        reach = tolerance * (np.abs(weights) @ self.layout.span) * (1 + 1e-9) + 1e-12
-        at = (array - self.layout.low) @ weights
-        first, last = np.searchsorted(value, at - reach), np.searchsorted(value, at + reach, side="right")
-        found = np.full(len(array), -1)
-        open_ = np.flatnonzero(first < last)
-        while len(open_):
-            row = order[first[open_]]
-            close = (np.abs(array[open_] - self._pool.array[row]) <= tolerance * self.layout.span).all(axis=1)
-            found[open_[close]] = row[close]
-            first[open_] += 1
-            open_ = open_[~close & (first[open_] < last[open_])]
-        return found
-
-    def contains(self, array: Floats, tolerance: float) -> NDArray[np.bool_]:
-        """Which points are rows of the pool."""
-        return self.row_of(array, tolerance) >= 0
-
-    def violations(self, array: Floats, tolerance: float) -> list[str]:
-        """Says of strangers that they are no rows."""
-        return ["" if known else "no row of the pool" for known in self.contains(array, tolerance)]
-
-    def perturb(self, points: Floats, scale: float, rng: np.random.Generator) -> Floats:
-        """A random one of each point's nearest other rows: the nearest ``scale`` of the pool, 4 to 64 of them."""
-        count = min(self.size - 1, int(np.clip(np.ceil(scale * self.size), 4, 64)))
-        if count < 1 or not len(self.metric.names):
-            return points.copy()
-        near = self._nearest(points, count + 1, rng)
-        # The point itself goes last, where no pick reaches it.
-        itself = near == self.row_of(points, RIGOUR)[:, None]
-        near = np.take_along_axis(near, np.argsort(itself, axis=1, kind="stable"), axis=1)
-        picks = near[np.arange(len(points)), rng.integers(count, size=len(points))]
-        return self._pool.array[picks]
-
-    def _nearest(self, points: Floats, count: int, rng: np.random.Generator) -> NDArray[np.intp]:
-        """The nearest rows of each point, (m, count)."""
-        from scipy.spatial.distance import cdist
-
-        if len(self.metric.names) <= _TREE_WIDTH:
-            found: NDArray[np.intp] = self._tree.query(self.metric(points), k=np.arange(1, count + 1))[1]
-            return found
-        # Trees do not help among many categories: the nearest within a random part of the pool must do.
-        rows = rng.permutation(self.size)[: max(_PART, count)] if self.size > _PART else np.arange(self.size)
-        gaps = cdist(self.metric(points), self.metric(self._pool.array[rows]))
-        near: NDArray[np.intp] = rows[np.argsort(gaps, axis=1, kind="stable")[:, :count]]
-        return near
-
-    @cached_property
-    def _tree(self) -> Any:
-        from scipy.spatial import cKDTree
-
-        return cKDTree(self.metric(self._pool.array), balanced_tree=False, compact_nodes=False)

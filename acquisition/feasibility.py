@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any, TypeVar
 
 import numpy as np
 
 from acquisition.blocks import Choice, Mixture, Whole
+from acquisition.errors import InfeasibleSpaceError, SpaceError
 from acquisition.layout import Floats
 from acquisition.polytope import Polytope
 
 T = TypeVar("T")
 
 _TRUSTED = 1e-6
+_INFEASIBLE = 2  # the status of scipy.optimize.milp
+_THOROUGH, _QUICK = 100_000, 1_000
 
 
 def conflict(constraints: Sequence[T], feasible: Callable[[list[T]], bool]) -> list[T]:
@@ -92,29 +96,54 @@ class Program:
         values = {switch: -float(value) for switch, value in zip(chosen, block.values, strict=True)}
         self._add({column: 1.0, **values}, 0.0, 0.0)
 
-    def solve(self, objective: Floats) -> Floats | None:
-        """The feasible point that minimises a linear objective over the columns, (g,), or None."""
-        from scipy.optimize import Bounds, LinearConstraint, milp
+    @cached_property
+    def _matrix(self) -> Any:
         from scipy.sparse import lil_array
 
-        count = len(self._low)
-        matrix: Any = lil_array((len(self._rows), count))
+        matrix: Any = lil_array((len(self._rows), len(self._low)))
         for i, (terms, _, _) in enumerate(self._rows):
             for column, value in terms.items():
                 matrix[i, column] = value
+        return matrix.tocsr()
+
+    def _solve(self, objective: Floats, nodes: int) -> tuple[Floats | None, bool]:
+        """A good feasible point for an objective to be minimised, if one is found, and whether it is sure that none is.
+
+        Bounded in nodes, not in time, so that the answer does not depend on the machine.
+        """
+        from scipy.optimize import Bounds, LinearConstraint, milp
+
         result = milp(
-            np.concatenate([objective * self._scale, np.zeros(count - self._width)]),
+            np.concatenate([objective * self._scale, np.zeros(len(self._low) - self._width)]),
             integrality=self._whole,
             bounds=Bounds(self._low, self._high),
-            constraints=LinearConstraint(
-                matrix.tocsr(), [row[1] for row in self._rows], [row[2] for row in self._rows]
-            ),
+            constraints=LinearConstraint(self._matrix, [row[1] for row in self._rows], [row[2] for row in self._rows]),
+            options={"node_limit": nodes, "mip_rel_gap": 0.05},
         )
         if result.x is None:
-            return None
+            return None, result.status == _INFEASIBLE
         x = self._tidy(result.x)
         # What the solver's tolerance alone makes feasible is not.
-        return x if self._polytope.rows.holds(x[None], _TRUSTED)[0] else None
+        holds = bool(self._polytope.rows.holds(x[None], _TRUSTED)[0])
+        return (x, False) if holds else (None, True)
+
+    def point(self) -> Floats:
+        """Any feasible point, (g,).
+
+        Raises:
+            InfeasibleSpaceError: there is none.
+            SpaceError: the solver could not tell.
+        """
+        x, sure = self._solve(np.zeros(self._width), _THOROUGH)
+        if x is not None:
+            return x
+        if sure:
+            raise InfeasibleSpaceError("no point meets the constraints.", field="constraints")
+        raise SpaceError(
+            "it could not be decided whether any point meets the constraints.",
+            field="constraints",
+            mend="Loosen equalities between whole numbers, or give fewer of them.",
+        )
 
     def _tidy(self, x: Floats) -> Floats:
         """Whole numbers made whole, choices exact, absent components zero."""
@@ -132,5 +161,5 @@ class Program:
     def corners(self, count: int, rng: np.random.Generator) -> Floats:
         """Feasible points far apart, (up to count, g): minima of random objectives."""
         span = np.maximum(self._polytope.high - self._polytope.low, 1e-12)
-        found = [self.solve(rng.standard_normal(self._width) / span) for _ in range(count)]
+        found = [self._solve(rng.standard_normal(self._width) / span, _QUICK)[0] for _ in range(count)]
         return np.array([x for x in found if x is not None]).reshape(-1, self._width)

@@ -61,7 +61,7 @@ def log_gain(objective: Objective, mean: Tensor, std: Tensor, level: Tensor) -> 
     distance = -level
     ramps = [
         torch.exp(log_h((mean - edge) / std))
-        for edge in (low - distance, low + 0.0 * distance, high + 0.0 * distance, high + distance)
+        for edge in (low - distance, torch.full_like(distance, low), torch.full_like(distance, high), high + distance)
     ]
     inside = std * (ramps[0] - ramps[1] - ramps[2] + ramps[3])
     # far outside the ramps cancel to nothing; there one slope of the trapezoid is all that can be reached
@@ -75,7 +75,7 @@ def log_probability(constraint: OutcomeConstraint, mean: Tensor, std: Tensor) ->
     lower = torch.full_like(mean, -torch.inf) if constraint.lower is None else (constraint.lower - mean) / std
     flip = lower > 0  # the interval above the mean: work in the mirrored tail, which keeps its digits
     upper, lower = torch.where(flip, -lower, upper), torch.where(flip, -upper, lower)
-    log_upper = torch.special.log_ndtr(upper)
+    log_upper: Tensor = torch.special.log_ndtr(upper)
     ratio = torch.exp(torch.special.log_ndtr(lower) - log_upper).clamp(0.0, 1.0)
     return log_upper + torch.log1p(-ratio.clamp_max(1.0 - 1e-15))
 

@@ -112,22 +112,49 @@ class Replace:
     def __call__(self, chains: Chains, rng: np.random.Generator) -> None:
         """Move all chains once."""
         gone, new, possible = _newcomer(self, chains, rng)
-        rows = chains.rows
         others = chains.active[:, self.start : self.start + self.block.width].copy()
-        others[rows, gone - self.start] = False
-        possible &= others.any(axis=1)
+        others[chains.rows, gone - self.start] = False
         third = self.start + choose(others, rng)
         base = chains.x.copy()
-        base[rows, third] += base[rows, gone]
-        base[rows, gone] = 0.0
-        old_way, new_way = chains.pair(gone, third), chains.pair(new, third)
-        (old_from, old_to), (new_from, new_to) = chains.segment(base, old_way), chains.segment(base, new_way)
-        old_length, new_length = np.maximum(old_to - old_from, 0.0), np.maximum(new_to - new_from, 0.0)
-        place, choice = rng.random(len(rows)), rng.random(len(rows))
-        accept = possible & (choice * (old_length + new_length) < new_length)
-        stay = possible & ~accept & (old_length > 0)
-        chains.x[stay] = old_way.added(base, old_from + place * old_length)[stay]
-        chains.jump(accept, new_way.added(base, new_from + place * new_length), gone, new)
+        base[chains.rows, third] += base[chains.rows, gone]
+        base[chains.rows, gone] = 0.0
+        ways = chains.pair(gone, third), chains.pair(new, third)
+        _replace(chains, base, ways, possible & others.any(axis=1), rng)
+
+
+@dataclass(frozen=True)
+class Pivot:
+    """Like ``Replace``, with two other components making up for the sum and for one constraint, which keep their values.
+
+    The two are the same on either segment, and so is the factor by which the fraction of the first measures volume.
+
+    Attributes:
+        row: (width,) coefficients of the constraint.
+    """
+
+    start: int
+    block: Mixture
+    row: Floats
+
+    def __call__(self, chains: Chains, rng: np.random.Generator) -> None:
+        """Move all chains once."""
+        gone, new, possible = _newcomer(self, chains, rng)
+        others = chains.active[:, self.start : self.start + self.block.width].copy()
+        others[chains.rows, gone - self.start] = False
+        third, fourth = _two(others, rng)
+        gap = self.row[fourth] - self.row[third]
+        possible &= (others.sum(axis=1) >= 2) & (np.abs(gap) > 1e-9 * np.abs(self.row).max())
+        gap = np.where(possible, gap, 1.0)
+        ways = []
+        for first in (gone, new):
+            weight = self.row[first - self.start]
+            slopes = np.stack(
+                [np.ones_like(gap), (weight - self.row[fourth]) / gap, (self.row[third] - weight) / gap], axis=1
+            )
+            ways.append(Way(np.stack([first, self.start + third, self.start + fourth], axis=1), slopes))
+        base = ways[0].added(chains.x, -chains.x[chains.rows, gone])
+        base[chains.rows, gone] = 0.0
+        _replace(chains, base, (ways[0], ways[1]), possible, rng)
 
 
 @dataclass(frozen=True)
@@ -229,7 +256,7 @@ def _two(mask: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.intp]:
 
 
 def _newcomer(
-    move: Swap | Replace, chains: Chains, rng: np.random.Generator
+    move: Swap | Replace | Pivot, chains: Chains, rng: np.random.Generator
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.bool_]]:
     """A present component that need not be, an absent one that may be, and in which chains there are both."""
     block = move.block
@@ -237,3 +264,21 @@ def _newcomer(
     leaving, coming = part & (block.low == 0), ~part & (block.high > 0)
     possible = leaving.any(axis=1) & coming.any(axis=1)
     return move.start + choose(leaving, rng), move.start + choose(coming, rng), possible
+
+
+def _replace(
+    chains: Chains, base: Floats, ways: tuple[Way, Way], possible: NDArray[np.bool_], rng: np.random.Generator
+) -> None:
+    """Draw from two segments that start where the component that may leave is zero, and take the point drawn.
+
+    The first coordinate of the first way is the component that may leave, that of the second way the one that may come;
+    both change it at unit speed, so that lengths compare.
+    """
+    (old_from, old_to), (new_from, new_to) = (chains.segment(base, way) for way in ways)
+    old_length, new_length = np.maximum(old_to - old_from, 0.0), np.maximum(new_to - new_from, 0.0)
+    place, choice = rng.random(len(base)), rng.random(len(base))
+    accept = possible & (choice * (old_length + new_length) < new_length)
+    stay = possible & ~accept & (old_length > 0)
+    chains.x[stay] = ways[0].added(base, old_from + place * old_length)[stay]
+    trial = ways[1].added(base, new_from + place * new_length)
+    chains.jump(accept, trial, ways[0].columns[:, 0], ways[1].columns[:, 0])

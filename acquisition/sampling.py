@@ -167,8 +167,5 @@ def sampler(polytope: Polytope) -> Sampler:
     if len(hits) >= _DECENT:
         return Rejection(polytope, len(hits) / len(trials))
     if not len(hits):
-        found = Program(polytope).solve(np.zeros(len(polytope.low)))
-        if found is None:
-            raise InfeasibleSpaceError("no point meets the constraints.", field="constraints")
-        hits = found[None]
+        hits = Program(polytope).point()[None]
     return Wandering(polytope, hits)

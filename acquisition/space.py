@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 
 from acquisition import design
 from acquisition.constraints import Constraint, LinearConstraint
-from acquisition.domains import Domain, Spanned, Tabled
+from acquisition.domains import Domain, Spanned
 from acquisition.encoding import Encoding, encode
 from acquisition.errors import SpaceError
 from acquisition.layout import Floats
 from acquisition.parameters import Categorical, Composition, Continuous, Discrete, Integer, Parameter, Stage
 from acquisition.pool import Pool, mend_sums, read
+from acquisition.tabled import Tabled
 
 
 class SearchSpace:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from acquisition.blocks import Choice, Interval, Mixture, Whole
 from acquisition.chains import Chains
 from acquisition.layout import Floats
-from acquisition.moves import Exchange, Line, Move, Rechoose, Redraw, Regrid, Replace, Shift, Swap
+from acquisition.moves import Exchange, Line, Move, Pivot, Rechoose, Redraw, Regrid, Replace, Shift, Swap
 from acquisition.polytope import Polytope
 
 
@@ -42,12 +42,18 @@ class Walk:
             elif isinstance(block, Mixture):
                 moves.append((float(block.width), Exchange(start, block)))
                 if block.most < (block.high > 0).sum():
-                    moves += [(float(block.width), Swap(start, block)), (float(block.width), Replace(start, block))]
+                    moves += [(float(block.width), move) for move in self._newcomers(start, block)]
             elif isinstance(block, Interval | Whole):
                 moves.append((1.0, Redraw(start, block)))
             elif isinstance(block, Choice):
                 moves.append((1.0, Rechoose(start, block)))
         return moves
+
+    def _newcomers(self, start: int, block: Mixture) -> list[Move]:
+        """Moves by which an absent component comes in for a present one."""
+        weighed = self._polytope.rows.coefficients[:, start : start + block.width]
+        pivots = [Pivot(start, block, row) for row in weighed if np.ptp(row) > 0]
+        return [Swap(start, block), Replace(start, block), *pivots]
 
     def _pair_moves(self) -> list[Shift]:
         """For each constraint, shifts of two of its numbers, one of them whole, that keep its sum."""

@@ -13,6 +13,7 @@ from instruments.lab import (
     Observation,
     Outcome,
     Verdict,
+    VirtualTime,
 )
 from instruments.metrics import METRICS, Metric
 
@@ -34,6 +35,7 @@ __all__ = [
     "Observation",
     "Outcome",
     "Verdict",
+    "VirtualTime",
 ]
 
 __part_of__ = "sabatier"  # tells this package from others of its name

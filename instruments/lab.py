@@ -222,6 +222,19 @@ class Lab(Protocol):
 
 
 @runtime_checkable
+class VirtualTime(Protocol):
+    """What a laboratory adds to :class:`Lab` when its time passes in a simulation.
+
+    Where ``virtual_time`` is true nothing waits: an outcome's ``duration`` says when, in virtual time, its cell is free,
+    and results are learned in the order of virtual time. A laboratory without the attribute runs in real time.
+    """
+
+    @property
+    def virtual_time(self) -> bool:
+        """Whether time passes only in the simulation."""
+
+
+@runtime_checkable
 class LabOptions(Protocol):
     """The ``lab:`` block of a campaign file: a validated record that can build its laboratory.
 

@@ -147,6 +147,11 @@ class ReplayLab:
         """Looking up again changes nothing."""
         return True
 
+    @property
+    def virtual_time(self) -> bool:
+        """A table answers at once."""
+        return True
+
     def check(self, parameters: Parameters) -> None:
         """Raise where the table has no such row.
 

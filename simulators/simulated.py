@@ -121,6 +121,11 @@ class SimulatedLab:
         """A virtual electrode is never used up."""
         return True
 
+    @property
+    def virtual_time(self) -> bool:
+        """Run times are counted, not waited for."""
+        return True
+
     def check(self, parameters: Parameters) -> None:
         """Raise where the virtual cell cannot be set like this.
 

@@ -57,13 +57,12 @@ class Fantasies:
 
 
 def _cholesky(covariance: Tensor) -> Tensor:
-    size = float(covariance.diagonal().mean().clamp_min(1e-300))
+    unit = torch.eye(len(covariance), dtype=covariance.dtype) * covariance.diagonal().mean().clamp_min(1e-300)
     jitter = 1e-8
-    while True:
-        factor, failed = torch.linalg.cholesky_ex(
-            covariance + torch.eye(len(covariance)).to(covariance) * jitter * size
-        )
-        if not int(failed) or jitter > 1.0:
+    while True:  # ends: with a jitter of many times its mean diagonal any covariance is positive definite
+        factor: Tensor
+        factor, failed = torch.linalg.cholesky_ex(covariance + jitter * unit)
+        if not int(failed):
             return factor
         jitter *= 10.0
 
@@ -72,7 +71,7 @@ def _normals(samples: int, columns: int, seed: int) -> Tensor:
     """(samples, columns) scrambled Sobol points through the normal quantile."""
     if columns > MOST_SOBOL_COLUMNS:
         return torch.randn(samples, columns, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
-    uniform = torch.quasirandom.SobolEngine(columns, scramble=True, seed=seed).draw(  # type: ignore[no-untyped-call]
+    uniform: Tensor = torch.quasirandom.SobolEngine(columns, scramble=True, seed=seed).draw(  # type: ignore[no-untyped-call]
         samples, dtype=torch.float64
     )
     return math.sqrt(2.0) * torch.erfinv((2.0 * uniform - 1.0).clamp(-1 + 1e-12, 1 - 1e-12))

@@ -13,18 +13,16 @@ MOST_LISTED = 20_000
 TRIES = 200
 
 
-def free_rows(problem: Problem) -> NDArray[np.intp]:
-    """Rows of a pool that may still be proposed.
+def _free_rows(problem: Problem, rows: int) -> NDArray[np.intp]:
+    """Which of the rows of the problem's pool may still be proposed.
 
     Raises:
         SpaceExhaustedError: none is left.
     """
-    pool = problem.space.pool
-    assert pool is not None
-    free = np.ones(len(pool), dtype=bool)
+    free = np.ones(rows, dtype=bool)
     if problem.replicates == "none" and len(problem.taken):
-        rows = problem.space.row_of(problem.taken)
-        free[rows[rows >= 0]] = False
+        known = problem.space.row_of(problem.taken)
+        free[known[known >= 0]] = False
     if not free.any():
         raise exhausted(problem)
     return np.flatnonzero(free)
@@ -38,7 +36,7 @@ def listed(problem: Problem) -> Array | None:
     """
     space = problem.space
     if space.pool is not None:
-        rows = free_rows(problem)
+        rows = _free_rows(problem, len(space.pool))
         return space.to_array(space.pool if len(rows) == len(space.pool) else space.pool.iloc[rows])
     points = space.enumerate(MOST_LISTED)
     if points is None:

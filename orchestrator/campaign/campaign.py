@@ -160,7 +160,7 @@ class Campaign:
         points = self._ledger.array([replace(r, executed=None, measured={}) for r in records])
         keys = self.space.keys(points)
         counts = Counter(keys)
-        first = {key: point for key, point in zip(reversed(keys), points[::-1], strict=True)}
+        first = dict(zip(reversed(keys), points[::-1], strict=True))
         wanted = self.replicates if isinstance(self.replicates, int) else 1
         return [(first[key], wanted - count) for key, count in counts.items() if count < wanted]
 
@@ -241,7 +241,7 @@ class Campaign:
             record = merge(base, told, amend=amend, complete=complete, position=position)
             position += record.told == position
             new.append((record, old))
-        self._check_points([record for record, _ in new], [told for told in rows], prior=prior)
+        self._check_points([record for record, _ in new], rows, prior=prior)
         changes = [PutExperiment(r, None if old is None else old.state, "amended" if amend else "") for r, old in new]
         self._apply([*changes, *extra])
         return [record for record, _ in new]

@@ -153,10 +153,10 @@ class _Columns:
         )
 
     def row(self, position: int, id: int | None, cells: Mapping[Any, Any]) -> Told:
-        text = {name: _choice(cells.get(name), name, position) for name in CHOICES}
-        if text["failure_cause"] is not None and text["status"] != "failed":
+        status, cause, verdict = (_choice(cells.get(name), name, position) for name in CHOICES)
+        if cause is not None and status != "failed":
             raise InvalidValue(
-                f"row {position}: a failure cause, but status is {text['status'] or 'not given'!r}.", field="status"
+                f"row {position}: a failure cause, but status is {status or 'not given'!r}.", field="status"
             )
         reason = cells.get("failure_reason")
         sample = cells.get("sample")
@@ -169,7 +169,9 @@ class _Columns:
             values={m: v for m in self.metrics if (v := _value(cells, m, position)) is not None},
             sample=None if _missing(sample) else str(sample),
             failure_reason=None if _missing(reason) else str(reason),
-            **text,
+            status=status,
+            failure_cause=cause,
+            verdict=verdict,
         )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -17,7 +16,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from acquisition.objectives import Objective, OutcomeConstraint
 from orchestrator.campaign.merit import incumbent
 from orchestrator.cli import text
-from orchestrator.loop.loop import Listener
 from orchestrator.store.records import ExperimentRecord
 
 
@@ -117,8 +115,6 @@ class JsonLog:
 class JsonFormatter(logging.Formatter):
     """Log records of the libraries as JSON lines of the same file."""
 
-    converter = time.gmtime
-
     def __init__(self, campaign: str) -> None:
         super().__init__()
         self._campaign = campaign
@@ -127,25 +123,3 @@ class JsonFormatter(logging.Formatter):
         """One JSON object."""
         line = {"time": datetime.fromtimestamp(record.created, UTC).isoformat(), "campaign": self._campaign}
         return json.dumps({**line, "level": record.levelname, "logger": record.name, "message": record.getMessage()})
-
-
-class Several:
-    """Passes everything on to several listeners."""
-
-    def __init__(self, *listeners: Listener) -> None:
-        self._listeners = listeners
-
-    def proposed(self, records: list[ExperimentRecord]) -> None:
-        """See :class:`orchestrator.loop.Listener`."""
-        for listener in self._listeners:
-            listener.proposed(records)
-
-    def started(self, record: ExperimentRecord, cell: str) -> None:
-        """See :class:`orchestrator.loop.Listener`."""
-        for listener in self._listeners:
-            listener.started(record, cell)
-
-    def learned(self, record: ExperimentRecord) -> None:
-        """See :class:`orchestrator.loop.Listener`."""
-        for listener in self._listeners:
-            listener.learned(record)

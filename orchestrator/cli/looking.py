@@ -38,12 +38,15 @@ def summary(store: Store, record: CampaignRecord) -> dict[str, Any]:
     definition = record.definition
     objectives = [Objective(**o) for o in definition.get("objectives", [])]
     constraints = [OutcomeConstraint(**c) for c in definition.get("outcome_constraints", [])]
+    state, reason = record.state, record.reason
+    if state == "running" and store.holder(record.name) is None:
+        state, reason = "interrupted", "its process ended without a word; `sabatier resume` continues it"
     best = incumbent(store.experiments(record.name), objectives, constraints) if objectives else []
     return {
         "schema": 1,
         "name": record.name,
-        "state": record.state,
-        "reason": record.reason,
+        "state": state,
+        "reason": reason,
         "experiments": store.counts(record.name),
         "budget": definition.get("stop", {}).get("experiments"),
         "objectives": [{"metric": o.metric, "goal": o.goal, "target": o.target} for o in objectives],
@@ -68,9 +71,7 @@ def _words(one: dict[str, Any]) -> str:
     lines = [f"{one['name']}: {one['state']}" + (f" ({one['reason']})" if one["reason"] else "")]
     lines.append(f"  experiments  {counts or 'none'}; budget {one['budget']}")
     for best in one["best"][:5]:
-        values = ", ".join(
-            text.quantity(m, v, best["sem"][m]) for m, v in best["metrics"].items() if v is not None
-        )
+        values = ", ".join(text.quantity(m, v, best["sem"][m]) for m, v in best["metrics"].items() if v is not None)
         lines.append(f"  best         experiment {best['experiment']}: {values}")
         lines.append(f"               {text.settings(best['parameters'])}")
     lines.append(f"  updated      {one['updated']}")

@@ -11,19 +11,22 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, Thread
 from types import FrameType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 from rich.console import Console
 
+from acquisition.errors import AcquisitionError
+from instruments.errors import InstrumentsError
 from orchestrator.cli import text
-from orchestrator.cli.display import Display, JsonFormatter, JsonLog, Several
-from orchestrator.cli.failures import DONE, FAILED, INTERRUPTED
+from orchestrator.cli.display import Display, JsonFormatter, JsonLog
+from orchestrator.cli.failures import DONE, FAILED, INTERRUPTED, refuse
 from orchestrator.config.definition import Definition
 from orchestrator.config.load import load
-from orchestrator.errors import InputError, NothingTold
+from orchestrator.errors import InputError, LeaseHeld, NothingTold, OrchestratorError
 from orchestrator.loop.assembly import Assembly, assemble, files_of, open_for, register
 from orchestrator.loop.engine import ThreadEngine
-from orchestrator.loop.loop import Listener, Loop
+from orchestrator.loop.listener import Listener
+from orchestrator.loop.loop import Loop
 from orchestrator.store.opening import default_url, open_store
 from orchestrator.store.protocol import Store
 from orchestrator.store.records import CampaignState
@@ -92,19 +95,26 @@ def _run(
         file.metric_names,
         quiet,
     )
-    listener = Several(display, JsonLog(folder / "logs" / f"{name}.jsonl", name))
+    listeners = (display, JsonLog(folder / "logs" / f"{name}.jsonl", name))
     if not quiet:
         verb = "runs" if new else "continues"
-        where = f"campaign {name} {verb}: {file.stop.experiments} experiments, strategy {file.strategy.name}, store {store.url}"
-        console.print(where, markup=False, highlight=False, soft_wrap=True)
+        how = f"{file.stop.experiments} experiments, strategy {file.strategy.name}, store {store.url}"
+        console.print(f"campaign {name} {verb}: {how}", markup=False, highlight=False, soft_wrap=True)
     cancelled = Event()
-    with _log_file(folder / "logs" / f"{name}.jsonl", name), display.live():
-        state = _in_thread(lambda: _loop(engine, parts, store, cancelled, listener), cancelled, console)
+    try:
+        with _log_file(folder / "logs" / f"{name}.jsonl", name), display.live():
+            state = _in_thread(lambda: _loop(engine, parts, store, cancelled, listeners), cancelled, console)
+    except LeaseHeld:
+        raise
+    except (OrchestratorError, AcquisitionError, InstrumentsError) as problem:
+        refuse(f"the campaign failed: {problem} What was recorded is kept; `sabatier resume {name}` continues.", FAILED)
     _conclude(store, name, definition, state, report or folder / "reports" / f"{name}.html", console)
     sys.exit(STATUS.get(state, FAILED))
 
 
-def _loop(engine: str, parts: Assembly, store: Store, cancelled: Event, listener: Listener) -> CampaignState:
+def _loop(
+    engine: str, parts: Assembly, store: Store, cancelled: Event, listeners: tuple[Listener, ...]
+) -> CampaignState:
     if engine == "threads":
         file = parts.definition.file
         loop = Loop(
@@ -115,7 +125,7 @@ def _loop(engine: str, parts: Assembly, store: Store, cancelled: Event, listener
             engine=ThreadEngine(len(parts.lab.cells)),
             files=files_of(store),
             cancelled=cancelled,
-            listener=listener,
+            listeners=listeners,
         )
         return loop.run()
     from orchestrator.flows.server import prefect_server
@@ -123,9 +133,8 @@ def _loop(engine: str, parts: Assembly, store: Store, cancelled: Event, listener
     with prefect_server():
         from orchestrator.flows.run import Hooks, hooked, run_campaign
 
-        with hooked(parts.campaign.name, Hooks(cancelled, listener)):
-            state: CampaignState = run_campaign(parts.campaign.name, store.url)
-            return state
+        with hooked(parts.campaign.name, Hooks(cancelled, listeners)):
+            return cast("CampaignState", run_campaign(parts.campaign.name, store.url))
 
 
 def _in_thread(work: Callable[[], CampaignState], cancelled: Event, console: Console) -> CampaignState:
@@ -172,7 +181,9 @@ def _log_file(path: Path, campaign: str) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     handler = logging.FileHandler(path, encoding="utf-8")
     handler.setFormatter(JsonFormatter(campaign))
-    packages = [logging.getLogger(p) for p in ("orchestrator", "acquisition", "instruments", "surrogates", "simulators")]
+    packages = [
+        logging.getLogger(p) for p in ("orchestrator", "acquisition", "instruments", "surrogates", "simulators")
+    ]
     for package in packages:
         package.addHandler(handler)
         package.setLevel(logging.INFO)

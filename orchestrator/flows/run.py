@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Event
-from typing import Final
+from typing import Final, cast
 from uuid import UUID
 
 from orchestrator.flows.settings import apply_defaults
@@ -26,7 +26,8 @@ from orchestrator.campaign import Campaign  # noqa: E402
 from orchestrator.campaign.merit import incumbent  # noqa: E402
 from orchestrator.flows.engine import PrefectEngine  # noqa: E402
 from orchestrator.loop.assembly import assemble, files_of  # noqa: E402
-from orchestrator.loop.loop import Listener, Loop, Silence  # noqa: E402
+from orchestrator.loop.listener import Listener  # noqa: E402
+from orchestrator.loop.loop import Loop  # noqa: E402
 from orchestrator.store.opening import open_store  # noqa: E402
 from orchestrator.store.records import ExperimentRecord  # noqa: E402
 
@@ -39,7 +40,7 @@ class Hooks:
     """What a process that runs the flow itself wants of it."""
 
     cancelled: Event = field(default_factory=Event)
-    listener: Listener = field(default_factory=Silence)
+    listeners: tuple[Listener, ...] = ()
 
 
 _hooks: dict[str, Hooks] = {}
@@ -83,7 +84,7 @@ def run_campaign(campaign: str, store: str | None = None) -> str:
             engine=PrefectEngine(),
             files=files_of(reading),
             cancelled=hooks.cancelled,
-            listener=_Artifacts(parts.campaign, stop.experiments, hooks.listener),
+            listeners=(*hooks.listeners, _Artifacts(parts.campaign, stop.experiments)),
         )
         return loop.run()
     finally:
@@ -91,22 +92,22 @@ def run_campaign(campaign: str, store: str | None = None) -> str:
 
 
 class _Artifacts:
-    """Shows progress and the best point in Prefect's pages, and passes everything on."""
+    """Shows progress and the best point in Prefect's pages."""
 
-    def __init__(self, campaign: Campaign, budget: int, listener: Listener) -> None:
-        self._campaign, self._budget, self._listener = campaign, budget, listener
+    def __init__(self, campaign: Campaign, budget: int) -> None:
+        self._campaign, self._budget = campaign, budget
         self._key = re.sub(r"[^a-z0-9]+", "-", campaign.name.lower()).strip("-")
         self._progress: UUID | None = None
         self._last = -BETWEEN_ARTIFACTS
 
     def proposed(self, records: list[ExperimentRecord]) -> None:
-        self._listener.proposed(records)
+        """See :class:`orchestrator.loop.Listener`."""
 
     def started(self, record: ExperimentRecord, cell: str) -> None:
-        self._listener.started(record, cell)
+        """See :class:`orchestrator.loop.Listener`."""
 
-    def learned(self, record: ExperimentRecord) -> None:
-        self._listener.learned(record)
+    def learned(self, record: ExperimentRecord) -> None:  # noqa: ARG002
+        """See :class:`orchestrator.loop.Listener`."""
         done = sum(r.told is not None and r.origin == "asked" for r in self._campaign.experiments())
         now = time.monotonic()
         if now - self._last >= BETWEEN_ARTIFACTS or done >= self._budget:
@@ -117,7 +118,8 @@ class _Artifacts:
         share = min(100.0, 100.0 * done / self._budget)
         text = f"{done} of {self._budget} experiments of {self._campaign.name}"
         if self._progress is None:
-            self._progress = create_progress_artifact(share, key=f"progress-{self._key}", description=text)
+            created = create_progress_artifact(share, key=f"progress-{self._key}", description=text)
+            self._progress = cast("UUID", created)  # a coroutine only where an event loop runs
         else:
             update_progress_artifact(self._progress, share, description=text)
         create_markdown_artifact(_markdown(self._campaign), key=f"best-{self._key}", description="best so far")
@@ -131,7 +133,10 @@ def _markdown(campaign: Campaign) -> str:
     for record in best:
         inputs = {**(record.asked or {}), **(record.executed or {})}
         lines += [f"| experiment | {record.id} |"]
-        lines += [f"| {name} | {value:.6g} |" if isinstance(value, float) else f"| {name} | {value} |"
-                  for name, value in inputs.items() if value != 0]
+        lines += [
+            f"| {name} | {value:.6g} |" if isinstance(value, float) else f"| {name} | {value} |"
+            for name, value in inputs.items()
+            if value != 0
+        ]
         lines += [f"| **{metric}** | **{v.value:.5g}** |" for metric, v in record.values.items() if v.value is not None]
     return "\n".join(lines)

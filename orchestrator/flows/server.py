@@ -23,7 +23,7 @@ STARTUP = 120.0
 """Seconds; the first start on a machine creates a database."""
 
 
-class NoServer(OrchestratorError):
+class ServerError(OrchestratorError):
     """Prefect's server could not be started or reached."""
 
 
@@ -32,7 +32,7 @@ def prefect_server() -> Iterator[str]:
     """Have a Prefect server for the block; gives the address of its API.
 
     Raises:
-        NoServer: the embedded server did not start.
+        ServerError: the embedded server did not start.
     """
     apply_defaults()
     from prefect.settings import PREFECT_API_URL, temporary_settings
@@ -50,12 +50,12 @@ def _start() -> tuple[str, subprocess.Popen[bytes]]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    detached = {"creationflags": 0x200} if os.name == "nt" else {"start_new_session": True}
-    process = subprocess.Popen(  # noqa: S603  our own module, no shell
+    process: subprocess.Popen[bytes] = subprocess.Popen(  # noqa: S603  our own module, no shell
         [sys.executable, "-m", "orchestrator.flows.serve", str(port)],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
-        **detached,  # type: ignore[call-overload]
+        start_new_session=os.name != "nt",
+        creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
     )
     # registered before Prefect's own threads register theirs, so that those end first
     atexit.register(_stop, process)
@@ -71,7 +71,7 @@ def _wait(url: str, process: subprocess.Popen[bytes]) -> None:
     with httpx.Client(timeout=5.0, trust_env=False) as client:
         while time.monotonic() < give_up:
             if process.poll() is not None:
-                raise NoServer(
+                raise ServerError(
                     f"Prefect's server ended at its start with status {process.returncode}.",
                     mend="Its message is above; `--engine threads` runs without Prefect.",
                 )
@@ -79,7 +79,7 @@ def _wait(url: str, process: subprocess.Popen[bytes]) -> None:
                 if client.get(f"{url}/health").is_success:
                     return
             time.sleep(0.1)
-    raise NoServer(f"Prefect's server did not answer within {STARTUP:g} s.", mend="Is the machine overloaded?")
+    raise ServerError(f"Prefect's server did not answer within {STARTUP:g} s.", mend="Is the machine overloaded?")
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Event, Lock
-from typing import Final, Protocol
+from typing import Final
 
 from acquisition.errors import SpaceExhaustedError
 from instruments.errors import ExecutionCancelled, InstrumentsError
-from instruments.lab import Failure, Job, Lab, Outcome
+from instruments.lab import Failure, Job, Lab, Outcome, VirtualTime
 from orchestrator.campaign import Campaign
 from orchestrator.campaign.told import Told
 from orchestrator.errors import CampaignError
@@ -22,6 +22,7 @@ from orchestrator.loop import raw
 from orchestrator.loop.context import AttemptContext, RealClock, VirtualClock
 from orchestrator.loop.engine import Engine, Running
 from orchestrator.loop.holding import holding
+from orchestrator.loop.listener import Listener, told
 from orchestrator.store.changes import Change, PutAttempt, PutExperiment, SetCampaignState
 from orchestrator.store.records import AttemptRecord, AttemptState, CampaignState, ExperimentRecord, Value
 
@@ -30,32 +31,6 @@ logger = logging.getLogger(__name__)
 MOST_ATTEMPTS: Final = 3
 RETRIED: Final = ("equipment", "analysis")
 """Causes of failure that say nothing about the experiment; it is tried again, at most MOST_ATTEMPTS times in all."""
-
-
-class Listener(Protocol):
-    """Wants to know what a loop does; called from the loop's thread."""
-
-    def proposed(self, records: list[ExperimentRecord]) -> None:
-        """Experiments were chosen."""
-
-    def started(self, record: ExperimentRecord, cell: str) -> None:
-        """An experiment began."""
-
-    def learned(self, record: ExperimentRecord) -> None:
-        """A result, a failure or nothing yet came back, and is in the store."""
-
-
-class Silence:
-    """A listener that does nothing."""
-
-    def proposed(self, records: list[ExperimentRecord]) -> None:
-        """See :class:`Listener`."""
-
-    def started(self, record: ExperimentRecord, cell: str) -> None:
-        """See :class:`Listener`."""
-
-    def learned(self, record: ExperimentRecord) -> None:
-        """See :class:`Listener`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +53,7 @@ class Loop:
         engine: runs the pieces.
         files: folder for raw signals.
         cancelled: when set, the loop starts nothing more, waits for what runs, and ends ``interrupted``.
-        listener: is told what happens.
+        listeners: are told what happens.
     """
 
     def __init__(
@@ -91,14 +66,14 @@ class Loop:
         engine: Engine,
         files: Path,
         cancelled: Event | None = None,
-        listener: Listener | None = None,
+        listeners: Sequence[Listener] = (),
     ) -> None:
         self.campaign, self.lab, self.engine = campaign, lab, engine
         self.budget, self.batch = experiments, batch
         self.cancelled = cancelled or Event()
         self._files = files
-        self._listener = listener or Silence()
-        self._virtual = bool(getattr(lab, "virtual_time", False))
+        self._listeners = tuple(listeners)
+        self._virtual = isinstance(lab, VirtualTime) and lab.virtual_time
         self._flights: dict[int, _Flight] = {}
         self._landed: SimpleQueue[int] = SimpleQueue()
         self._queue: deque[ExperimentRecord] = deque()
@@ -130,9 +105,9 @@ class Loop:
     def _run(self) -> CampaignState:
         self.campaign.refresh()
         try:
+            self._set_state("running", "")
             if halted := self._recover():
                 return self._end("halted", halted)
-            self._set_state("running", "")
             while self.step():
                 pass
             if self.cancelled.is_set():
@@ -158,7 +133,8 @@ class Loop:
         landed = self._next()
         if landed is None:
             return self._drain()
-        self._learn(self._flights.pop(landed))
+        self._learn(self._flights[landed])
+        del self._flights[landed]
         return True
 
     # Starting
@@ -196,7 +172,7 @@ class Loop:
         records = self.engine.call("propose", label, lambda: self._choose(n))
         self._queue.extend(records)
         if records:
-            self._listener.proposed(records)
+            told(self._listeners, "proposed", records)
 
     def _choose(self, n: int) -> list[ExperimentRecord]:
         try:
@@ -208,7 +184,7 @@ class Loop:
     def _launch(self, record: ExperimentRecord, cell: str, began: float) -> None:
         former = self._attempts.get(record.id)
         number = 1 if former is None else former.number + 1
-        sample = record.sample or f"{self.campaign.name}-{record.id}"
+        sample = record.sample or f"{self.campaign.name}.{self.campaign.seed}-{record.id}"
         folder = self._files / self.campaign.name / f"{record.id:05d}" / str(number)
         attempt = AttemptRecord(
             experiment=record.id, number=number, cell=cell, sample=sample, clock_started=began, files=str(folder)
@@ -216,7 +192,7 @@ class Loop:
         running = replace(record, state="running", updated=datetime.now(UTC))
         self.campaign.put(PutExperiment(running, record.state), PutAttempt(attempt))
         self._attempts[record.id] = attempt
-        self._listener.started(running, cell)
+        told(self._listeners, "started", running, cell)
         context = AttemptContext(
             cell=cell,
             sample=sample,
@@ -259,10 +235,11 @@ class Loop:
                 continue
             if not self._virtual:
                 return ready.pop()
-            if ready >= set(self._flights):
-                for id in ready:
-                    self._landed.put(id)
-                return min(ready, key=self._lands_at)
+            if ready == set(self._flights):
+                first = min(ready, key=self._lands_at)
+                for id in ready - {first}:
+                    self._landed.put(id)  # landed, but its time has not come
+                return first
 
     def _lands_at(self, id: int) -> tuple[float, int]:
         flight = self._flights[id]
@@ -274,13 +251,13 @@ class Loop:
 
     def _drain(self) -> bool:
         """The loop was cancelled: wait for what runs, and keep every result that came."""
-        for id in sorted(self._flights):
-            flight = self._flights.pop(id)
+        for id, flight in sorted(self._flights.items()):
             outcome = flight.running.result()
             if outcome is None or self._virtual:  # a virtual result comes again, in its turn
                 self._requeue(flight, "cancelled", "interrupted")
             else:
                 self._land(flight, outcome)
+            del self._flights[id]
         return False
 
     # Learning
@@ -314,9 +291,9 @@ class Loop:
             logger.warning("experiment %d: %s; it is tried again", flight.record.id, ended.message)
             self._back(flight, ended)
             return
-        told = _told(flight.record, outcome, ended.sample)
-        record = self.campaign.record(told, PutAttempt(ended))
-        self._listener.learned(record)
+        result = _told(flight.record, outcome, ended.sample)
+        record = self.campaign.record(result, PutAttempt(ended))
+        told(self._listeners, "learned", record)
 
     def _requeue(self, flight: _Flight, state: AttemptState, message: str) -> None:
         """An attempt ended without a result: run it again, or ask a person where that is not safe."""
@@ -324,9 +301,7 @@ class Loop:
 
     def _back(self, flight: _Flight, ended: AttemptRecord) -> None:
         repeat = self.lab.repeat_is_safe or ended.state == "failed"
-        record = replace(
-            flight.record, state="queued" if repeat else "needs_inspection", updated=datetime.now(UTC)
-        )
+        record = replace(flight.record, state="queued" if repeat else "needs_inspection", updated=datetime.now(UTC))
         self.campaign.put(PutExperiment(record, "running", ended.message), PutAttempt(ended))
         self._attempts[record.id] = ended
         if repeat:
@@ -385,9 +360,10 @@ class Loop:
         for flight in list(self._flights.values()):
             self._wait(flight.running.result)
         try:
-            for flight in list(self._flights.values()):
-                self._requeue(flight, "unknown", f"the loop ended: {problem}")
-            self._flights.clear()
+            running = {r.id for r in self.campaign.experiments() if r.state == "running"}
+            for flight in self._flights.values():
+                if flight.record.id in running:
+                    self._requeue(flight, "unknown", f"the loop ended: {problem}")
             self._set_state("failed", f"{type(problem).__name__}: {problem}")
         except Exception as second:  # noqa: BLE001  the first problem is the one to raise; this one is logged
             logger.error("the failure could not be written to the store: %s", second)

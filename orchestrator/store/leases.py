@@ -91,6 +91,11 @@ def owner_of(kept: Kept) -> Owner:
     return Owner(**codec.decode(kept["document"]))
 
 
+def present(name: str, kept: Kept | None, clock: Clock) -> Lease | None:
+    """The lease in force; ``None`` where nobody holds one, or its holder is dead or out of time."""
+    return lease_of(name, kept) if kept is not None and kept["held"] and not _free(kept, clock) else None
+
+
 def lease_of(name: str, kept: Kept) -> Lease:
     """A row as a lease."""
     return Lease(name, owner_of(kept), kept["token"], kept["expires"])

@@ -170,6 +170,11 @@ class MemoryStore:
             kept.lease = (kept.lease or {}) | row
             return leases.lease_of(lease.campaign, kept.lease)
 
+    def holder(self, name: str) -> Lease | None:
+        """Who controls a campaign now."""
+        with self._open():
+            return leases.present(name, self._kept(name).lease, self._clock)
+
     def release(self, lease: Lease) -> None:
         """Give control up."""
         with self._open():

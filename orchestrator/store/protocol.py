@@ -108,6 +108,9 @@ class Store(Protocol):
             LeaseLost: it was released, or another took over.
         """
 
+    def holder(self, name: str) -> Lease | None:
+        """Who controls a campaign now; ``None`` where nobody does, or the last one has died or run out of time."""
+
     def release(self, lease: Lease) -> None:
         """Give control up. Does nothing if it was lost already."""
 

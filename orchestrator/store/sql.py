@@ -200,6 +200,12 @@ class SqlStore:
             _set_lease(connection, campaign["name"], after)
             return leases.lease_of(lease.campaign, after)
 
+    def holder(self, name: str) -> Lease | None:
+        """Who controls a campaign now."""
+        with self._read() as connection:
+            _key(connection, name)
+            return leases.present(name, _lease(connection, name), self._clock)
+
     def release(self, lease: Lease) -> None:
         """Give control up."""
         with self._write() as connection:

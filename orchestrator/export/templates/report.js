@@ -69,7 +69,7 @@
   window.addEventListener("beforeprint", function () {
     plots.forEach(function (holder) {
       Plotly.relayout(holder, Object.assign(inks(holder.layout, skins.light), {
-        width: 660, height: Math.round(0.8 * heights[holder.id]),
+        width: 660, height: Math.round(({ parallel: 0.95, ternary: 0.85 }[holder.id] || 0.7) * heights[holder.id]),
       }));
     });
   });

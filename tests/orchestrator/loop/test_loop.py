@@ -1,0 +1,326 @@
+"""The loop without an engine, in laboratories that answer, fail, wait, and die."""
+
+from collections.abc import Mapping
+from threading import Barrier, Event
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from acquisition import Continuous, Integer, Objective, OutcomeConstraint, SearchSpace
+from instruments import (
+    ExecutionCancelled,
+    Failure,
+    Figure,
+    InstrumentsError,
+    Lab,
+    Measurement,
+    Observation,
+    Outcome,
+    Verdict,
+)
+from orchestrator import Campaign
+from orchestrator.errors import LeaseHeld, LeaseLost
+from orchestrator.loop import Loop, ThreadEngine
+from orchestrator.store.opening import open_store
+from orchestrator.store.records import CampaignRecord, Owner
+
+SPACE = SearchSpace([Continuous("a", 0.0, 1.0), Continuous("b", 0.0, 1.0)])
+
+
+class Bench:
+    """A laboratory whose behaviour is a function of job and context."""
+
+    metrics: Mapping[str, str] = {"y": "1"}
+
+    def __init__(self, behaviour=None, cells=1, repeat_is_safe=True, virtual_time=False):
+        self.cells = tuple(f"cell-{i + 1}" for i in range(cells))
+        self.repeat_is_safe, self.virtual_time = repeat_is_safe, virtual_time
+        self.behaviour = behaviour or (lambda job, _: answer(job))
+        self.executed: list[int] = []
+        self.made_safe = 0
+
+    def check(self, parameters):
+        pass
+
+    def execute(self, job, context):
+        self.executed.append(job.experiment)
+        return self.behaviour(job, context)
+
+    def make_safe(self):
+        self.made_safe += 1
+
+
+def answer(job, duration=60.0, **more):
+    value = float(np.exp(-4 * (job.parameters["a"] - 0.3) ** 2))
+    return Outcome(Observation({"y": Figure(value, 0.01)}), duration=duration, **more)
+
+
+def _campaign(store=None, space=SPACE, name="c", **options):
+    store = store or open_store("memory:")
+    store.create(CampaignRecord(name=name, definition={}, definition_hash=""))
+    return Campaign(space, [Objective("y")], store=store, name=name, definition={}, **{"initial": 4, **options})
+
+
+def _loop(campaign, lab, tmp_path, experiments=10, **options):
+    return Loop(campaign, lab, experiments=experiments, engine=ThreadEngine(len(lab.cells)), files=tmp_path, **options)
+
+
+def _states(campaign):
+    return campaign.to_dataframe()["state"].value_counts().to_dict()
+
+
+def test_a_bench_is_a_lab():
+    assert isinstance(Bench(), Lab)
+
+
+@pytest.mark.parametrize("cells", [1, 3])
+@pytest.mark.parametrize("virtual", [True, False])
+def test_runs_to_its_budget(tmp_path, cells, virtual):
+    campaign, lab = _campaign(), Bench(cells=cells, virtual_time=virtual)
+    assert _loop(campaign, lab, tmp_path).run() == "completed"
+    assert _states(campaign) == {"completed": 10}
+    assert sorted(lab.executed) == list(range(1, 11))
+    assert lab.made_safe >= 1
+    record = campaign.store.campaign("c")
+    assert record.state == "completed"
+    assert "budget of 10" in record.reason
+    attempts = campaign.store.attempts("c")
+    assert [a.state for a in attempts] == ["finished"] * 10
+    assert {a.cell for a in attempts} == set(lab.cells)
+
+
+def test_prior_data_do_not_spend_the_budget(tmp_path):
+    campaign = _campaign()
+    campaign.tell(pd.DataFrame({"a": [0.1, 0.2], "b": 0.5, "y": 0.1}))
+    _loop(campaign, Bench(), tmp_path, experiments=3).run()
+    assert campaign.to_dataframe()["origin"].tolist() == ["prior"] * 2 + ["asked"] * 3
+
+
+def test_cells_really_run_at_once(tmp_path):
+    together = Barrier(3, timeout=30)
+
+    def behaviour(job, _):
+        together.wait()  # breaks unless three jobs are here at the same time
+        return answer(job)
+
+    campaign = _campaign()
+    assert _loop(campaign, Bench(behaviour, cells=3), tmp_path, experiments=9).run() == "completed"
+
+
+def test_virtual_completions_are_learned_in_virtual_order(tmp_path):
+    """Whichever thread is first: the same run times give the same campaign."""
+    frames = []
+    for _ in range(2):
+        campaign = _campaign()
+        hours = np.random.default_rng(5).random(30)
+        lab = Bench(lambda job, _, hours=hours: answer(job, 3600.0 * hours[job.experiment]), cells=4, virtual_time=True)
+        _loop(campaign, lab, tmp_path, experiments=14).run()
+        frames.append(campaign.to_dataframe())
+        told = sorted(campaign.experiments(), key=lambda r: r.told)
+        ends = {a.experiment: a.clock_started + a.duration for a in campaign.store.attempts("c")}
+        assert [ends[r.id] for r in told] == sorted(ends.values())
+    pd.testing.assert_frame_equal(*frames)
+
+
+def test_no_cell_waits_for_another(tmp_path):
+    """One slow job in virtual time: the other cell does all the rest."""
+    campaign = _campaign(strategy="random")
+    lab = Bench(lambda job, _: answer(job, 1000.0 if job.experiment == 1 else 1.0), cells=2, virtual_time=True)
+    _loop(campaign, lab, tmp_path, experiments=20).run()
+    cells = {a.experiment: a.cell for a in campaign.store.attempts("c")}
+    assert [cell for id, cell in cells.items() if cell == cells[1]] == [cells[1]]
+
+
+def test_material_failures_are_final_equipment_failures_are_tried_again(tmp_path):
+    causes = {2: "material", 3: "equipment", 4: "analysis"}
+    tries: dict[int, int] = {}
+
+    def behaviour(job, context):
+        tries[job.experiment] = context.attempt
+        cause = causes.get(job.experiment)
+        if cause == "material" or (cause and context.attempt < 3) or job.experiment == 5:
+            return Outcome(failure=Failure(cause or "equipment", "it broke"))
+        return answer(job)
+
+    campaign = _campaign(strategy="random")
+    assert _loop(campaign, Bench(behaviour), tmp_path, experiments=6).run() == "completed"
+    frame = campaign.to_dataframe()
+    assert tries == {1: 1, 2: 1, 3: 3, 4: 3, 5: 3, 6: 1}
+    assert frame["state"].tolist() == ["completed", "failed", "completed", "completed", "failed", "completed"]
+    assert frame.loc[2, "failure_cause"] == "material"
+    assert frame.loc[5, "failure_cause"] == "equipment"
+    assert np.isnan(frame.loc[2, "y"])
+
+
+def test_a_laboratory_that_raises_its_own_error_has_an_equipment_failure(tmp_path):
+    def behaviour(job, _):
+        if job.experiment == 2:
+            raise InstrumentsError("the valve is stuck.")
+        return answer(job)
+
+    campaign = _campaign(strategy="random")
+    _loop(campaign, Bench(behaviour), tmp_path, experiments=3).run()
+    assert campaign.to_dataframe().loc[2, "failure_reason"] == "the valve is stuck."
+
+
+@pytest.mark.parametrize(("safe", "state"), [(True, "queued"), (False, "needs_inspection")])
+def test_a_bug_in_a_laboratory_fails_the_campaign_and_loses_nothing(tmp_path, safe, state):
+    def behaviour(job, _):
+        if job.experiment == 3:
+            raise ZeroDivisionError("a bug")
+        return answer(job)
+
+    campaign, lab = _campaign(strategy="random"), Bench(behaviour, repeat_is_safe=safe)
+    with pytest.raises(ZeroDivisionError):
+        _loop(campaign, lab, tmp_path).run()
+    assert _states(campaign) == {"completed": 2, state: 1}
+    assert campaign.store.campaign("c").state == "failed"
+    assert "a bug" in campaign.store.campaign("c").reason
+    assert lab.made_safe >= 1
+    again = Bench(repeat_is_safe=safe)
+    campaign.refresh()
+    result = _loop(campaign, again, tmp_path).run()
+    assert result == ("completed" if safe else "halted")
+    assert (3 in again.executed) == safe
+
+
+def test_an_interruption_waits_for_what_runs_and_keeps_it(tmp_path):
+    cancelled = Event()
+
+    def behaviour(job, _):
+        if job.experiment == 4:
+            cancelled.set()
+        return answer(job)
+
+    campaign, lab = _campaign(strategy="random"), Bench(behaviour)
+    assert _loop(campaign, lab, tmp_path, cancelled=cancelled).run() == "interrupted"
+    assert _states(campaign) == {"completed": 4}
+    assert _loop(campaign, lab, tmp_path).run() == "completed"
+    assert sorted(lab.executed) == list(range(1, 11))
+
+
+@pytest.mark.parametrize("safe", [True, False])
+def test_a_cancelled_execution_is_queued_again_or_inspected(tmp_path, safe):
+    cancelled = Event()
+
+    def behaviour(job, context):
+        if job.experiment == 2:
+            cancelled.set()
+            assert context.cancelled.wait(30)
+            raise ExecutionCancelled("stopped")
+        return answer(job)
+
+    campaign = _campaign(strategy="random")
+    assert _loop(campaign, Bench(behaviour, repeat_is_safe=safe), tmp_path, cancelled=cancelled).run() == "interrupted"
+    assert _states(campaign) == {"completed": 1, "queued" if safe else "needs_inspection": 1}
+
+
+def test_results_that_come_later(tmp_path):
+    def behaviour(job, _):
+        if job.experiment == 2:
+            return Outcome(awaiting=("y",))
+        return answer(job)
+
+    campaign = _campaign(strategy="random")
+    assert _loop(campaign, Bench(behaviour), tmp_path, experiments=4).run() == "completed"
+    assert _states(campaign) == {"completed": 3, "awaiting_analysis": 1}
+    assert "1 experiments await" in campaign.store.campaign("c").reason
+    campaign.tell(pd.DataFrame({"experiment": [2], "y": [0.4]}))
+    assert _states(campaign) == {"completed": 4}
+
+
+def test_a_used_up_space_completes_the_campaign(tmp_path):
+    space = SearchSpace([Integer("a", 0, 1), Integer("b", 0, 1)])
+    campaign = _campaign(space=space, strategy="random")
+    assert _loop(campaign, Bench(cells=3), tmp_path).run() == "completed"
+    assert _states(campaign) == {"completed": 4}
+    assert "all 4 points" in campaign.store.campaign("c").reason
+
+
+def test_executed_inputs_verdicts_and_raw_signals_are_kept(tmp_path):
+    def behaviour(job, _):
+        trace = pd.DataFrame({"time_s": [0.0, 1.0], "current_A": [-0.1, -0.1]})
+        seen = Observation(
+            {"y": Figure(0.3, 0.02)},
+            Verdict("suspect", ("Q07",)),
+            executed={"a": 0.25},
+            measured={"b": 0.55},
+            measured_sem={"b": 0.01},
+        )
+        return Outcome(seen, measurement=Measurement({"potentiostat": trace}), duration=5.0, sample="E-12")
+
+    campaign = _campaign(strategy="random")
+    _loop(campaign, Bench(behaviour), tmp_path, experiments=1).run()
+    row = campaign.to_dataframe().loc[1]
+    assert (row["a_executed"], row["b_measured"], row["sample"]) == (0.25, 0.55, "E-12")
+    assert (row["verdict"], row["verdict_reasons"]) == ("suspect", "Q07")
+    (attempt,) = campaign.store.attempts("c")
+    assert len(attempt.digest) == 64
+    kept = pd.read_parquet(f"{attempt.files}/potentiostat.parquet")
+    assert kept["current_A"].tolist() == [-0.1, -0.1]
+
+
+def test_what_a_dead_process_left_running_is_classified(tmp_path):
+    """A process that ended between the start of an experiment and its result."""
+    for safe in (True, False):
+        campaign = _campaign(strategy="random", name=f"c{safe}")
+        loop = _loop(campaign, Bench(repeat_is_safe=safe), tmp_path)
+        loop._start()  # the process would end here
+        loop.engine.close()
+        campaign.refresh()
+        lab = Bench(repeat_is_safe=safe)
+        state = _loop(campaign, lab, tmp_path, experiments=2).run()
+        attempts = campaign.store.attempts(campaign.name, 1)
+        if safe:
+            assert state == "completed"
+            assert [a.state for a in attempts] == ["unknown", "finished"]
+        else:
+            assert state == "halted"
+            assert lab.executed == []
+            assert "experiment 1" in campaign.store.campaign(campaign.name).reason
+
+
+def test_a_second_controller_is_refused_with_the_name_of_the_first(tmp_path):
+    store = open_store(tmp_path / "s.db")
+    campaign = _campaign(store)
+    other = Owner("elsewhere", 17, 0.0, "boot", "marie")
+    store.acquire("c", other)
+    with pytest.raises(LeaseHeld, match="marie"):
+        _loop(campaign, Bench(), tmp_path).run()
+    assert campaign.to_dataframe().empty
+    store.close()
+
+
+def test_a_controller_that_was_superseded_writes_nothing_more(tmp_path):
+    store = open_store("memory:")
+    campaign = _campaign(store, strategy="random")
+    taken_over = SimpleNamespace(done=False)
+
+    def behaviour(job, _):
+        if job.experiment == 3:
+            lease = campaign.token
+            store._leases.clear() if hasattr(store, "_leases") else None
+            taken_over.done = lease is not None
+            campaign.token = (lease or 0) - 1  # as if another had taken control since
+        return answer(job)
+
+    lab = Bench(behaviour)
+    with pytest.raises(LeaseLost):
+        _loop(campaign, lab, tmp_path).run()
+    assert taken_over.done
+    assert lab.made_safe >= 1
+    assert sum(r.state == "completed" for r in store.experiments("c")) == 2
+
+
+def test_an_outcome_constraint_is_part_of_what_is_measured(tmp_path):
+    campaign = Campaign(SPACE, [Objective("y")], outcome_constraints=[OutcomeConstraint("h", upper=0.5)], initial=3)
+
+    def behaviour(job, _):
+        return Outcome(Observation({"y": Figure(job.parameters["a"]), "h": Figure(job.parameters["a"])}))
+
+    lab = Bench(behaviour)
+    lab.metrics = {"y": "1", "h": "1"}
+    _loop(campaign, lab, tmp_path, experiments=12).run()
+    assert 0.4 < campaign.best()["a"].iloc[0] <= 0.51
