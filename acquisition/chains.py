@@ -72,9 +72,8 @@ class Chains:
         low = np.concatenate([polytope.low[way.columns], floor], axis=1)
         high = np.concatenate([polytope.high[way.columns], roof], axis=1)
         flat = np.abs(slope) <= _FLAT * size
-        loose = np.concatenate(
-            [SLACK * (polytope.high - polytope.low)[way.columns], np.broadcast_to(rows.slack(), floor.shape)], axis=1
-        )
+        range_ = (polytope.high - polytope.low)[way.columns]
+        loose = np.concatenate([SLACK * range_, np.broadcast_to(rows.slack(), floor.shape)], axis=1)
         broken = (flat & ((value < low - loose) | (value > high + loose))).any(axis=1)
         safe = np.where(flat, 1.0, slope)
         to_low, to_high = (low - value) / safe, (high - value) / safe

@@ -124,7 +124,7 @@ class Replace:
 
 @dataclass(frozen=True)
 class Pivot:
-    """Like ``Replace``, with two other components making up for the sum and for one constraint, which keep their values.
+    """Like ``Replace``, with two others making up for the sum and for one constraint, which keep their values.
 
     The two are the same on either segment, and so is the factor by which the fraction of the first measures volume.
 

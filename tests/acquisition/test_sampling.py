@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from acquisition import Composition, Continuous, Discrete, Integer, LinearConstraint, SearchSpace
+from acquisition import (
+    Composition,
+    Continuous,
+    Discrete,
+    InfeasibleSpaceError,
+    Integer,
+    LinearConstraint,
+    SearchSpace,
+    SpaceError,
+)
 from acquisition.feasibility import Program, conflict
 from acquisition.sampling import Listed, Rejection, Wandering, sampler
 
@@ -61,6 +70,10 @@ CASES = {
     "logarithms": (
         [Continuous("r", 0.01, 1, log=True), Continuous("p", 0, 1), Integer("n", 1, 20, log=True)],
         [LinearConstraint({"r": 1, "p": 1, "n": 0.1}, upper=0.9)],
+    ),
+    "one weighted": (
+        [Composition("x", ELEMENTS, max_components=4, bounds={"E": (0.05, 1)})],
+        [LinearConstraint({"x_A": 0.3, "x_B": 0.7, "x_C": 0.5, "x_D": 0.1}, lower=0.4, upper=0.43)],
     ),
     "wedge": (
         [Continuous("a", 0, 1), Continuous("b", 0, 1000), Continuous("c", 0, 1)],
@@ -121,6 +134,16 @@ def test_equalities_hold_and_stay_uniform():
     assert stats.kstest(x[:, 2], stats.uniform(0, 0.5).cdf).pvalue > 1e-3
 
 
+def test_equalities_among_few_present_components():
+    """A weighted mean that is fixed: chains agree with rejection from a thin slab."""
+    parameters = [Composition("x", ELEMENTS, max_components=3)]
+    weights = {"x_A": 0.3, "x_B": 0.7, "x_C": 0.5, "x_D": 0.1, "x_E": 0.35}
+    exact = SearchSpace(parameters, [LinearConstraint(weights, lower=0.4, upper=0.4)]).sample(1024, rng())
+    assert np.allclose(exact @ list(weights.values()), 0.4, atol=1e-9)
+    slab = polytope(parameters, LinearConstraint(weights, lower=0.398, upper=0.402))
+    same_law(exact, Rejection(slab, 0.01).sample(3000, rng(2)))
+
+
 def test_equalities_between_whole_numbers_and_reals():
     shape = polytope(
         [Integer("n", 0, 4), Continuous("p", 0, 1), Continuous("q", 0, 1)],
@@ -174,6 +197,14 @@ def test_conflicts_are_irreducible():
         return not {2, 5} <= set(numbers)
 
     assert conflict([1, 2, 3, 5, 8], feasible) == [2, 5]
+
+
+def test_what_the_solver_cannot_decide_is_no_infeasible_space(monkeypatch):
+    """Only the solver's own word counts as a proof that nothing is feasible."""
+    monkeypatch.setattr("acquisition.feasibility._INFEASIBLE", 99)
+    with pytest.raises(SpaceError, match="could not be decided") as caught:
+        SearchSpace([Composition("x", ELEMENTS)], [LinearConstraint({"x_A": 1, "x_B": 1, "x_C": -1}, lower=1.5)])
+    assert not isinstance(caught.value, InfeasibleSpaceError)
 
 
 def test_programmes_find_far_apart_points():
