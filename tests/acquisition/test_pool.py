@@ -267,7 +267,7 @@ class TestUse:
     def test_the_nearest_of_close_rows_matches(self):
         space = SearchSpace.from_pool(pd.DataFrame({"p": [0.0, 3e-7, 6e-7, 1.0], "q": [0.0, 0.0, 0.0, 1.0]}))
         assert space.row_of(space.enumerate()).tolist() == [0, 1, 2, 3]
-        assert space.row_of(space.enumerate() + [1e-7, 0]).tolist() == [0, 1, 2, 3]
+        assert space.row_of(space.enumerate() + np.array([1e-7, 0])).tolist() == [0, 1, 2, 3]
 
     def test_perturb_goes_to_near_rows(self):
         grid = pd.DataFrame({"a": np.repeat(np.arange(30.0), 30), "b": np.tile(np.arange(30.0), 30)})
