@@ -129,7 +129,8 @@ def _csv(frame: pd.DataFrame) -> bytes:
     for i, name in enumerate(frame.columns):
         if not pd.api.types.is_numeric_dtype(frame[name]):
             safe.isetitem(i, frame[name].map(disarm, na_action="ignore").array)
-    text: str = safe.to_csv(index=False, lineterminator="\n")
+    # with this line end, and only with this one, text that holds either of its characters is put in quotes
+    text: str = safe.to_csv(index=False, lineterminator="\r\n")
     return text.encode()
 
 
