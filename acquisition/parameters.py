@@ -186,6 +186,10 @@ class Categorical:
         _check_name(self.name)
         _check_choices(self.name, self.values)
         if self.descriptors is not None:
+            # The keys of JSON objects are always text, the categories need not be.
+            texts = {str(value): value for value in self.values}
+            known = set(self.values)
+            self.descriptors.index = [key if key in known else texts.get(key, key) for key in self.descriptors.index]
             self._check_descriptors(self.descriptors)
 
     def _identity(self) -> tuple[object, ...]:

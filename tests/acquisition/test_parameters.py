@@ -4,6 +4,7 @@ import pickle
 
 import pandas as pd
 import pytest
+from pydantic import TypeAdapter
 
 from acquisition import (
     Categorical,
@@ -15,6 +16,7 @@ from acquisition import (
     LinearConstraint,
     SpaceError,
 )
+from acquisition.parameters import Parameter
 
 
 @pytest.mark.parametrize(
@@ -109,3 +111,19 @@ def test_columns():
     assert Composition("x", ["Cu", "Ag"]).columns == ("x_Cu", "x_Ag")
     named = Composition("x", ["Cu", "Ag"], column_names=["cu_load", "ag_load"])
     assert named.columns == ("cu_load", "ag_load")
+
+
+@pytest.mark.parametrize(
+    "parameter",
+    [
+        Categorical("c", [1, 2.5, "x"], descriptors={"r": {1: 0.3, 2.5: 1.0, "x": 5.0}}),
+        Categorical("c", ["a", "b"]),
+        Composition("x", ["Cu", "Ag"], bounds={"Cu": (0.1, 1)}, step=0.1, column_names=["cu", "ag"]),
+        Continuous("p", -1.5, -0.5, unit="V vs RHE", stage="preparation"),
+        Integer("n", 1, 5, log=True),
+        Discrete("T", [60, 25]),
+    ],
+)
+def test_parameters_survive_json(parameter):
+    adapter = TypeAdapter(Parameter)
+    assert adapter.validate_json(adapter.dump_json(parameter)) == parameter
