@@ -39,7 +39,7 @@ def plain() -> Campaign:
 
 @pytest.fixture(scope="session")
 def alloys() -> Campaign:
-    """Twelve experiments of every kind: predicted ones, failed, suspect, invalid, infeasible, pending. Only to be read."""
+    """Experiments of every kind: predicted, failed, suspect, invalid, infeasible, pending. Only to be read."""
     campaign = Campaign(
         alloy_space(),
         [Objective("fe_c2h4", "maximize")],
