@@ -130,7 +130,7 @@ def _loop(
         return loop.run()
     from orchestrator.flows.server import prefect_server
 
-    with prefect_server():
+    with prefect_server(files_of(store).parent / "logs" / "prefect-server.log"):
         from orchestrator.flows.run import Hooks, hooked, run_campaign
 
         with hooked(parts.campaign.name, Hooks(cancelled, listeners)):

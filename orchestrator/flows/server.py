@@ -15,6 +15,8 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
 
 from orchestrator.errors import OrchestratorError
 from orchestrator.flows.settings import apply_defaults
@@ -28,43 +30,73 @@ class ServerError(OrchestratorError):
 
 
 @contextmanager
-def prefect_server() -> Iterator[str]:
+def prefect_server(log: Path) -> Iterator[str]:
     """Have a Prefect server for the block; gives the address of its API.
 
+    Args:
+        log: file to which an embedded server's messages are appended.
+
     Raises:
-        ServerError: the embedded server did not start.
+        ServerError: the configured server does not answer, or the embedded one did not start.
     """
     apply_defaults()
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
     configured = PREFECT_API_URL.value()
     if configured:
+        _check(configured)
         yield configured
         return
-    url, _ = _start()
+    url = _start(log)
     with temporary_settings({PREFECT_API_URL: url}):
         yield url
 
 
-def _start() -> tuple[str, subprocess.Popen[bytes]]:
+def _check(url: str) -> None:
+    from prefect.client.orchestration import get_client
+
+    with get_client(sync_client=True) as client:
+        problem = client.api_healthcheck()
+    if problem is not None:
+        raise ServerError(
+            f"Prefect's server at {url} does not answer ({problem or type(problem).__name__}).",
+            field="PREFECT_API_URL",
+            mend="Start it, correct PREFECT_API_URL, or leave that out for an embedded server.",
+        )
+
+
+def _start(log: Path) -> str:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    process: subprocess.Popen[bytes] = subprocess.Popen(  # noqa: S603  our own module, no shell
-        [sys.executable, "-m", "orchestrator.flows.serve", str(port)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        start_new_session=os.name != "nt",
-        creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
-    )
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as messages:  # at its end it tells of events that it could not write any more: no news to users
+        process = _process(port, messages)
     # registered before Prefect's own threads register theirs, so that those end first
     atexit.register(_stop, process)
     url = f"http://127.0.0.1:{port}/api"
-    _wait(url, process)
-    return url, process
+    wait_for(url, process, f"its messages are in {log}")
+    return url
 
 
-def _wait(url: str, process: subprocess.Popen[bytes]) -> None:
+def _process(port: int, messages: IO[bytes]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(  # noqa: S603  our own module, no shell
+        [sys.executable, "-m", "orchestrator.flows.serve", str(port)],
+        stdin=subprocess.PIPE,
+        stdout=messages,
+        stderr=messages,
+        env={**os.environ, "PYTHONWARNINGS": "ignore"},  # deprecations inside Prefect are none of our user's business
+        start_new_session=os.name != "nt",
+        creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+    )
+
+
+def wait_for(url: str, process: subprocess.Popen[bytes], where: str) -> None:
+    """Wait until a server answers.
+
+    Raises:
+        ServerError: it ended, or did not answer in time; ``where`` says where it tells why.
+    """
     import httpx
 
     give_up = time.monotonic() + STARTUP
@@ -73,7 +105,7 @@ def _wait(url: str, process: subprocess.Popen[bytes]) -> None:
             if process.poll() is not None:
                 raise ServerError(
                     f"Prefect's server ended at its start with status {process.returncode}.",
-                    mend="Its message is above; `--engine threads` runs without Prefect.",
+                    mend=f"Look why ({where}); `--engine threads` runs without Prefect.",
                 )
             with contextlib.suppress(httpx.HTTPError):
                 if client.get(f"{url}/health").is_success:
