@@ -126,13 +126,22 @@ def merits(reading: Reading) -> tuple[Floats, bool]:
     return reading.values, reading.objective.goal == "maximize"
 
 
-def _shares(colours: Floats, more: bool) -> Floats:
-    """Place of each value between the poorest (0) and the best (1)."""
+def ends(colours: Floats, more: bool) -> tuple[float, float]:
+    """Between which values colours differ. The poorest tenth shares one: a single disaster would flatten the rest."""
     known = colours[np.isfinite(colours)]
     if not len(known):
-        return np.full(len(colours), np.nan)
-    low, high = known.min(), known.max()
-    share: Floats = (colours - low) / ((high - low) or 1.0)
+        return 0.0, 1.0
+    poorest = float(np.quantile(known, 0.1 if more else 0.9)) if len(known) >= 10 else None
+    low, high = float(known.min()), float(known.max())
+    if poorest is not None and low < poorest < high:
+        low, high = (poorest, high) if more else (low, poorest)
+    return low, high
+
+
+def _shares(colours: Floats, more: bool) -> Floats:
+    """Place of each value between poor (0) and the best (1)."""
+    low, high = ends(colours, more)
+    share: Floats = np.clip((colours - low) / ((high - low) or 1.0), 0.0, 1.0)
     return share if more else 1 - share
 
 
@@ -143,8 +152,7 @@ def _scale(more: bool) -> list[list[Any]]:
 
 def _bar(colours: Floats, objective: Objective, height: int, *, more: bool) -> dict[str, Any]:
     """Marker settings of a colour scale that lies level under the picture."""
-    known = colours[np.isfinite(colours)]
-    low, high = (float(known.min()), float(known.max())) if len(known) else (0.0, 1.0)
+    low, high = ends(colours, more)
     title = escape(words.metric_label(objective.metric))
     if objective.goal == "target":
         title = f"distance of {title} from {words.direction(objective)}"

@@ -13,7 +13,7 @@ from acquisition.parameters import Categorical, Composition, Continuous, Discret
 from acquisition.space import SearchSpace
 from orchestrator.campaign import Campaign
 from orchestrator.export import figures, look, readings
-from orchestrator.export.where import MOST_AXES, most_varied
+from orchestrator.export.where import MOST_AXES, ends, most_varied
 
 
 def traces(figure: Any) -> dict[str, Any]:
@@ -163,6 +163,15 @@ def test_pareto_front_stands_out() -> None:
     assert list(named["best compromises"].x) == [1.0, 2.0]
     assert list(named["valid"].x) == [0.5]
     assert list(named["breaks a constraint"].x) == [3.0]
+
+
+def test_one_disaster_does_not_flatten_all_colours() -> None:
+    good = np.linspace(0.3, 0.4, 30)
+    assert ends(np.append(good, 9.0), False) == pytest.approx((0.3, 0.4), abs=0.01)
+    assert ends(np.append(good, -9.0), True) == pytest.approx((0.3, 0.4), abs=0.01)
+    assert ends(np.array([1.0, np.nan, 3.0]), True) == (1.0, 3.0)
+    assert ends(np.full(20, 2.0), True) == (2.0, 2.0)
+    assert ends(np.array([np.nan]), True) == (0.0, 1.0)
 
 
 def test_colours_are_a_scale() -> None:
