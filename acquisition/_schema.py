@@ -25,7 +25,7 @@ def speaks(error: type[AcquisitionError]) -> Callable[[type[T]], type[T]]:
         built = cls.__init__
 
         @functools.wraps(built)
-        def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        def build(self: Any, *args: Any, **kwargs: Any) -> None:
             try:
                 built(self, *args, **kwargs)
             except ValidationError as problem:
@@ -39,7 +39,7 @@ def speaks(error: type[AcquisitionError]) -> Callable[[type[T]], type[T]]:
                 )
                 raise error(f"{cls.__name__}: {where}: {first['msg']}".replace(": :", ":"), field=where) from None
 
-        cls.__init__ = __init__  # type: ignore[method-assign]
+        cls.__init__ = build  # type: ignore[method-assign]
         return cls
 
     return decorate

@@ -87,7 +87,8 @@ class Proposal:
     Attributes:
         point: (c,) in the native form of the space.
         reason: why, in words.
-        prediction: by metric, the model's ``mean`` and ``std`` before the experiment; empty without a model.
+        prediction: by metric, the ``mean`` and ``std`` of the measurement that the model expects, the scatter between
+            samples included, the stated uncertainty of that measurement not; empty without a model.
     """
 
     point: Array

@@ -225,8 +225,8 @@ class Lab(Protocol):
 class VirtualTime(Protocol):
     """What a laboratory adds to :class:`Lab` when its time passes in a simulation.
 
-    Where ``virtual_time`` is true nothing waits: an outcome's ``duration`` says when, in virtual time, its cell is free,
-    and results are learned in the order of virtual time. A laboratory without the attribute runs in real time.
+    Where ``virtual_time`` is true nothing waits: an outcome's ``duration`` says when, in virtual time, its cell is
+    free, and results are learned in the order of virtual time. A laboratory without the attribute runs in real time.
     """
 
     @property

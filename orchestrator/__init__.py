@@ -34,4 +34,5 @@ def __getattr__(name: str) -> Any:
         return getattr(import_module(home), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
+
 __part_of__ = "sabatier"  # tells this package from others of its name

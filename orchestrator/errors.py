@@ -1,7 +1,5 @@
 """The exceptions of this package: one root, every one with the field that is wrong and how to mend it."""
 
-# ruff: noqa: N818 - a name says what happened; not all of it is an error of the program
-
 from __future__ import annotations
 
 

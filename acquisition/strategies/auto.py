@@ -109,7 +109,7 @@ class Auto:
         columns = problem.space.encoding(point[None, :])
         prediction = {}
         for metric, model in models.items():
-            belief = model.predict(columns)
+            belief = model.predict(columns, noise=True)
             prediction[metric] = {"mean": float(belief.mean[0]), "std": float(belief.std[0])}
         expected = ", ".join(f"{metric} {b['mean']:.4g} ± {b['std']:.2g}" for metric, b in prediction.items())
         what = "expected improvement" if len(problem.objectives) == 1 else "expected gain in hypervolume"

@@ -28,13 +28,18 @@ def test_log_h_against_arbitrary_precision(z):
     assert float(log_h(_t(z))) == pytest.approx(float(exact), rel=1e-7)
 
 
-@pytest.mark.parametrize("objective", [
-    Objective("y", "maximize"),
-    Objective("y", "minimize"),
-    Objective("y", "target", target=0.3),
-    Objective("y", "target", target=(-0.2, 0.5)),
-])
-@pytest.mark.parametrize(("mean", "std", "distance"), [(0.1, 0.4, 0.3), (1.0, 0.5, 0.2), (-2.0, 1.0, 1.5), (0.2, 0.05, 1.0)])
+@pytest.mark.parametrize(
+    "objective",
+    [
+        Objective("y", "maximize"),
+        Objective("y", "minimize"),
+        Objective("y", "target", target=0.3),
+        Objective("y", "target", target=(-0.2, 0.5)),
+    ],
+)
+@pytest.mark.parametrize(
+    ("mean", "std", "distance"), [(0.1, 0.4, 0.3), (1.0, 0.5, 0.2), (-2.0, 1.0, 1.5), (0.2, 0.05, 1.0)]
+)
 def test_gain_against_quadrature(objective, mean, std, distance):
     level = -distance
     grid = torch.linspace(mean - 9 * std, mean + 9 * std, 200_001, dtype=torch.float64)
@@ -129,6 +134,8 @@ def test_hypervolume_gain_against_samples():
     known = list(zip(y, z, strict=True))
     base = volume(known)
     for i in range(6):
-        draws = zip(rng.normal(first.mean[i], first.std[i], 150), rng.normal(second.mean[i], second.std[i], 150), strict=True)
+        draws = zip(
+            rng.normal(first.mean[i], first.std[i], 150), rng.normal(second.mean[i], second.std[i], 150), strict=True
+        )
         exact = np.mean([volume([*known, draw]) - base for draw in draws])
         assert float(function(torch.tensor(at[[i]])).exp()) == pytest.approx(exact, rel=0.35, abs=0.01)

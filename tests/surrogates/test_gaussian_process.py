@@ -31,7 +31,9 @@ def _oracle(gp: GaussianProcess, x: np.ndarray, y: np.ndarray, at: np.ndarray) -
         def forward(self, inputs):
             return gpytorch.distributions.MultivariateNormal(torch.zeros(len(inputs)).to(inputs), kernel(inputs))
 
-    likelihood = gpytorch.likelihoods.GaussianLikelihood(noise_constraint=gpytorch.constraints.GreaterThan(1e-9)).double()
+    likelihood = gpytorch.likelihoods.GaussianLikelihood(
+        noise_constraint=gpytorch.constraints.GreaterThan(1e-9)
+    ).double()
     likelihood.noise = (2 * theta[d + 2]).exp() + FLOOR
     model = Model(torch.tensor(x), torch.tensor(gp.scale.standardise(y)), likelihood).double()
     model.kernel = kernel.double()

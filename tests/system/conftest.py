@@ -51,7 +51,9 @@ class Bench:
     def environment(self) -> dict[str, str]:
         return {**os.environ, "SABATIER_STORE": self.store, "COLUMNS": "200", "PYTHONWARNINGS": "default"}
 
-    def run(self, *words: object, status: int = 0, timeout: float = 240.0, **environment: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *words: object, status: int = 0, timeout: float = 240.0, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
         """Run the command to its end and check its exit status."""
         done = subprocess.run(
             self.command(*words),

@@ -20,7 +20,9 @@ def test_help_names_all_commands_and_loads_nothing_heavy(bench):
         "import sys, orchestrator.cli.app as a; "
         "print([m for m in ('torch', 'prefect', 'pandas', 'numpy', 'sqlalchemy', 'plotly') if m in sys.modules])"
     )
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    )
 
 
 def test_version(bench):

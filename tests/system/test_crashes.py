@@ -98,7 +98,7 @@ def test_killed_twenty_times_under_prefect(bench, tmp_path_factory, campaign_tex
     assert _kill_often(bench, 20, "prefect", seed=1, most_lines=7) >= 15
     _check_against_undisturbed(bench, tmp_path_factory, text, 1)
     ours = [p for p in psutil.process_iter(["cmdline"]) if "orchestrator.flows.serve" in (p.info["cmdline"] or [])]
-    gone, alive = psutil.wait_procs(ours, timeout=30)
+    _, alive = psutil.wait_procs(ours, timeout=30)
     assert not alive, "a killed command left its server behind"
 
 
@@ -146,7 +146,13 @@ def test_a_full_disk_is_a_clear_error_and_loses_nothing(bench):
     text = (bench.folder / "campaign.yaml").read_text().replace("experiments: 20", "experiments: 200")
     bench.write(text)
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=bench.folder, env=bench.environment(), capture_output=True, text=True, timeout=240, check=False
+        [sys.executable, "-c", code],
+        cwd=bench.folder,
+        env=bench.environment(),
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
     )
     assert done.returncode == 1, done.stdout[-2000:] + done.stderr
     assert "Traceback" not in done.stderr
@@ -156,7 +162,7 @@ def test_a_full_disk_is_a_clear_error_and_loses_nothing(bench):
     known = before["overpotential_V"].dropna()
     assert len(known) >= 1
     done = bench.run("resume", "plate", "--engine", "threads", "-q")
-    after, attempts = _result(bench)
+    after, _ = _result(bench)
     assert len(after) == 200
     assert after["overpotential_V"].loc[known.index].equals(known)
 

@@ -73,8 +73,13 @@ def test_a_signal_ends_in_good_order_under_prefect(bench, server, number):
     bench.write((bench.folder / "campaign.yaml").read_text().replace("experiments: 20", "experiments: 300"))
     environment = bench.environment() | {"PREFECT_API_URL": server}
     process = subprocess.Popen(
-        bench.command("run", "campaign.yaml"), cwd=bench.folder, env=environment,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, bufsize=1,
+        bench.command("run", "campaign.yaml"),
+        cwd=bench.folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        bufsize=1,
     )
     for line in process.stdout:
         if "measured" in line:

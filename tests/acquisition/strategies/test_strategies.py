@@ -70,7 +70,9 @@ def _problem(space, observed=0, waiting=0, seed=0, **changes):
         space=space,
         objectives=(Objective("y", "maximize"),),
         outcome_constraints=(),
-        observations=_observed(space, known) if observed else Observations(known, {"y": np.empty(0)}, {"y": np.empty(0)}, np.empty(0)),
+        observations=_observed(space, known)
+        if observed
+        else Observations(known, {"y": np.empty(0)}, {"y": np.empty(0)}, np.empty(0)),
         pending=pending,
         taken=points,
         initial=4,
@@ -117,10 +119,14 @@ def test_another_seed_or_ask_gives_other_experiments(strategy):
         assert not np.array_equal(first, strategy.propose(other, 1).proposals[0].point)
 
 
-@pytest.mark.parametrize("space", [
-    SearchSpace([Integer("n", 1, 4), Categorical("c", ["a", "b"])]),
-    SearchSpace.from_pool(pd.DataFrame({"p": [1.0, 2.0, 3.0, 2.0], "kind": ["a", "b", "a", "b"]})),
-], ids=["grid", "pool"])
+@pytest.mark.parametrize(
+    "space",
+    [
+        SearchSpace([Integer("n", 1, 4), Categorical("c", ["a", "b"])]),
+        SearchSpace.from_pool(pd.DataFrame({"p": [1.0, 2.0, 3.0, 2.0], "kind": ["a", "b", "a", "b"]})),
+    ],
+    ids=["grid", "pool"],
+)
 def test_a_finite_space_is_used_up_and_then_says_so(strategy, space):
     taken = np.empty((0, len(space.columns)))
     for _ in range(space.size):
@@ -143,11 +149,14 @@ def test_fewer_than_asked_only_where_fewer_are_left(strategy):
     assert points[0] in (5.0, 6.0)
 
 
-@pytest.mark.parametrize("goal", [
-    Objective("y", "maximize"),
-    Objective("y", "minimize"),
-    Objective("y", "target", target=(0.49, 0.51)),
-])
+@pytest.mark.parametrize(
+    "goal",
+    [
+        Objective("y", "maximize"),
+        Objective("y", "minimize"),
+        Objective("y", "target", target=(0.49, 0.51)),
+    ],
+)
 def test_auto_finds_the_best_of_a_smooth_function(goal):
     space = SearchSpace([Continuous("a", 0.0, 1.0), Continuous("b", 0.0, 1.0)])
     strategy = make_strategy("auto")
@@ -158,7 +167,9 @@ def test_auto_finds_the_best_of_a_smooth_function(goal):
 
     points, state = space.sample(4, np.random.default_rng(0)), {}
     for ask in range(1, 16):
-        problem = _problem(space, observations=_observed(space, points, y=truth(points)), taken=points, pending=points[:0])
+        problem = _problem(
+            space, observations=_observed(space, points, y=truth(points)), taken=points, pending=points[:0]
+        )
         answer = strategy.propose(replace(problem, objectives=(goal,), ask=ask, state=state), 1)
         points, state = np.vstack([points, answer.proposals[0].point]), answer.state
     values = truth(points)
@@ -191,7 +202,9 @@ def test_auto_does_not_wait_for_a_model_that_cannot_be():
     """A metric of which nothing is known yet: the design goes on."""
     problem = _problem(SPACES["box"], 6)
     unknown = replace(problem.observations, values={"y": np.full(6, np.nan)})
-    assert "initial design" in make_strategy("auto").propose(replace(problem, observations=unknown), 1).proposals[0].reason
+    assert (
+        "initial design" in make_strategy("auto").propose(replace(problem, observations=unknown), 1).proposals[0].reason
+    )
 
 
 def test_auto_with_two_objectives_and_a_constraint():

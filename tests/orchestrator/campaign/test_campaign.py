@@ -4,7 +4,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from acquisition import Continuous, Integer, Objective, OutcomeConstraint, SearchSpace, SpaceExhaustedError, StrategyError
+from acquisition import (
+    Continuous,
+    Integer,
+    Objective,
+    OutcomeConstraint,
+    SearchSpace,
+    SpaceExhaustedError,
+    StrategyError,
+)
 from orchestrator import Campaign, CampaignError
 from orchestrator.errors import NothingTold
 from orchestrator.store.opening import open_store
@@ -45,12 +53,16 @@ def test_best_is_not_the_luckiest_of_noisy_replicates():
 
 
 def test_best_is_feasible_or_nothing():
-    campaign = Campaign(SPACE, [Objective("y")], outcome_constraints=[OutcomeConstraint("h", upper=0.5)], strategy="random")
+    campaign = Campaign(
+        SPACE, [Objective("y")], outcome_constraints=[OutcomeConstraint("h", upper=0.5)], strategy="random"
+    )
     batch = campaign.ask(8)
     campaign.tell(batch.assign(y=batch["a"], h=batch["a"]))
     best = campaign.best()
     assert best["a"].iloc[0] == batch["a"][batch["a"] <= 0.5].max()
-    other = Campaign(SPACE, [Objective("y")], outcome_constraints=[OutcomeConstraint("h", upper=-1.0)], strategy="random")
+    other = Campaign(
+        SPACE, [Objective("y")], outcome_constraints=[OutcomeConstraint("h", upper=-1.0)], strategy="random"
+    )
     other.tell(batch.reset_index(drop=True).assign(y=0.1, h=batch["a"].to_numpy()))
     assert other.best().empty
 

@@ -102,8 +102,14 @@ def test_executed_and_measured_inputs():
     batch = campaign.ask(1)
     asked = batch.loc[1, "potential"]
     campaign.tell(
-        batch.assign(potential=asked - 0.01, fe_c2h4=0.5, x_Cu_measured=0.4, x_Ag_measured=0.35, x_Zn_measured=0.25,
-                     x_Cu_measured_sem=0.02)
+        batch.assign(
+            potential=asked - 0.01,
+            fe_c2h4=0.5,
+            x_Cu_measured=0.4,
+            x_Ag_measured=0.35,
+            x_Zn_measured=0.25,
+            x_Cu_measured_sem=0.02,
+        )
     )
     row = campaign.to_dataframe().loc[1]
     assert row["potential"] == asked
@@ -116,7 +122,9 @@ def test_executed_and_measured_inputs():
 def test_measured_inputs_may_come_later():
     campaign = _campaign()
     campaign.tell(campaign.ask(1).assign(fe_c2h4=0.5))
-    campaign.tell(pd.DataFrame({"experiment": [1], "x_Cu_measured": [0.9], "x_Ag_measured": [0.1], "x_Zn_measured": [0.0]}))
+    campaign.tell(
+        pd.DataFrame({"experiment": [1], "x_Cu_measured": [0.9], "x_Ag_measured": [0.1], "x_Zn_measured": [0.0]})
+    )
     np.testing.assert_allclose(campaign.problem().observations.points[0, :3], [0.9, 0.1, 0.0])
 
 
@@ -142,7 +150,9 @@ def test_late_metrics_arrive_and_the_model_learns_them():
 
 def test_uncertainty_and_censoring():
     campaign = _campaign()
-    campaign.tell(campaign.ask(2).assign(fe_c2h4=[0.1, 0.002], fe_c2h4_sem=[0.01, np.nan], fe_c2h4_censored=[None, "below"]))
+    campaign.tell(
+        campaign.ask(2).assign(fe_c2h4=[0.1, 0.002], fe_c2h4_sem=[0.01, np.nan], fe_c2h4_censored=[None, "below"])
+    )
     frame = campaign.to_dataframe()
     assert frame.loc[1, "fe_c2h4_sem"] == 0.01
     assert frame.loc[2, "fe_c2h4_censored"] == "below"

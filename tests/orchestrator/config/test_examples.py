@@ -18,7 +18,7 @@ def test_demo() -> None:
     definition = load(EXAMPLES / "demo.yaml")
     assert definition.space.columns == ("x_Cu", "x_Ag", "x_Zn", "x_Al", "potential")
     assert [parameter.stage for parameter in definition.space.parameters] == ["preparation", "condition"]
-    assert definition.file.stop.experiments == 25
+    assert definition.file.stop.experiments == 40
     assert definition.notices == ()
     assert {"fe_c2h4", "fe_h2"} <= definition.build_lab().metrics.keys()
 

@@ -31,6 +31,21 @@ def test_a_lease_is_taken_renewed_and_released(store: Store, me, clock):
     assert store.acquire("alloys", me).token == 2
 
 
+def test_who_holds_it(store: Store, me, elsewhere, clock):
+    assert store.holder("alloys") is None
+    lease = store.acquire("alloys", elsewhere, ttl=30)
+    assert store.holder("alloys") == lease
+    clock.advance(31)
+    assert store.holder("alloys") is None
+    dead = dataclasses.replace(me, process_started=me.process_started - 100)
+    store.acquire("alloys", dead)
+    assert store.holder("alloys") is None
+    mine = store.acquire("alloys", me)
+    assert store.holder("alloys") == mine
+    store.release(mine)
+    assert store.holder("alloys") is None
+
+
 def test_a_second_controller_is_refused_with_the_name_of_the_first(store: Store, me, elsewhere):
     store.acquire("alloys", me)
     with pytest.raises(LeaseHeld, match=f"{me.user} on {me.host}.*process {me.pid}") as caught:
