@@ -82,6 +82,8 @@ def parallel(reading: Reading, shown: int, columns: int) -> str:
     """Of the picture of parallel coordinates."""
     text = "Each line is an experiment, each row a parameter over its range"
     text += "; the colour says how good the result was." if np.isfinite(reading.values).any() else "."
+    if np.isfinite(reading.values).sum() >= 10:
+        text += " The poorest tenth shares one colour."
     if shown < columns:
         text += f" Shown: {shown} of {columns} parameters, those that vary and go with {reading.objective.metric} most."
     return text
