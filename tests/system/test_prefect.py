@@ -72,23 +72,26 @@ def test_the_embedded_server_is_started_and_gone_with_the_command(bench):
 def test_a_signal_ends_in_good_order_under_prefect(bench, server, number):
     bench.write((bench.folder / "campaign.yaml").read_text().replace("experiments: 20", "experiments: 300"))
     environment = bench.environment() | {"PREFECT_API_URL": server}
-    process = subprocess.Popen(
-        bench.command("run", "campaign.yaml"),
-        cwd=bench.folder,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        bufsize=1,
-    )
+    with (bench.folder / "stderr").open("w") as errors:
+        process = subprocess.Popen(
+            bench.command("run", "campaign.yaml"),
+            cwd=bench.folder,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            bufsize=1,
+        )
     for line in process.stdout:
         if "measured" in line:
             break
     process.send_signal(number)
-    rest, errors = process.communicate(timeout=60)
+    rest = process.stdout.read()
+    process.stdout.close()
+    process.wait(timeout=60)
     assert process.returncode == 130
     assert "sabatier resume plate" in rest
-    assert errors == ""
+    assert (bench.folder / "stderr").read_text() == ""
     counts = json.loads(bench.run("status", "plate", "--json").stdout)["experiments"]
     assert counts["running"] == 0
     assert counts["completed"] >= 1

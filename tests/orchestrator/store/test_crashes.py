@@ -86,7 +86,9 @@ def test_killed_at_any_moment(path):
         for _ in range(1 + chance.randrange(60)):
             safe = int(process.stdout.readline())
         process.kill()
-        rest = process.communicate()[0].split("\n")
+        rest = process.stdout.read().split("\n")  # communicate() would pass over what readline() has buffered
+        process.stdout.close()
+        process.wait()
         whole = [int(line) for line in rest[:-1]]
         safe = whole[-1] if whole else safe
         store = open_store(path)
