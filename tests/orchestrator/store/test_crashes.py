@@ -87,6 +87,7 @@ def test_killed_at_any_moment(path):
             safe = int(process.stdout.readline())
         process.kill()
         rest = process.stdout.read().split("\n")  # communicate() would pass over what readline() has buffered
+        process.stdin.close()
         process.stdout.close()
         process.wait()
         whole = [int(line) for line in rest[:-1]]
