@@ -24,7 +24,7 @@ from orchestrator.loop.assembly import assemble, files_of, register
 from orchestrator.loop.engine import ThreadEngine
 from orchestrator.loop.loop import Loop
 from orchestrator.store.opening import open_store
-from orchestrator.store.records import ExperimentRecord
+from orchestrator.store.records import AttemptRecord, ExperimentRecord
 from simulators.replay import ReplayLab
 
 CAMPAIGN = """\
@@ -68,10 +68,10 @@ class Gaps:
     def proposed(self, records: list[ExperimentRecord]) -> None:
         pass
 
-    def started(self, record: ExperimentRecord, cell: str) -> None:
+    def started(self, record: ExperimentRecord, attempt: AttemptRecord) -> None:
         pass
 
-    def learned(self, record: ExperimentRecord) -> None:
+    def learned(self, record: ExperimentRecord, attempt: AttemptRecord) -> None:
         last, before = self._last, self._before
         self._mark()
         self.gaps.append((self._last - last) - (self._before - before))

@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from acquisition.objectives import Objective, OutcomeConstraint
 from orchestrator.campaign.merit import incumbent
 from orchestrator.cli import text
-from orchestrator.store.records import ExperimentRecord
+from orchestrator.store.records import AttemptRecord, ExperimentRecord
 
 
 class Display:
@@ -57,10 +57,10 @@ class Display:
         for record in records:
             self._line(f"{record.id:>4}  proposed  {text.settings(record.asked)}  ({record.reason})")
 
-    def started(self, record: ExperimentRecord, cell: str) -> None:
+    def started(self, record: ExperimentRecord, attempt: AttemptRecord) -> None:
         """See :class:`orchestrator.loop.Listener`."""
 
-    def learned(self, record: ExperimentRecord) -> None:
+    def learned(self, record: ExperimentRecord, attempt: AttemptRecord) -> None:  # noqa: ARG002
         """See :class:`orchestrator.loop.Listener`."""
         self._known[record.id] = record
         best = incumbent(list(self._known.values()), self._objectives, self._constraints)
@@ -97,14 +97,16 @@ class JsonLog:
         for r in records:
             self._write("proposed", r.id, parameters=r.asked, why=r.reason, expected=r.prediction)
 
-    def started(self, record: ExperimentRecord, cell: str) -> None:
+    def started(self, record: ExperimentRecord, attempt: AttemptRecord) -> None:
         """See :class:`orchestrator.loop.Listener`."""
-        self._write("started", record.id, cell=cell)
+        self._write("started", record.id, attempt=attempt.number, cell=attempt.cell, sample=attempt.sample)
 
-    def learned(self, record: ExperimentRecord) -> None:
+    def learned(self, record: ExperimentRecord, attempt: AttemptRecord) -> None:
         """See :class:`orchestrator.loop.Listener`."""
         values = {m: {"value": v.value, "sem": v.sem} for m, v in record.values.items()}
-        self._write("learned", record.id, state=record.state, metrics=values, verdict=record.verdict)
+        self._write(
+            "learned", record.id, attempt=attempt.number, state=record.state, metrics=values, verdict=record.verdict
+        )
 
     def _write(self, event: str, experiment: int, **data: Any) -> None:
         line = {"time": datetime.now(UTC).isoformat(), "campaign": self._campaign, "experiment": experiment}

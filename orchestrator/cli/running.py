@@ -20,6 +20,7 @@ from instruments.errors import InstrumentsError
 from orchestrator.cli import text
 from orchestrator.cli.display import Display, JsonFormatter, JsonLog
 from orchestrator.cli.failures import DONE, FAILED, INTERRUPTED, refuse
+from orchestrator.cli.guard import PACKAGES
 from orchestrator.config.definition import Definition
 from orchestrator.config.load import load
 from orchestrator.errors import InputError, LeaseHeld, NothingTold, OrchestratorError
@@ -51,9 +52,11 @@ def run_file(
         Console(stderr=True).print(f"note: {notice}", markup=False, highlight=False)
     _refuse_memory(store)
     kept = open_for(store, definition.build_lab())
+    name = definition.file.name
     try:
         new = register(kept, definition)
-        _run(kept, definition.file.name, definition, engine=engine, report=report, quiet=quiet, new=new)
+        with _logging(_log_path(kept, name), name):
+            _run(kept, name, definition, engine=engine, report=report, quiet=quiet, new=new)
     finally:
         kept.close()
 
@@ -68,7 +71,8 @@ def resume_campaign(name: str, *, store: str | None, engine: str, report: Path |
         reading.close()
     kept = open_for(store, definition.build_lab(), create=False)
     try:
-        _run(kept, name, definition, engine=engine, report=report, quiet=quiet, new=False)
+        with _logging(_log_path(kept, name), name):
+            _run(kept, name, definition, engine=engine, report=report, quiet=quiet, new=False)
     finally:
         kept.close()
 
@@ -77,6 +81,10 @@ def _refuse_memory(store: str | None) -> None:
     if not (store or default_url()).startswith(("memory", ":memory")):
         return
     raise InputError("a store in memory is gone with the command.", field="--store", mend="Name a file.")
+
+
+def _log_path(store: Store, name: str) -> Path:
+    return files_of(store).parent / "logs" / f"{name}.jsonl"
 
 
 def _run(
@@ -95,14 +103,14 @@ def _run(
         file.metric_names,
         quiet,
     )
-    listeners = (display, JsonLog(folder / "logs" / f"{name}.jsonl", name))
+    listeners = (display, JsonLog(_log_path(store, name), name))
     if not quiet:
         verb = "runs" if new else "continues"
         how = f"{file.stop.experiments} experiments, strategy {file.strategy.name}, store {store.url}"
         console.print(f"campaign {name} {verb}: {how}", markup=False, highlight=False, soft_wrap=True)
     cancelled = Event()
     try:
-        with _log_file(folder / "logs" / f"{name}.jsonl", name), display.live():
+        with display.live():
             state = _in_thread(lambda: _loop(engine, parts, store, cancelled, listeners), cancelled, console)
     except LeaseHeld:
         raise
@@ -176,23 +184,26 @@ def _handlers(handler: Callable[[int, FrameType | None], None]) -> Iterator[None
 
 
 @contextmanager
-def _log_file(path: Path, campaign: str) -> Iterator[None]:
-    """Write what the house's packages log to the campaign's log file."""
+def _logging(path: Path, campaign: str) -> Iterator[None]:
+    """Write what the house's packages log to the campaign's log file, and warnings to stderr too."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handler = logging.FileHandler(path, encoding="utf-8")
-    handler.setFormatter(JsonFormatter(campaign))
-    packages = [
-        logging.getLogger(p) for p in ("orchestrator", "acquisition", "instruments", "surrogates", "simulators")
-    ]
+    to_file = logging.FileHandler(path, encoding="utf-8")
+    to_file.setFormatter(JsonFormatter(campaign))
+    to_stderr = logging.StreamHandler()
+    to_stderr.setLevel(logging.WARNING)
+    to_stderr.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+    packages = [logging.getLogger(name) for name in PACKAGES]
     for package in packages:
-        package.addHandler(handler)
+        package.handlers = [to_file, to_stderr]
         package.setLevel(logging.INFO)
+        package.propagate = False  # Prefect's own handlers would print every line once more
     try:
         yield
     finally:
         for package in packages:
-            package.removeHandler(handler)
-        handler.close()
+            package.handlers = []
+            package.propagate = True
+        to_file.close()
 
 
 def _conclude(

@@ -29,7 +29,7 @@ from orchestrator.loop.assembly import assemble, files_of  # noqa: E402
 from orchestrator.loop.listener import Listener  # noqa: E402
 from orchestrator.loop.loop import Loop  # noqa: E402
 from orchestrator.store.opening import open_store  # noqa: E402
-from orchestrator.store.records import ExperimentRecord  # noqa: E402
+from orchestrator.store.records import AttemptRecord, ExperimentRecord  # noqa: E402
 
 BETWEEN_ARTIFACTS: Final = 5.0
 """Seconds; two artifacts cost 70 ms."""
@@ -103,10 +103,10 @@ class _Artifacts:
     def proposed(self, records: list[ExperimentRecord]) -> None:
         """See :class:`orchestrator.loop.Listener`."""
 
-    def started(self, record: ExperimentRecord, cell: str) -> None:
+    def started(self, record: ExperimentRecord, attempt: AttemptRecord) -> None:
         """See :class:`orchestrator.loop.Listener`."""
 
-    def learned(self, record: ExperimentRecord) -> None:  # noqa: ARG002
+    def learned(self, record: ExperimentRecord, attempt: AttemptRecord) -> None:  # noqa: ARG002
         """See :class:`orchestrator.loop.Listener`."""
         done = sum(r.told is not None and r.origin == "asked" for r in self._campaign.experiments())
         now = time.monotonic()

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterable
 from typing import Any, Literal, Protocol
 
-from orchestrator.store.records import ExperimentRecord
+from orchestrator.store.records import AttemptRecord, ExperimentRecord
 
 logger = logging.getLogger(__name__)
 
@@ -17,10 +17,10 @@ class Listener(Protocol):
     def proposed(self, records: list[ExperimentRecord]) -> None:
         """Experiments were chosen."""
 
-    def started(self, record: ExperimentRecord, cell: str) -> None:
+    def started(self, record: ExperimentRecord, attempt: AttemptRecord) -> None:
         """An experiment began."""
 
-    def learned(self, record: ExperimentRecord) -> None:
+    def learned(self, record: ExperimentRecord, attempt: AttemptRecord) -> None:
         """A result, a failure or nothing yet came back, and is in the store."""
 
 

@@ -192,7 +192,7 @@ class Loop:
         running = replace(record, state="running", updated=datetime.now(UTC))
         self.campaign.put(PutExperiment(running, record.state), PutAttempt(attempt))
         self._attempts[record.id] = attempt
-        told(self._listeners, "started", running, cell)
+        told(self._listeners, "started", running, attempt)
         context = AttemptContext(
             cell=cell,
             sample=sample,
@@ -293,7 +293,7 @@ class Loop:
             return
         result = _told(flight.record, outcome, ended.sample)
         record = self.campaign.record(result, PutAttempt(ended))
-        told(self._listeners, "learned", record)
+        told(self._listeners, "learned", record, ended)
 
     def _requeue(self, flight: _Flight, state: AttemptState, message: str) -> None:
         """An attempt ended without a result: run it again, or ask a person where that is not safe."""
