@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export PREFECT_SERVER_ANALYTICS_ENABLED = false
 export DO_NOT_TRACK = 1
 
-.PHONY: demo test soak lint format lock clean
+.PHONY: demo test soak lint format lock pictures clean
 
 demo: $(VENV)/.installed
 	$(BIN)/sabatier run examples/demo.yaml
@@ -33,6 +33,10 @@ lock:
 	build/lock/bin/python -m pip install -q -e ".[dev,dask,postgres]"
 	build/lock/bin/python -m pip freeze --exclude-editable | sed -E 's/\+cpu$$//; /^sabatier/d' > constraints.txt
 	rm -rf build/lock
+
+# The pictures of the documentation, from a real run of the demonstration.
+pictures: $(VENV)/.installed
+	$(BIN)/python docs/make_pictures.py
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
