@@ -130,7 +130,40 @@ def test_what_a_page_shows_works(page: Path, desk: Path, capsys: pytest.CaptureF
     assert "Traceback" not in capsys.readouterr().err
 
 
-def test_campaign_files_of_all_pages_are_valid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.skipif(os.name == "nt", reason="SIGKILL is a POSIX signal")
+def test_the_word_of_a_person_after_a_crash(desk: Path) -> None:
+    """A laboratory that touches matter, killed in the middle: its page says how to go on."""
+    page = blocks(DOCS / "how-to" / "own-laboratory.md")
+    for block in page:
+        if block.file is not None:
+            (desk / block.file).write_text(block.text.replace("hold: 0.1", "hold: 600"), encoding="utf-8")
+    install((desk / "pyproject.toml").read_text(), desk)
+    words = [sys.executable, "-m", "orchestrator.cli"]
+    environment = {**os.environ, "PYTHONPATH": str(desk)}
+    run = [*words, "run", "first-light.yaml", "--engine", "threads"]
+    with subprocess.Popen(run, cwd=desk, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        journal = desk / "sabatier-data" / "files" / "first-light" / "00001" / "1" / "journal.log"
+        assert "runs" in process.stdout.readline()
+        assert "proposed" in process.stdout.readline()
+        while not (journal.exists() and "begin non-repeatable electrolysis" in journal.read_text()):
+            with pytest.raises(subprocess.TimeoutExpired):
+                process.wait(timeout=0.05)
+        process.kill()
+
+    resume = [*words, "resume", "first-light", "--engine", "threads"]
+    halted = subprocess.run(resume, cwd=desk, env=environment, capture_output=True, text=True, check=False)
+    assert halted.returncode == 1
+    assert "is halted: a person must say what became of experiment 1" in halted.stdout
+    (settle,) = [block for block in page if block.language == "python" and block.file is None]
+    exec(compile(settle.text, "settle", "exec"), {"__name__": "__main__"})
+    shown = subprocess.run(
+        [*words, "status", "first-light", "--json"], cwd=desk, env=environment, capture_output=True, check=True
+    )
+    counts = json.loads(shown.stdout)["experiments"]
+    assert (counts["failed"], counts["needs_inspection"]) == (1, 0)
+
+
+def test_the_campaign_file_of_the_reference_is_valid(tmp_path: Path) -> None:
     from orchestrator.config.load import load
 
     (block,) = blocks(DOCS / "reference" / "campaign-file.md")
