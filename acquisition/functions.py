@@ -55,6 +55,10 @@ class NoisyImprovement:
         utilities = torch.stack([utility(o, self._fantasies[o.metric].values) for o in self._objectives], dim=-1)
         if len(self._objectives) == 1:
             self._levels = self._best(utilities[..., 0])
+            if self._objectives[0].goal == "target":
+                # where the window is reached nothing more is to be gained; then count the chance to be inside again
+                width = models[self._objectives[0].metric].scale.width
+                self._levels = self._levels.clamp_max(-1e-6 * width)
         else:
             from acquisition.hypervolume import boxes
 

@@ -21,11 +21,11 @@ def boxes(utilities: Tensor, feasible: Tensor, objectives: Sequence[Objective]) 
         utilities: (samples, b, objectives), more is better.
         feasible: (samples, b).
         objectives: their references, where given, are the worst point that counts; others are inferred a tenth of the
-            range below the worst of the mean front (Ishibuchi et al., Evol. Comput. 26, 411 (2018)).
+            range of the mean front below its worst point (Ishibuchi et al., Evol. Comput. 26, 411 (2018)).
     """
     from botorch.utils.multi_objective.box_decompositions.non_dominated import FastNondominatedPartitioning
 
-    reference = _reference(utilities, objectives)
+    reference = _reference(utilities, feasible, objectives)
     result: Boxes = []
     for values, good in zip(utilities, feasible, strict=True):
         above = values[good & (values > reference).all(-1)]
@@ -35,11 +35,18 @@ def boxes(utilities: Tensor, feasible: Tensor, objectives: Sequence[Objective]) 
     return result
 
 
-def _reference(utilities: Tensor, objectives: Sequence[Objective]) -> Tensor:
-    from botorch.utils.multi_objective.hypervolume import infer_reference_point
+def _reference(utilities: Tensor, feasible: Tensor, objectives: Sequence[Objective]) -> Tensor:
+    """(objectives,): stated references, else a tenth of the front's range below its worst point."""
+    from botorch.utils.multi_objective.pareto import is_non_dominated
 
     mean = utilities.mean(0)
-    inferred = infer_reference_point(mean, scale=0.1)
+    likely = feasible.double().mean(0) >= 0.5
+    points = mean[likely] if bool(likely.any()) else mean
+    front = points[is_non_dominated(points)]
+    worst, best = front.amin(0), front.amax(0)
+    # a front of one point has no range; that of all points stands in
+    span = torch.where(best > worst, best - worst, (mean.amax(0) - mean.amin(0)).clamp_min(TINY))
+    inferred = worst - 0.1 * span
     stated = []
     for index, objective in enumerate(objectives):
         if objective.reference is None:

@@ -55,29 +55,50 @@ def log_gain(objective: Objective, mean: Tensor, std: Tensor, level: Tensor) -> 
     if objective.goal != "target":
         sign = 1.0 if objective.goal == "maximize" else -1.0
         return std.log() + log_h((sign * mean - level) / std)
-    # The excess is a trapezoid over the metric: it rises from low - distance to low and falls from high to
-    # high + distance, a sum of four ramps.
     low, high = objective.window
-    distance = -level
-    ramps = [
-        torch.exp(log_h((mean - edge) / std))
-        for edge in (low - distance, torch.full_like(distance, low), torch.full_like(distance, high), high + distance)
-    ]
-    inside = std * (ramps[0] - ramps[1] - ramps[2] + ramps[3])
-    # far outside the ramps cancel to nothing; there one slope of the trapezoid is all that can be reached
-    side = std.log() + torch.minimum(log_h((mean - low + distance) / std), log_h((high + distance - mean) / std))
-    return torch.where(inside > 1e-9 * std, inside.clamp_min(TINY).log(), side)
+    return _log_window_gain(low, high, mean, std, -level)
+
+
+def _log_window_gain(low: float, high: float, mean: Tensor, std: Tensor, distance: Tensor) -> Tensor:
+    """Log of the expected excess over being ``distance`` outside a window; minus infinity for no distance.
+
+    The excess is a trapezoid over the metric: it rises from low - distance to low and falls from high to
+    high + distance, a sum of four ramps. Far from the window they cancel, so they are subtracted as logarithms, on the
+    side where the smaller two matter least; a short distance is a step of that height.
+    """
+    distance, mean, std = torch.broadcast_tensors(distance, mean, std)  # type: ignore[no-untyped-call]
+    short = distance < 1e-4 * std
+    half = 0.5 * (high - low)
+    left = -(mean - 0.5 * (low + high)).abs()  # the window is symmetric: mirror the mean to its left
+    far = torch.where(short, std, distance)
+    rise = _log_difference(log_h((left + half + far) / std), log_h((left + half) / std))
+    fall = _log_difference(log_h((left - half) / std), log_h((left - half - far) / std))
+    ramps = std.log() + _log_difference(rise, fall)
+    height = distance.clamp_min(TINY).log()
+    wide = half + 0.5 * distance.clamp_min(TINY)
+    step = height + _log_interval((-wide - left) / std, (wide - left) / std)
+    gain = torch.minimum(torch.where(short, step, ramps), height)
+    return torch.where(distance > 0.0, gain, torch.full_like(gain, -torch.inf))
+
+
+def _log_difference(larger: Tensor, smaller: Tensor) -> Tensor:
+    """Log of the difference of two numbers, of which the logarithms are given."""
+    return larger + torch.log1p(-torch.exp(smaller - larger).clamp_max(1.0 - 1e-15))
+
+
+def _log_interval(lower: Tensor, upper: Tensor) -> Tensor:
+    """Log of the probability that a unit normal lies between two bounds."""
+    flip = lower > 0  # both above the mean: work in the mirrored tail, which keeps its digits
+    upper, lower = torch.where(flip, -lower, upper), torch.where(flip, -upper, lower)
+    log_upper: Tensor = torch.special.log_ndtr(upper)
+    return _log_difference(log_upper, torch.special.log_ndtr(lower))
 
 
 def log_probability(constraint: OutcomeConstraint, mean: Tensor, std: Tensor) -> Tensor:
     """Log of the probability that a normal outcome keeps the bounds."""
     upper = torch.full_like(mean, torch.inf) if constraint.upper is None else (constraint.upper - mean) / std
     lower = torch.full_like(mean, -torch.inf) if constraint.lower is None else (constraint.lower - mean) / std
-    flip = lower > 0  # the interval above the mean: work in the mirrored tail, which keeps its digits
-    upper, lower = torch.where(flip, -lower, upper), torch.where(flip, -upper, lower)
-    log_upper: Tensor = torch.special.log_ndtr(upper)
-    ratio = torch.exp(torch.special.log_ndtr(lower) - log_upper).clamp(0.0, 1.0)
-    return log_upper + torch.log1p(-ratio.clamp_max(1.0 - 1e-15))
+    return _log_interval(lower, upper)
 
 
 def feasible(constraint: OutcomeConstraint, values: Tensor) -> Tensor:

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from acquisition.problem import Array, Problem, exhausted
-from acquisition.strategies.candidates import draw, listed, without_taken
+from acquisition.problem import Array, Problem
+from acquisition.strategies.candidates import draw, listed
 
 Score = Callable[[Array], NDArray[np.float64]]
 """Maps points (m, c) in native form to scores (m,)."""
@@ -51,21 +51,36 @@ def _search(problem: Problem, score: Score, anchors: Array, generator: np.random
         near = [space.perturb(anchors, scale, generator) for scale in (0.2, 0.05, 0.01) for _ in range(4)]
         points = np.vstack([points, *near])
     values = score(points)
+    free = _BestFree(problem)
+    free.see(points, values)
     chosen = np.argsort(-values, kind="stable")[:KEPT]
     elite, best = points[chosen], values[chosen]
+    rows = np.arange(len(elite))
     for scale in SCALES:
         moved = space.perturb(np.repeat(elite, OFFSPRING, axis=0), float(scale), generator)
-        moved_values = score(moved).reshape(len(elite), OFFSPRING)
-        winner = moved_values.argmax(1)
-        rows = np.arange(len(elite))
-        better = moved_values[rows, winner] > best
+        moved_values = score(moved)
+        free.see(moved, moved_values)
+        by_parent = moved_values.reshape(len(elite), OFFSPRING)
+        winner = by_parent.argmax(1)
+        better = by_parent[rows, winner] > best
         elite = np.where(better[:, None], moved.reshape(len(elite), OFFSPRING, -1)[rows, winner], elite)
-        best = np.where(better, moved_values[rows, winner], best)
-    order = np.argsort(-best, kind="stable")
-    free = without_taken(problem, elite[order])
-    if len(free):
-        return np.asarray(free[0])
-    free = without_taken(problem, points[np.argsort(-values, kind="stable")])
-    if not len(free):
-        raise exhausted(problem)
-    return np.asarray(free[0])
+        best = np.where(better, by_parent[rows, winner], best)
+    return free.point
+
+
+class _BestFree:
+    """Remembers the best point seen that may still be proposed; others only serve as stepping stones."""
+
+    def __init__(self, problem: Problem) -> None:
+        self._space = problem.space
+        self._taken = set() if problem.replicates != "none" else set(problem.space.keys(problem.taken))
+        self._value = -np.inf
+        self.point: Array = problem.taken[:0]
+
+    def see(self, points: Array, values: NDArray[np.float64]) -> None:
+        """Look at points (m, c) with scores (m,), best first, until one is free or none can be better."""
+        promising = np.flatnonzero(values > self._value)
+        for row in promising[np.argsort(-values[promising], kind="stable")]:
+            if self._space.keys(points[row : row + 1])[0] not in self._taken:
+                self._value, self.point = float(values[row]), np.array(points[row])
+                return

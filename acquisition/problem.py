@@ -49,6 +49,7 @@ class Problem:
         outcome_constraints: outcomes that must keep within bounds.
         observations: what is known.
         pending: (p, c) experiments that are under way, in the native form of the space.
+        failed: (f, c) experiments that did not work for a reason that lies in material or condition, or is unknown.
         taken: (t, c) points that were proposed or executed before, pending ones included.
         initial: experiments before the model takes over, prior data and pending ones included.
         seed: of the campaign.
@@ -62,6 +63,7 @@ class Problem:
     outcome_constraints: tuple[OutcomeConstraint, ...]
     observations: Observations
     pending: Array
+    failed: Array
     taken: Array
     initial: int
     seed: int

@@ -20,7 +20,7 @@ def squared_differences(a: Tensor, b: Tensor) -> Tensor:
     Returns:
         (n * m, d): one row a pair, so that scaled squared distances are one matrix-vector product.
     """
-    return (a.unsqueeze(1) - b.unsqueeze(0)).square().reshape(-1, a.shape[-1])
+    return (a.unsqueeze(1) - b.unsqueeze(0)).square().reshape(len(a) * len(b), a.shape[-1])
 
 
 def matern52(scaled: Tensor) -> Tensor:

@@ -173,6 +173,7 @@ class Campaign:
             outcome_constraints=self.outcome_constraints,
             observations=ledger.observations(),
             pending=ledger.array(ledger.pending()),
+            failed=ledger.array(ledger.failed()),
             taken=ledger.array(ledger.taken()),
             initial=self.initial,
             seed=self.seed,

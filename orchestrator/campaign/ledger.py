@@ -95,6 +95,12 @@ class Ledger:
         """Experiments under way, and those of which no result is known yet."""
         return [r for r in self if r.state in PENDING or (r.state == "awaiting_analysis" and not self._measured(r))]
 
+    def failed(self) -> list[ExperimentRecord]:
+        """Experiments that did not work, and not for a fault of equipment, analysis or planning."""
+        return [
+            r for r in self if r.state == "failed" and r.failure_cause not in ("equipment", "analysis", "planning")
+        ]
+
     def taken(self) -> list[ExperimentRecord]:
         """Experiments whose point is not to be proposed again: all."""
         return list(self)

@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 import torch
 from botorch.acquisition.analytic import _log_ei_helper
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from acquisition import Objective, OutcomeConstraint
 from acquisition.functions import NoisyImprovement
@@ -47,6 +49,38 @@ def test_gain_against_quadrature(objective, mean, std, distance):
     exact = torch.trapezoid((utility(objective, grid) - level).clamp_min(0.0) * density, grid)
     got = log_gain(objective, _t(mean), _t(std), _t(level)).exp()
     assert float(got) == pytest.approx(float(exact), rel=1e-4, abs=1e-9)
+
+
+@given(
+    st.floats(-9, 1).map(lambda e: 10.0**e),
+    st.floats(-4, 4),
+    st.floats(-2.5, 1).map(lambda e: 10.0**e),
+    st.sampled_from([0.0, 0.3, 2.0]),
+)
+@settings(max_examples=200, deadline=None)
+def test_gain_of_a_target_against_arbitrary_precision(distance, mean, std, width):
+    """Also where distance and uncertainty differ by orders of magnitude."""
+    low, high = 1.0, 1.0 + width
+    with mpmath.workdps(80):
+        m, s, d = mpmath.mpf(mean), mpmath.mpf(std), mpmath.mpf(distance)
+
+        def h(edge):
+            z = (m - edge) / s
+            return s * (mpmath.npdf(z) + z * mpmath.ncdf(z))
+
+        exact = h(low - d) - h(mpmath.mpf(low)) - h(mpmath.mpf(high)) + h(high + d)
+        logarithm = float(mpmath.log(exact)) if exact > 0 else -np.inf
+    objective = Objective("y", "target", target=(low, high))
+    got = float(log_gain(objective, _t(mean), _t(std), _t(-distance)))
+    if logarithm > -300:
+        assert got == pytest.approx(logarithm, abs=2e-3, rel=2e-3)
+    else:
+        assert got < -250
+
+
+def test_nothing_is_gained_where_the_target_is_reached():
+    objective = Objective("y", "target", target=(1.0, 2.0))
+    assert torch.isneginf(log_gain(objective, _t(1.5, 5.0), _t(0.1, 2.0), _t(0.0))).all()
 
 
 def test_gain_of_a_target_ranks_points_far_from_the_window():

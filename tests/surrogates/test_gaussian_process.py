@@ -155,6 +155,33 @@ def test_warm_start_ends_at_the_same_hyperparameters():
     assert GaussianProcess.fit(x, y, warm={"theta": [1.0]}).predict(x).mean == pytest.approx(cold.predict(x).mean)
 
 
+def test_without_any_column_it_is_the_mean():
+    belief = GaussianProcess.fit(np.zeros((3, 0)), [1.0, 2.0, 3.0]).predict(np.zeros((2, 0)))
+    np.testing.assert_allclose(belief.mean, 2.0, atol=1e-6)
+    assert (belief.std < 1.0).all()
+
+
+def test_concurrent_fits_each_have_one_thread_and_give_it_back():
+    """The setting belongs to a thread: one that enters while another is inside must not inherit more."""
+    from concurrent.futures import ThreadPoolExecutor
+    from threading import Barrier
+
+    from surrogates import one_thread
+
+    inside = Barrier(2, timeout=30)
+
+    def work():
+        torch.set_num_threads(2)
+        with one_thread():
+            inside.wait()
+            seen = torch.get_num_threads()
+            inside.wait()
+        return seen, torch.get_num_threads()
+
+    with ThreadPoolExecutor(2) as pool:
+        assert [f.result() for f in [pool.submit(work), pool.submit(work)]] == [(1, 2), (1, 2)]
+
+
 def test_threads_of_the_caller_do_not_change_the_result():
     x, y = _wave(60)
     before = torch.get_num_threads()

@@ -74,6 +74,7 @@ def _problem(space, observed=0, waiting=0, seed=0, **changes):
         if observed
         else Observations(known, {"y": np.empty(0)}, {"y": np.empty(0)}, np.empty(0)),
         pending=pending,
+        failed=points[:0],
         taken=points,
         initial=4,
         seed=seed,
@@ -246,3 +247,86 @@ def test_names_options_and_plugins():
         make_strategy("randon")
     with pytest.raises(StrategyError, match="colour"):
         make_strategy("auto", {"colour": "red"})
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_auto_leaves_where_experiments_fail(seed):
+    """The function rises towards where every experiment fails: the budget is not to be spent there."""
+    space = SearchSpace([Continuous("t", 0.0, 1.0)])
+    failures, best = {}, {}
+    for heeds in (True, False):
+        points, lost, state = np.array([[0.1], [0.3], [0.5]]), np.empty((0, 1)), {}
+        for ask in range(1, 13):
+            problem = _problem(
+                space,
+                observations=_observed(space, points, y=points[:, 0]),
+                taken=np.vstack([points, lost]),
+                pending=points[:0],
+                failed=lost if heeds else lost[:0],
+                ask=ask,
+                seed=seed,
+                state=state,
+            )
+            answer = make_strategy("auto").propose(problem, 1)
+            point, state = answer.proposals[0].point[None, :], answer.state
+            if point[0, 0] < 0.6:
+                points = np.vstack([points, point])
+            else:
+                lost = np.vstack([lost, point])
+        failures[heeds], best[heeds] = len(lost), points.max()
+    assert failures[True] < failures[False]
+    assert best[True] > 0.57
+    assert best[False] < 0.57
+
+
+def test_auto_keeps_the_feasible_best_among_many_infeasible():
+    """More good but infeasible points than are looked at: the best feasible one still is the one to beat."""
+    from acquisition.strategies.auto import MOST_KNOWN, fit_models, promising
+
+    space = SearchSpace([Continuous("a", 0.0, 1.0)])
+    a = np.concatenate([np.linspace(0.4, 1.0, MOST_KNOWN + 40), np.linspace(0.0, 0.3, 30)])[:, None]
+    problem = _problem(
+        space,
+        observations=_observed(space, a, y=a[:, 0], h=a[:, 0]),
+        outcome_constraints=(OutcomeConstraint("h", upper=0.31),),
+        taken=a,
+        pending=a[:0],
+    )
+    models = fit_models(problem)
+    assert promising(problem, models)[0, 0] == pytest.approx(0.3)
+    proposal = make_strategy("auto").propose(problem, 1).proposals[0]
+    assert 0.29 < proposal.point[0] < 0.33
+
+
+@pytest.mark.parametrize("replicates", ["none", "auto"])
+def test_a_batch_larger_than_what_is_left(replicates):
+    space = SearchSpace([Integer("n", 1, 8)])
+    taken = np.arange(1.0, 6.0)[:, None]
+    problem = _problem(
+        space, observations=_observed(space, taken), taken=taken, pending=taken[:0], replicates=replicates
+    )
+    for initial in (1, 7, 20):
+        points = [p.point[0] for p in make_strategy("auto").propose(replace(problem, initial=initial), 6).proposals]
+        assert points
+        assert replicates == "auto" or set(points) == {6.0, 7.0, 8.0}
+
+
+def test_the_search_finds_what_is_free_beside_what_is_taken():
+    """On a lattice whose best points are all taken, the next best free one is found."""
+    from acquisition.maximise import best_candidate
+
+    space = SearchSpace([Composition("x", ["a", "b", "c", "d"], step=0.01)])
+    target = np.array([0.4, 0.3, 0.2, 0.1])
+
+    def score(points):
+        return -np.square(points - target).sum(1)
+
+    every = space.sample(20_000, np.random.default_rng(0))
+    near = np.unique(np.round(target + np.round(every - every.mean(0), 2) * 0.06, 2), axis=0)
+    near = near[space.contains(near)]
+    near = near[np.argsort(-score(near))]
+    taken = near[:100]
+    problem = _problem(space, taken=taken, pending=taken[:0])
+    found = best_candidate(problem, score, taken[:5], np.random.default_rng(0))
+    rivals = near[100:]
+    assert score(found[None])[0] >= score(rivals)[:3].min() - 1e-9
