@@ -61,7 +61,7 @@ def test_gain_against_quadrature(objective, mean, std, distance):
 def test_gain_of_a_target_against_arbitrary_precision(distance, mean, std, width):
     """Also where distance and uncertainty differ by orders of magnitude."""
     low, high = 1.0, 1.0 + width
-    with mpmath.workdps(80):
+    with mpmath.workdps(300):
         m, s, d = mpmath.mpf(mean), mpmath.mpf(std), mpmath.mpf(distance)
 
         def h(edge):
@@ -72,10 +72,10 @@ def test_gain_of_a_target_against_arbitrary_precision(distance, mean, std, width
         logarithm = float(mpmath.log(exact)) if exact > 0 else -np.inf
     objective = Objective("y", "target", target=(low, high))
     got = float(log_gain(objective, _t(mean), _t(std), _t(-distance)))
-    if logarithm > -300:
+    if logarithm > -500:  # beyond, the oracle runs out of digits
         assert got == pytest.approx(logarithm, abs=2e-3, rel=2e-3)
     else:
-        assert got < -250
+        assert got < -450
 
 
 def test_nothing_is_gained_where_the_target_is_reached():
