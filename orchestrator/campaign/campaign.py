@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from threading import RLock
 from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
 import pandas as pd
 
-from acquisition.errors import SpaceError
+from acquisition.errors import SpaceError, SpaceExhaustedError
 from acquisition.objectives import Objective, OutcomeConstraint
 from acquisition.problem import Array, Problem, Proposal, Proposals, Strategy
 from acquisition.space import SearchSpace
@@ -20,9 +22,10 @@ from acquisition.strategies.registry import make_strategy
 from instruments.metrics import METRICS
 from orchestrator.campaign import frames
 from orchestrator.campaign.ledger import Ledger, merge, merged_values, seed_of
-from orchestrator.campaign.told import ID, Told, read
+from orchestrator.campaign.told import ID, RESERVED, Told, read
 from orchestrator.errors import (
     CampaignError,
+    CampaignExists,
     InvalidValue,
     NothingTold,
     OutsideSpaceWarning,
@@ -66,7 +69,7 @@ class Campaign:
     def __init__(
         self,
         space: SearchSpace,
-        objectives: Sequence[Objective],
+        objectives: Sequence[Objective] | Objective,
         *,
         outcome_constraints: Sequence[OutcomeConstraint] = (),
         strategy: str | Strategy = "auto",
@@ -79,12 +82,12 @@ class Campaign:
         definition: Mapping[str, Any] | None = None,
     ) -> None:
         self.space = space
-        self.objectives = tuple(objectives)
+        self.objectives = (objectives,) if isinstance(objectives, Objective) else tuple(objectives)
         self.outcome_constraints = tuple(outcome_constraints)
         self.strategy = make_strategy(strategy) if isinstance(strategy, str) else strategy
         self.initial = DEFAULT_INITIAL if initial is None else initial
         self.seed = seed
-        self.replicates = replicates
+        self.replicates = _replicates(replicates)
         self.name = name
         self.token: int | None = None
         """Fencing number of the lease under which this process writes, if it holds one."""
@@ -96,12 +99,38 @@ class Campaign:
         if store is None:
             store = MemoryStore()
         self.store = store
-        if definition is None and not any(record.name == name for record in store.campaigns()):
-            store.create(CampaignRecord(name=name, definition={}, definition_hash="", state="running", seed=seed))
-        self._ledger = Ledger(space, self.metrics, store.experiments(name))
-        asks = store.asks(name)
-        self._asks = len(asks)
-        self._state: Mapping[str, Any] = asks[-1].state if asks else {}
+        if definition is None:
+            self._register()
+        self._state: Mapping[str, Any] = {}
+        self._fitted: dict[str, Any] | None = None
+        self._load()
+
+    def _register(self) -> None:
+        """Put a campaign that was made in Python into its store, or recognise it there.
+
+        Raises:
+            CampaignExists: one of this name differs in space, objectives, constraints or seed.
+        """
+        definition = {
+            "made_in": "python",
+            "name": self.name,
+            "seed": int(self.seed),
+            "space": {"columns": list(self.space.columns), "size": self.space.size},
+            "objectives": [asdict(objective) for objective in self.objectives],
+            "outcome_constraints": [asdict(constraint) for constraint in self.outcome_constraints]
+        }
+        definition = json.loads(json.dumps(definition))
+        digest = hashlib.sha256(json.dumps(definition, sort_keys=True).encode()).hexdigest()
+        known = {record.name: record for record in self.store.campaigns()}.get(self.name)
+        if known is None:
+            record = CampaignRecord(name=self.name, definition=definition, definition_hash=digest, seed=int(self.seed))
+            self.store.create(record)
+        elif known.definition_hash != digest:
+            raise CampaignExists(
+                f"campaign {self.name!r} exists in {self.store.url} with another space, objective or seed.",
+                field="name",
+                mend="Give this one another name.",
+            )
 
     def __repr__(self) -> str:
         goals = ", ".join(f"{o.goal} {o.metric}" for o in self.objectives)
@@ -150,7 +179,12 @@ class Campaign:
         chosen = [Proposal(point, "replicate") for point, missing in self._due() for _ in range(missing)][:n]
         if len(chosen) == n:
             return Proposals(tuple(chosen), problem.state)
-        answer = self.strategy.propose(problem, -(-(n - len(chosen)) // self.replicates))
+        try:
+            answer = self.strategy.propose(problem, -(-(n - len(chosen)) // self.replicates))
+        except SpaceExhaustedError:
+            if not chosen:
+                raise
+            return Proposals(tuple(chosen), problem.state)
         copies = [proposal for proposal in answer.proposals for _ in range(self.replicates)]
         return Proposals((*chosen, *copies[: n - len(chosen)]), answer.state)
 
@@ -216,7 +250,7 @@ class Campaign:
         Raises:
             TellError: or a subclass of it; then nothing at all was taken.
         """
-        rows = read(table, self.space.columns, self._tellable)
+        rows = read(table, self.space.columns, self._tellable, amend=amend)
         with self._lock:
             self._take(rows, prior=prior, amend=amend)
 
@@ -351,11 +385,14 @@ class Campaign:
     def _models(self) -> dict[str, Any]:
         from acquisition.strategies.auto import fit_models
 
+        if self._fitted is not None:
+            return self._fitted
         problem = self.problem()
         for metric in self.metrics:
             if not np.isfinite(problem.observations.values[metric]).any():
                 raise NothingTold(f"no value of {metric!r} is known yet.", mend="Tell results first.")
-        return fit_models(problem)
+        self._fitted = fit_models(problem)
+        return self._fitted
 
     # Changing
 
@@ -367,14 +404,26 @@ class Campaign:
     def refresh(self) -> None:
         """Take over what other processes have written."""
         with self._lock:
-            self._ledger = Ledger(self.space, self.metrics, self.store.experiments(self.name))
+            self._load()
+
+    def _load(self) -> None:
+        self._ledger = Ledger(self.space, self.metrics, self.store.experiments(self.name))
+        asks = self.store.asks(self.name)
+        self._asks = len(asks)
+        self._state = asks[-1].state if asks else {}
+        self._fitted = None
 
     def _apply(self, changes: Sequence[Change]) -> None:
         self.store.apply(self.name, changes, who="campaign", token=self.token)
         self._ledger.put(change.record for change in changes if isinstance(change, PutExperiment))
+        self._fitted = None
 
 
 def _check(campaign: Campaign) -> None:
+    for what, kind in (("objectives", Objective), ("outcome_constraints", OutcomeConstraint)):
+        for one in getattr(campaign, what):
+            if not isinstance(one, kind):
+                raise CampaignError(f"{one!r} is no {kind.__name__}.", field=what, mend=f"Use {kind.__name__}(...).")
     if not campaign.objectives:
         raise CampaignError("a campaign needs an objective.", field="objectives")
     names = [o.metric for o in campaign.objectives]
@@ -386,6 +435,20 @@ def _check(campaign: Campaign) -> None:
     for field, value, least in (("initial", campaign.initial, 1), ("seed", campaign.seed, 0)):
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
             raise CampaignError(f"{field} must be a whole number of at least {least}, not {value!r}.", field=field)
-    r = campaign.replicates
-    if r not in ("none", "auto") and (isinstance(r, (bool, str)) or r < 1):
-        raise CampaignError(f"replicates is {r!r}.", field="replicates", mend="Use none, auto, or a number from 1.")
+    clash = (set(names) | set(campaign.space.columns)) & RESERVED
+    if clash:
+        raise CampaignError(
+            f"{min(clash)!r} means something else in told and shown tables.",
+            field="objectives" if min(clash) in names else "space",
+            mend="Give the parameter or metric another name.",
+        )
+
+
+def _replicates(wanted: object) -> Replicates:
+    if wanted in ("none", "auto"):
+        return "none" if wanted == "none" else "auto"
+    if isinstance(wanted, (int, np.integer)) and not isinstance(wanted, bool) and wanted >= 1:
+        return int(wanted)
+    raise CampaignError(
+        f"replicates is {wanted!r}.", field="replicates", mend="Use none, auto, or a whole number from 1."
+    )

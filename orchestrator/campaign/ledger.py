@@ -97,9 +97,7 @@ class Ledger:
 
     def failed(self) -> list[ExperimentRecord]:
         """Experiments that did not work, and not for a fault of equipment, analysis or planning."""
-        return [
-            r for r in self if r.state == "failed" and r.failure_cause not in ("equipment", "analysis", "planning")
-        ]
+        return [r for r in self if r.state == "failed" and r.failure_cause not in ("equipment", "analysis", "planning")]
 
     def taken(self) -> list[ExperimentRecord]:
         """Experiments whose point is not to be proposed again: all."""
@@ -148,10 +146,10 @@ def merge(record: ExperimentRecord, told: Told, *, amend: bool, complete: bool, 
     for name, value in told.executed.items():
         former = None if record.executed is None else executed.get(name)
         executed[name] = seen.settle(name, former, value)
-    state: ExperimentState = "completed" if complete else "awaiting_analysis"
-    if told.status == "failed" or (told.status is None and record.state == "failed" and not told.values):
-        state = "failed"
-    seen.settle("status", record.state if record.state in ("completed", "failed") else None, state)
+    state = _state(record, told, complete)
+    if state != record.state or told.values:
+        seen.settle("status", record.state if record.state in ("completed", "failed") else None, _outcome(told, state))
+    known = None if record.failure_cause == "unknown" else record.failure_cause
     cause = told.failure_cause or record.failure_cause or "unknown"
     return replace(
         record,
@@ -159,21 +157,46 @@ def merge(record: ExperimentRecord, told: Told, *, amend: bool, complete: bool, 
         executed=executed,
         measured={
             **record.measured,
-            **{k: seen.settle(k, record.measured.get(k), v) for k, v in told.measured.items()},
+            **{k: seen.settle(f"{k}_measured", record.measured.get(k), v) for k, v in told.measured.items()},
         },
         measured_sem={
             **record.measured_sem,
-            **{k: seen.settle(k, record.measured_sem.get(k), v) for k, v in told.measured_sem.items()},
+            **{
+                k: seen.settle(f"{k}_measured_sem", record.measured_sem.get(k), v) for k, v in told.measured_sem.items()
+            },
         },
         values=values,
         sample=seen.settle("sample", record.sample, told.sample),
-        verdict=seen.settle("verdict", record.verdict, told.verdict) or "valid",
+        verdict=seen.settle("verdict", record.verdict, told.verdict) or ("valid" if told.outcome else None),
         verdict_reasons=told.verdict_reasons or record.verdict_reasons,
-        failure_cause=seen.settle("failure_cause", record.failure_cause, cause) if state == "failed" else None,
+        failure_cause=seen.settle("failure_cause", known, cause) if state == "failed" else None,
         failure_reason=(told.failure_reason or record.failure_reason) if state == "failed" else None,
-        told=record.told or position,
+        told=record.told or (position if told.outcome else None),
         updated=datetime.now(UTC),
     )
+
+
+def _state(record: ExperimentRecord, told: Told, complete: bool) -> ExperimentState:
+    """The state after a row."""
+    if told.status == "failed":
+        return "failed"
+    if not told.outcome:  # a sample's name, a corrected setting: nothing is said of how it went
+        return record.state if record.origin != "prior" or record.told is not None else "awaiting_analysis"
+    if complete:
+        return "completed"
+    if record.state == "failed":
+        if told.status == "completed":
+            raise TellError(
+                f"row {told.row}: failed experiment {record.id} can only become completed with all its metrics.",
+                field="status",
+            )
+        return "failed"
+    return "awaiting_analysis"
+
+
+def _outcome(told: Told, state: ExperimentState) -> str:
+    """What a row says of how it went: that of a failed experiment with a value contradicts the failure."""
+    return "completed" if told.values and told.status != "failed" else state
 
 
 def merged_values(record: ExperimentRecord, told: Told, seen: _Conflicts | None = None) -> dict[str, Value]:

@@ -30,6 +30,9 @@ def keeps(constraint: OutcomeConstraint, values: Floats) -> NDArray[np.bool_]:
 
 def non_dominated(utilities: Floats, among: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Which rows no other row among the given ones beats in every objective; (n, m) to (n,)."""
+    if utilities.shape[1] == 1:
+        best = utilities[among, 0].max() if among.any() else np.inf
+        return np.asarray(among & (utilities[:, 0] >= best))
     rivals = utilities[among]
     front = np.zeros(len(utilities), dtype=bool)
     for row in np.flatnonzero(among):

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import numpy as np
 import pandas as pd
 
 from instruments.lab import Scalar
@@ -21,6 +22,10 @@ CHOICES: Final = {
     "verdict": ("valid", "suspect", "invalid"),
 }
 CENSORED: Final = ("below", "above")
+RESERVED: Final = frozenset(
+    {ID, "sample", "samples", "state", "origin", "reason", "verdict_reasons", "failure_reason", *CHOICES}
+)
+"""Names of columns with a meaning of their own, which no parameter and no metric may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +38,7 @@ class Told:
         executed: settings by parameter column.
         measured: settings as measured afterwards, by parameter column, and their standard uncertainties.
         values: figures of merit; a part that is ``None`` is not told.
+        outcome: whether anything is said of how it went, if only that results are to come.
     """
 
     row: int
@@ -47,15 +53,19 @@ class Told:
     failure_reason: str | None = None
     verdict: str | None = None
     verdict_reasons: tuple[str, ...] = ()
+    outcome: bool = True
 
 
-def read(frame: pd.DataFrame, parameters: tuple[str, ...], metrics: Iterable[str]) -> list[Told]:
+def read(
+    frame: pd.DataFrame, parameters: tuple[str, ...], metrics: Iterable[str], *, amend: bool = False
+) -> list[Told]:
     """Take a told table apart.
 
     Args:
         frame: one row an experiment; ids in an index or a column named ``experiment``.
         parameters: the parameter columns of the space.
         metrics: names that may be told.
+        amend: whether settings alone may be told, to correct them.
 
     Raises:
         TellError: or one of its subclasses, naming row and column.
@@ -63,7 +73,7 @@ def read(frame: pd.DataFrame, parameters: tuple[str, ...], metrics: Iterable[str
     if not isinstance(frame, pd.DataFrame):
         raise TellError(f"tell takes a DataFrame, not {type(frame).__name__}.")
     ids = _ids(frame)
-    columns = _Columns.sort(frame, parameters, tuple(metrics))
+    columns = _Columns.sort(frame, parameters, tuple(metrics), amend)
     if not len(frame):
         raise TellError("the table has no rows.", mend="A merge on ids that do not match loses all of them.")
     rows = [
@@ -122,7 +132,7 @@ class _Columns:
     metrics: tuple[str, ...]
 
     @classmethod
-    def sort(cls, frame: pd.DataFrame, parameters: tuple[str, ...], metrics: tuple[str, ...]) -> _Columns:
+    def sort(cls, frame: pd.DataFrame, parameters: tuple[str, ...], metrics: tuple[str, ...], amend: bool) -> _Columns:
         names = [str(name) for name in frame.columns]
         repeated = {name for name in names if names.count(name) > 1}
         if repeated:
@@ -137,9 +147,9 @@ class _Columns:
                 raise UnknownColumn(
                     f"column {name!r} is no parameter, no metric and no optional column of this campaign.",
                     field=name,
-                    mend=f"Did you mean {near[0]!r}?" if near else f"Metrics are {', '.join(metrics)}.",
+                    mend=f"Did you mean {near[0]!r}?" if near else "Metrics of your own are declared by `metrics`.",
                 )
-        if all(name in parameters or name == ID for name in names):
+        if not amend and all(name in parameters or name == ID for name in names):
             raise UnknownColumn(
                 "the table tells nothing: it has parameter columns only.",
                 mend=f"Add a column for {' or '.join(metrics[:3])}, or `status`.",
@@ -172,11 +182,12 @@ class _Columns:
             status=status,
             failure_cause=cause,
             verdict=verdict,
+            outcome=bool(self.metrics) or status is not None or verdict is not None,
         )
 
 
 def _missing(value: Any) -> bool:
-    return value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value))
+    return value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and math.isnan(value))
 
 
 def _plain(value: Any) -> Scalar:
@@ -189,10 +200,10 @@ def _number(value: Any, name: str, row: int, *, negative: bool = True) -> float 
     if _missing(value):
         return None
     try:
-        if isinstance(value, (str, bool)):
+        if isinstance(value, (str, bool, np.bool_)):
             raise ValueError
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise InvalidValue(f"row {row}: {name} is {value!r}, which is no number.", field=name) from None
     if math.isnan(number):
         return None

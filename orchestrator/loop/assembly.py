@@ -9,7 +9,7 @@ from acquisition.strategies.registry import make_strategy
 from instruments.lab import Lab
 from orchestrator.campaign import Campaign
 from orchestrator.config.definition import Definition
-from orchestrator.errors import CampaignExists
+from orchestrator.errors import CampaignError, CampaignExists
 from orchestrator.store.opening import open_store
 from orchestrator.store.protocol import Store
 from orchestrator.store.records import CampaignRecord
@@ -59,6 +59,12 @@ def assemble(store: Store, name: str, definition: Definition | None = None) -> A
         UnknownCampaign: there is none of this name.
     """
     record = store.campaign(name)
+    if record.definition.get("made_in") == "python":
+        raise CampaignError(
+            f"campaign {name!r} was made in Python, so that only Python can rebuild it.",
+            field="name",
+            mend="Open it there: Campaign(..., name=..., store=...).",
+        )
     if definition is None:
         definition = Definition.from_resolved(record.definition, store.blob)
     file, lab = definition.file, definition.build_lab()

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Event, Thread
 
-from orchestrator.errors import LeaseLost, StoreError
+from orchestrator.errors import LeaseLost
 from orchestrator.store.protocol import Store
 from orchestrator.store.records import Lease, Owner
 
@@ -44,5 +44,5 @@ def _beat(store: Store, lease: Lease, over: Event, cancelled: Event) -> None:
             logger.error("control of campaign %s is lost: %s", lease.campaign, lost)
             cancelled.set()
             return
-        except StoreError as problem:  # a moment's lock or a full disk: the lease outlives several beats
+        except Exception as problem:  # noqa: BLE001  a moment's lock, a full disk: the lease outlives several beats
             logger.warning("the lease of campaign %s could not be renewed: %s", lease.campaign, problem)

@@ -29,5 +29,5 @@ def told(listeners: Iterable[Listener], what: Literal["proposed", "started", "le
     for listener in listeners:
         try:
             getattr(listener, what)(*args)
-        except Exception:
+        except (Exception, SystemExit):  # rich ends the program where a pipe is closed
             logger.exception("a listener failed on %r", what)

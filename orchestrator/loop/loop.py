@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +17,7 @@ from instruments.errors import ExecutionCancelled, InstrumentsError
 from instruments.lab import Failure, Job, Lab, Outcome, VirtualTime
 from orchestrator.campaign import Campaign
 from orchestrator.campaign.told import Told
-from orchestrator.errors import CampaignError
+from orchestrator.errors import CampaignError, OrchestratorError
 from orchestrator.loop import raw
 from orchestrator.loop.context import AttemptContext, RealClock, VirtualClock
 from orchestrator.loop.engine import Engine, Running
@@ -78,6 +78,7 @@ class Loop:
         self._landed: SimpleQueue[int] = SimpleQueue()
         self._queue: deque[ExperimentRecord] = deque()
         self._attempts: dict[int, AttemptRecord] = {}
+        self._failures: Counter[int] = Counter()
         self._devices: dict[str, Lock] = {}
         self._exhausted = ""
         self._now = 0.0
@@ -106,19 +107,35 @@ class Loop:
         self.campaign.refresh()
         try:
             self._set_state("running", "")
-            if halted := self._recover():
-                return self._end("halted", halted)
-            while self.step():
-                pass
-            if self.cancelled.is_set():
-                return self._end("interrupted", "interrupted; `sabatier resume` continues it")
-            return self._end("completed", self._why_done())
+            state, why = self._sit()
         except BaseException as problem:
             self._fail(problem)
             raise
         finally:
-            self.lab.make_safe()
             self.engine.close()
+        if trouble := self._make_safe():
+            state, why = "halted", trouble
+        self._set_state(state, why)
+        return state
+
+    def _sit(self) -> tuple[CampaignState, str]:
+        """Go through all steps; how it ended, and why."""
+        if waiting := self._recover():
+            return "halted", waiting
+        while self.step():
+            pass
+        if self.cancelled.is_set():
+            return "interrupted", "a signal ended it"
+        return "completed", self._why_done()
+
+    def _make_safe(self) -> str:
+        """Bring the laboratory to its safe state; says what went wrong, if anything did."""
+        try:
+            self.lab.make_safe()
+        except Exception as problem:  # whatever it is, it must be told, not raised over
+            logger.exception("the laboratory could not be made safe")
+            return f"the laboratory did not confirm its safe state ({problem}); a person must look"
+        return ""
 
     def step(self) -> bool:
         """Start what can be started, then wait for one result and learn it.
@@ -192,7 +209,6 @@ class Loop:
         running = replace(record, state="running", updated=datetime.now(UTC))
         self.campaign.put(PutExperiment(running, record.state), PutAttempt(attempt))
         self._attempts[record.id] = attempt
-        told(self._listeners, "started", running, attempt)
         context = AttemptContext(
             cell=cell,
             sample=sample,
@@ -207,6 +223,7 @@ class Loop:
         label = f"execute experiment {record.id} on {cell}"
         flight = self.engine.submit("execute", label, lambda: self._execute(job, context))
         self._flights[record.id] = _Flight(running, attempt, flight)
+        told(self._listeners, "started", running, attempt)
         flight.add_done_callback(lambda _: self._landed.put(record.id))
 
     def _execute(self, job: Job, context: AttemptContext) -> Outcome | None:
@@ -287,7 +304,9 @@ class Loop:
             digest=digest,
             message="" if failure is None else f"{failure.cause}: {failure.reason}",
         )
-        if failure is not None and failure.cause in RETRIED and flight.attempt.number < MOST_ATTEMPTS:
+        if failure is not None:
+            self._failures[flight.record.id] += 1
+        if failure is not None and failure.cause in RETRIED and self._failures[flight.record.id] < MOST_ATTEMPTS:
             logger.warning("experiment %d: %s; it is tried again", flight.record.id, ended.message)
             self._back(flight, ended)
             return
@@ -311,10 +330,10 @@ class Loop:
 
     def _recover(self) -> str:
         """Classify what an earlier process left behind; says why the campaign must halt, if it must."""
-        attempts: Mapping[int, AttemptRecord] = {
-            a.experiment: a for a in self.campaign.store.attempts(self.campaign.name)
-        }
+        every = self.campaign.store.attempts(self.campaign.name)
+        attempts: Mapping[int, AttemptRecord] = {a.experiment: a for a in every}
         self._attempts = dict(attempts)
+        self._failures = Counter(a.experiment for a in every if a.state == "failed")
         times = [a.clock_started + (a.duration or 0.0) for a in attempts.values() if a.state in ("finished", "failed")]
         self._now = max(times, default=0.0)
         self._clock = RealClock(self._now)
@@ -325,8 +344,14 @@ class Loop:
         waiting = [r.id for r in records if r.state == "needs_inspection"]
         if waiting:
             return f"a person must say what became of experiment {', '.join(map(str, waiting))}"
-        self._queue = deque(r for r in records if r.state == "queued")
+        self._queue = deque(sorted((r for r in records if r.state == "queued"), key=self._since))
         return ""
+
+    def _since(self, record: ExperimentRecord) -> datetime:
+        """Since when an experiment waits: its proposal, or the failure after which it is tried again."""
+        attempt = self._attempts.get(record.id)
+        failed = attempt is not None and attempt.state == "failed" and attempt.finished is not None
+        return attempt.finished if failed and attempt and attempt.finished else record.created
 
     def _recover_running(self, record: ExperimentRecord, attempt: AttemptRecord | None) -> None:
         changes: list[Change] = []
@@ -349,31 +374,37 @@ class Loop:
         now = self.campaign.store.campaign(self.campaign.name).state
         self.campaign.put(SetCampaignState(now, state, why))
 
-    def _end(self, state: CampaignState, why: str) -> CampaignState:
-        self._set_state(state, why)
-        return state
-
     def _fail(self, problem: BaseException) -> None:
-        """Leave the truth in the store: what ran is of unknown outcome, the campaign has failed."""
+        """Leave the truth in the store: results that came are kept, what else ran is of unknown outcome."""
         logger.debug("the loop ends with an exception", exc_info=problem)
         self.cancelled.set()
+        why = f"{type(problem).__name__}: {problem}"
         for flight in list(self._flights.values()):
-            self._wait(flight.running.result)
+            self._rescue(flight, f"the loop ended: {why}")
+        trouble = self._make_safe()
+        ended: CampaignState = "interrupted" if isinstance(problem, KeyboardInterrupt) else "failed"
         try:
-            running = {r.id for r in self.campaign.experiments() if r.state == "running"}
-            for flight in self._flights.values():
-                if flight.record.id in running:
-                    self._requeue(flight, "unknown", f"the loop ended: {problem}")
-            self._set_state("failed", f"{type(problem).__name__}: {problem}")
-        except Exception as second:  # noqa: BLE001  the first problem is the one to raise; this one is logged
+            self._set_state("halted" if trouble else ended, f"{why}; {trouble}" if trouble else why)
+        except OrchestratorError as second:  # the first problem is the one to raise
             logger.error("the failure could not be written to the store: %s", second)
 
-    @staticmethod
-    def _wait(result: Callable[[], object]) -> None:
+    def _rescue(self, flight: _Flight, why: str) -> None:
+        """Keep the result of a flight that has one; the loop is failing, so that nothing here may raise."""
         try:
-            result()
-        except BaseException as other:  # noqa: BLE001  already failing: only its end matters
+            outcome = flight.running.result()
+        except BaseException as other:  # noqa: BLE001  perhaps the very reason why the loop fails
             logger.debug("a flight ended with %r", other)
+            outcome = None
+        try:
+            record = self.campaign.store.experiment(self.campaign.name, flight.record.id)
+            if record.state != "running":
+                return
+            if outcome is None or self._virtual:
+                self._requeue(flight, "unknown", why)
+            else:
+                self._land(flight, outcome)
+        except Exception:
+            logger.exception("experiment %d could not be brought to an end in the store", flight.record.id)
 
 
 def _told(record: ExperimentRecord, outcome: Outcome, sample: str | None) -> Told:
@@ -389,7 +420,7 @@ def _told(record: ExperimentRecord, outcome: Outcome, sample: str | None) -> Tol
         )
     seen = outcome.observation
     if seen is None:
-        return Told(row=0, id=record.id, sample=sample)
+        return Told(row=0, id=record.id, sample=sample)  # to come
     for metric in outcome.awaiting:
         if metric in seen.figures:
             raise CampaignError(f"experiment {record.id}: {metric} is both told and awaited.", field=metric)

@@ -161,11 +161,16 @@ def test_a_used_up_space_says_so():
         ({"seed": 1.5}, "seed"),
         ({"replicates": 0}, "replicates"),
         ({"replicates": "some"}, "replicates"),
+        ({"replicates": 2.0}, "replicates"),
+        ({"replicates": None}, "replicates"),
+        ({"objectives": ["y"]}, "no Objective"),
+        ({"objectives": [Objective("status")]}, "another name"),
+        ({"space": SearchSpace([Continuous("sample", 0.0, 1.0)])}, "another name"),
     ],
 )
 def test_what_cannot_be_a_campaign(arguments, match):
     with pytest.raises(CampaignError, match=match):
-        Campaign(SPACE, **{"objectives": [Objective("y")], **arguments})
+        Campaign(**{"space": SPACE, "objectives": [Objective("y")], **arguments})
 
 
 def test_unknown_strategy_and_wrong_numbers():
@@ -176,3 +181,43 @@ def test_unknown_strategy_and_wrong_numbers():
         with pytest.raises(CampaignError, match="positive whole number"):
             campaign.ask(n)
     assert campaign.to_dataframe().empty
+
+
+def test_a_single_candidate_is_a_campaign_too():
+    campaign = Campaign(SearchSpace.from_pool(pd.DataFrame({"a": [1], "b": [2]})), Objective("y"))
+    campaign.tell(campaign.ask().assign(y=1.5))
+    assert campaign.best()["y_mean"].iloc[0] == pytest.approx(1.5)
+
+
+def test_numpy_numbers_are_numbers():
+    campaign = Campaign(SPACE, [Objective("y")], strategy="random", replicates=np.int64(2), seed=np.int64(3))
+    assert campaign.ask(4).round(9).drop_duplicates().shape == (2, 2)
+
+
+def test_due_replicates_come_even_when_the_space_is_used_up():
+    campaign = Campaign(SearchSpace([Integer("n", 1, 2)]), [Objective("y")], strategy="random", replicates=2)
+    assert len(campaign.ask(3)) == 3
+    assert len(campaign.ask(5)) == 1
+
+
+def test_refresh_takes_over_what_another_has_asked():
+    store = open_store("memory:")
+    first, second = (Campaign(SPACE, [Objective("y")], strategy="random", store=store) for _ in range(2))
+    first.ask(2)
+    second.refresh()
+    assert list(second.ask(1).index) == [3]
+
+
+def test_models_are_fitted_once_for_each_state_of_knowledge(monkeypatch):
+    import acquisition.strategies.auto as auto
+
+    campaign = _told(4)
+    fits = []
+    inner = auto.fit_models
+    monkeypatch.setattr(auto, "fit_models", lambda problem: fits.append(1) or inner(problem))
+    campaign.best()
+    campaign.predict(pd.DataFrame({"a": [0.1], "b": [0.1]}))
+    assert len(fits) == 1
+    campaign.tell(campaign.ask(1).assign(y=0.1))
+    campaign.best()
+    assert len(fits) == 2

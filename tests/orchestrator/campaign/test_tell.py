@@ -309,3 +309,59 @@ def test_any_order_of_asks_and_tells_keeps_the_books(moves, seed):
     assert list(frame.index) == list(range(1, len(frame) + 1))
     assert frame["fe_c2h4"].dropna().to_dict() == told
     assert campaign.store.experiments(campaign.name) == campaign.experiments()
+
+
+def test_a_wrong_setting_is_corrected_alone():
+    campaign = _campaign()
+    campaign.tell(campaign.ask(1).assign(fe_c2h4=0.5))
+    with pytest.raises(UnknownColumn):
+        campaign.tell(pd.DataFrame({"experiment": [1], "potential": [-0.9]}))
+    campaign.tell(pd.DataFrame({"experiment": [1], "potential": [-0.9]}), amend=True)
+    row = campaign.to_dataframe().loc[1]
+    assert (row["potential_executed"], row["fe_c2h4"], row["state"]) == (-0.9, 0.5, "completed")
+
+
+def test_a_samples_name_says_nothing_of_the_outcome():
+    campaign = _campaign()
+    campaign.ask(1)
+    campaign.tell(pd.DataFrame({"experiment": [1], "sample": ["A7"]}))
+    row = campaign.to_dataframe().loc[1]
+    assert (row["state"], row["sample"]) == ("proposed", "A7")
+    assert len(campaign.problem().pending) == 1
+
+
+def test_an_unknown_cause_may_become_known():
+    campaign = _campaign()
+    campaign.tell(campaign.ask(1).assign(status="failed"))
+    assert campaign.to_dataframe().loc[1, "failure_cause"] == "unknown"
+    campaign.tell(pd.DataFrame({"experiment": [1], "status": ["failed"], "failure_cause": ["material"]}))
+    assert campaign.to_dataframe().loc[1, "failure_cause"] == "material"
+    with pytest.raises(ValueConflict):
+        campaign.tell(pd.DataFrame({"experiment": [1], "status": ["failed"], "failure_cause": ["condition"]}))
+
+
+def test_a_failure_with_one_of_two_metrics_stays_a_failure():
+    campaign = Campaign(SPACE, [Objective("fe_c2h4")], outcome_constraints=[OutcomeConstraint("fe_h2", upper=0.5)])
+    campaign.tell(campaign.ask(1).assign(status="failed"))
+    part = pd.DataFrame({"experiment": [1], "fe_c2h4": [0.1]})
+    with pytest.raises(ValueConflict):
+        campaign.tell(part)
+    campaign.tell(part, amend=True)
+    assert campaign.to_dataframe().loc[1, ["state", "fe_c2h4"]].tolist() == ["failed", 0.1]
+    with pytest.raises(TellError, match="all its metrics"):
+        campaign.tell(part.assign(status="completed"), amend=True)
+
+
+def test_changing_a_measured_setting_names_its_column():
+    campaign = _campaign()
+    campaign.tell(campaign.ask(1).assign(fe_c2h4=0.5, x_Cu_measured=0.3))
+    with pytest.raises(ValueConflict, match="x_Cu_measured was told as 0.3"):
+        campaign.tell(pd.DataFrame({"experiment": [1], "x_Cu_measured": [0.4]}))
+
+
+@pytest.mark.parametrize("value", [10**400, np.True_, "0.5"])
+def test_numbers_that_are_none(value):
+    campaign = _campaign()
+    campaign.ask(1)
+    with pytest.raises(InvalidValue):
+        campaign.tell(pd.DataFrame({"experiment": [1], "fe_c2h4": pd.Series([value], dtype=object)}))

@@ -324,3 +324,77 @@ def test_an_outcome_constraint_is_part_of_what_is_measured(tmp_path):
     lab.metrics = {"y": "1", "h": "1"}
     _loop(campaign, lab, tmp_path, experiments=12).run()
     assert 0.4 < campaign.best()["a"].iloc[0] <= 0.51
+
+
+def test_a_result_that_came_is_kept_when_another_cell_breaks_the_loop(tmp_path):
+    together = Barrier(2, timeout=30)
+
+    def behaviour(job, _):
+        together.wait()
+        if job.experiment == 1:
+            raise ZeroDivisionError("a bug")
+        return answer(job)
+
+    campaign, lab = _campaign(strategy="random"), Bench(behaviour, cells=2, repeat_is_safe=False)
+    with pytest.raises(ZeroDivisionError):
+        _loop(campaign, lab, tmp_path).run()
+    assert campaign.to_dataframe()["state"].tolist() == ["needs_inspection", "completed"]
+
+
+def test_an_unconfirmed_safe_state_halts_the_campaign(tmp_path):
+    class Stuck(Bench):
+        def make_safe(self):
+            super().make_safe()
+            raise InstrumentsError("the cell does not answer.")
+
+    campaign = _campaign(strategy="random")
+    assert _loop(campaign, Stuck(), tmp_path, experiments=2).run() == "halted"
+    record = campaign.store.campaign("c")
+    assert record.state == "halted"
+    assert "does not answer" in record.reason
+    assert _states(campaign) == {"completed": 2}
+
+
+def test_interruptions_do_not_use_up_the_attempts(tmp_path):
+    """Twice cancelled, then twice broken: the fifth attempt may still succeed."""
+    campaign = _campaign(strategy="random")
+    cancelled: Event
+
+    def behaviour(job, context):
+        if context.attempt <= 2:
+            cancelled.set()
+            raise ExecutionCancelled("stopped")
+        if context.attempt <= 4:
+            return Outcome(failure=Failure("equipment", "a leak"))
+        return answer(job)
+
+    for expected in ("interrupted", "interrupted", "completed"):
+        cancelled = Event()
+        assert _loop(campaign, Bench(behaviour), tmp_path, experiments=1, cancelled=cancelled).run() == expected
+    attempts = [a.state for a in campaign.store.attempts("c")]
+    assert attempts == ["cancelled", "cancelled", "failed", "failed", "finished"]
+
+
+def test_a_listener_that_fails_does_not_stop_a_campaign(tmp_path):
+    class Broken:
+        def proposed(self, records):
+            raise SystemExit(1)  # as rich does on a closed pipe
+
+        def started(self, record, attempt):
+            raise OSError("no space")
+
+        def learned(self, record, attempt):
+            raise ValueError
+
+    campaign = _campaign(strategy="random")
+    assert _loop(campaign, Bench(), tmp_path, experiments=3, listeners=[Broken()]).run() == "completed"
+
+
+def test_ctrl_c_in_python_interrupts(tmp_path):
+    def behaviour(job, _):
+        raise KeyboardInterrupt
+
+    campaign = _campaign(strategy="random")
+    with pytest.raises(KeyboardInterrupt):
+        _loop(campaign, Bench(behaviour), tmp_path).run()
+    assert campaign.store.campaign("c").state == "interrupted"
