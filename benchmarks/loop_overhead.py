@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import acquisition.strategies.random
@@ -95,15 +96,11 @@ def measure(folder: Path, engine: str, durable: bool, experiments: int, spent: l
             listeners=[gaps],
         ).run()
     else:
-        from orchestrator.flows.server import prefect_server
+        from orchestrator.flows.sitting import sit
 
-        with prefect_server(folder / "server.log"):
-            from orchestrator.flows.run import Hooks, hooked, run_campaign
-
-            # a laboratory that touches matter: the flow then opens the store with synchronous=FULL
-            ReplayLab.repeat_is_safe = property(lambda self: not durable)  # type: ignore[assignment,method-assign]
-            with hooked(name, Hooks(listeners=(gaps,))):
-                run_campaign(name, store.url)
+        # a laboratory that touches matter: the flow then opens the store with synchronous=FULL
+        ReplayLab.repeat_is_safe = property(lambda self: not durable)  # type: ignore[assignment,method-assign]
+        sit(name, store.url, cancelled=Event(), listeners=(gaps,), logs=folder)
     store.close()
     return gaps.gaps[max(1, experiments // 10) :]
 

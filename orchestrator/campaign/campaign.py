@@ -117,7 +117,7 @@ class Campaign:
             "seed": int(self.seed),
             "space": {"columns": list(self.space.columns), "size": self.space.size},
             "objectives": [asdict(objective) for objective in self.objectives],
-            "outcome_constraints": [asdict(constraint) for constraint in self.outcome_constraints]
+            "outcome_constraints": [asdict(constraint) for constraint in self.outcome_constraints],
         }
         definition = json.loads(json.dumps(definition))
         digest = hashlib.sha256(json.dumps(definition, sort_keys=True).encode()).hexdigest()

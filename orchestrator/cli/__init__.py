@@ -7,7 +7,10 @@ def main() -> None:
     """Entry point of the command."""
     from orchestrator.cli.guard import check_packages
 
-    check_packages()
-    from orchestrator.cli.app import app
+    try:
+        check_packages()
+        from orchestrator.cli.app import app
 
-    app()
+        app()
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None

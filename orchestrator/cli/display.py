@@ -30,9 +30,10 @@ class Display:
         objectives: Sequence[Objective],
         constraints: Sequence[OutcomeConstraint],
         metrics: Collection[str],
+        fractions: Collection[str],
         quiet: bool,
     ) -> None:
-        self._console, self._quiet, self._metrics = console, quiet, metrics
+        self._console, self._quiet, self._metrics, self._fractions = console, quiet, metrics, fractions
         self._objectives, self._constraints = objectives, constraints
         self._known = {record.id: record for record in records}
         self._progress = Progress(
@@ -55,7 +56,7 @@ class Display:
     def proposed(self, records: list[ExperimentRecord]) -> None:
         """See :class:`orchestrator.loop.Listener`."""
         for record in records:
-            self._line(f"{record.id:>4}  proposed  {text.settings(record.asked)}  ({record.reason})")
+            self._line(f"{record.id:>4}  proposed  {text.settings(record.asked, self._fractions)}  ({record.reason})")
 
     def started(self, record: ExperimentRecord, attempt: AttemptRecord) -> None:
         """See :class:`orchestrator.loop.Listener`."""

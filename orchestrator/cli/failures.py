@@ -38,6 +38,8 @@ def plain_failures(command: Callable[P, Any]) -> Callable[P, Any]:
             refuse(str(problem), FAILED)
         except (OrchestratorError, AcquisitionError, InstrumentsError, SimulatorsError, SurrogatesError) as problem:
             refuse(str(problem), WRONG_INPUT)
+        except OSError as problem:  # a full disk, a folder that may not be written
+            refuse(f"{problem.filename or 'a file'}: {problem.strerror or problem}", FAILED)
         except KeyboardInterrupt:
             refuse("interrupted", INTERRUPTED)
 

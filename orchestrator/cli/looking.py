@@ -41,6 +41,7 @@ def summary(store: Store, record: CampaignRecord) -> dict[str, Any]:
     state, reason = record.state, record.reason
     if state == "running" and store.holder(record.name) is None:
         state, reason = "interrupted", "its process ended without a word; `sabatier resume` continues it"
+    more = definition.get("metrics", [])
     best = incumbent(store.experiments(record.name), objectives, constraints) if objectives else []
     return {
         "schema": 1,
@@ -50,6 +51,7 @@ def summary(store: Store, record: CampaignRecord) -> dict[str, Any]:
         "experiments": store.counts(record.name),
         "budget": definition.get("stop", {}).get("experiments"),
         "objectives": [{"metric": o.metric, "goal": o.goal, "target": o.target} for o in objectives],
+        "metrics": list(dict.fromkeys([*(o.metric for o in objectives), *(c.metric for c in constraints), *more])),
         "best": [
             {
                 "experiment": r.id,
@@ -71,8 +73,9 @@ def _words(one: dict[str, Any]) -> str:
     lines = [f"{one['name']}: {one['state']}" + (f" ({one['reason']})" if one["reason"] else "")]
     lines.append(f"  experiments  {counts or 'none'}; budget {one['budget']}")
     for best in one["best"][:5]:
-        values = ", ".join(text.quantity(m, v, best["sem"][m]) for m, v in best["metrics"].items() if v is not None)
-        lines.append(f"  best         experiment {best['experiment']}: {values}")
+        known = [m for m in one["metrics"] if best["metrics"].get(m) is not None]
+        values = ", ".join(text.quantity(m, best["metrics"][m], best["sem"][m]) for m in known)
+        lines.append(f"  best so far  experiment {best['experiment']}, as measured: {values}")
         lines.append(f"               {text.settings(best['parameters'])}")
     lines.append(f"  updated      {one['updated']}")
     return "\n".join(lines)

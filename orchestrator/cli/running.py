@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextvars
 import logging
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -11,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, Thread
 from types import FrameType
-from typing import Any, NoReturn, cast
+from typing import NoReturn
 
 from rich.console import Console
 
@@ -21,9 +22,11 @@ from orchestrator.cli import text
 from orchestrator.cli.display import Display, JsonFormatter, JsonLog
 from orchestrator.cli.failures import DONE, FAILED, INTERRUPTED, refuse
 from orchestrator.cli.guard import PACKAGES
+from orchestrator.cli.terminal import Terminal
 from orchestrator.config.definition import Definition
 from orchestrator.config.load import load
 from orchestrator.errors import InputError, LeaseHeld, NothingTold, OrchestratorError
+from orchestrator.flows.sitting import Sitting, sit
 from orchestrator.loop.assembly import Assembly, assemble, files_of, open_for, register
 from orchestrator.loop.engine import ThreadEngine
 from orchestrator.loop.listener import Listener
@@ -92,7 +95,7 @@ def _run(
 ) -> NoReturn:
     parts = assemble(store, name, definition)
     folder = files_of(store).parent
-    console = Console()
+    console = Terminal()
     file = definition.file
     display = Display(
         console,
@@ -101,6 +104,7 @@ def _run(
         file.objectives,
         file.outcome_constraints,
         file.metric_names,
+        text.fractions_of(definition.space.parameters),
         quiet,
     )
     listeners = (display, JsonLog(_log_path(store, name), name))
@@ -111,65 +115,69 @@ def _run(
     cancelled = Event()
     try:
         with display.live():
-            state = _in_thread(lambda: _loop(engine, parts, store, cancelled, listeners), cancelled, console)
+            ended = _in_thread(lambda: _sit(engine, parts, store, cancelled, listeners), cancelled, console)
     except LeaseHeld:
         raise
-    except (OrchestratorError, AcquisitionError, InstrumentsError) as problem:
+    except (OrchestratorError, AcquisitionError, InstrumentsError, OSError) as problem:
         refuse(f"the campaign failed: {problem} What was recorded is kept; `sabatier resume {name}` continues.", FAILED)
-    _conclude(store, name, definition, state, report or folder / "reports" / f"{name}.html", console)
-    sys.exit(STATUS.get(state, FAILED))
+    _conclude(store, name, definition, ended.state, report or folder / "reports" / f"{name}.html", console)
+    status = STATUS.get(ended.state, FAILED)
+    if ended.orderly:
+        sys.exit(status)
+    sys.stderr.write(f"note: Prefect's server went away; the campaign is not affected (see {folder / 'logs'}).\n")
+    store.close()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)  # Prefect's threads would wait for that server for ever
 
 
-def _loop(
-    engine: str, parts: Assembly, store: Store, cancelled: Event, listeners: tuple[Listener, ...]
-) -> CampaignState:
-    if engine == "threads":
-        file = parts.definition.file
-        loop = Loop(
-            parts.campaign,
-            parts.lab,
-            experiments=file.stop.experiments,
-            batch=file.strategy.batch or 1,
-            engine=ThreadEngine(len(parts.lab.cells)),
-            files=files_of(store),
-            cancelled=cancelled,
-            listeners=listeners,
-        )
-        return loop.run()
-    from orchestrator.flows.server import prefect_server
-
-    with prefect_server(files_of(store).parent / "logs" / "prefect-server.log"):
-        from orchestrator.flows.run import Hooks, hooked, run_campaign
-
-        with hooked(parts.campaign.name, Hooks(cancelled, listeners)):
-            return cast("CampaignState", run_campaign(parts.campaign.name, store.url))
+def _sit(engine: str, parts: Assembly, store: Store, cancelled: Event, listeners: tuple[Listener, ...]) -> Sitting:
+    if engine == "prefect":
+        logs = files_of(store).parent / "logs"
+        return sit(parts.campaign.name, store.url, cancelled=cancelled, listeners=listeners, logs=logs)
+    file = parts.definition.file
+    loop = Loop(
+        parts.campaign,
+        parts.lab,
+        experiments=file.stop.experiments,
+        batch=file.strategy.batch or 1,
+        engine=ThreadEngine(len(parts.lab.cells)),
+        files=files_of(store),
+        cancelled=cancelled,
+        listeners=listeners,
+    )
+    return Sitting(loop.run(), orderly=True)
 
 
-def _in_thread(work: Callable[[], CampaignState], cancelled: Event, console: Console) -> CampaignState:
+def _in_thread(work: Callable[[], Sitting], cancelled: Event, console: Console) -> Sitting:
     """Run in a thread, where no engine can install signal handlers of its own; signals only say that it is to end."""
-    result: dict[str, Any] = {}
+    result: list[Sitting] = []
+    problems: list[BaseException] = []
+    signals: list[int] = []
 
     def body() -> None:
         try:
-            result["state"] = work()
+            result.append(work())
         except BaseException as problem:  # noqa: BLE001  handed to the main thread, which raises it
-            result["problem"] = problem
+            problems.append(problem)
 
     def on_signal(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
-        again = cancelled.is_set()
         cancelled.set()
-        word = "still waiting for" if again else "interrupted: waiting for"
-        console.print(f"{word} what runs to end in its safe state", markup=False, highlight=False)
+        signals.append(number)
 
     with _handlers(on_signal):
         thread = Thread(target=contextvars.copy_context().run, args=(body,), name="campaign")
         thread.start()
+        said = 0
         while thread.is_alive():
             thread.join(0.2)  # a join without limit would keep signals waiting on Windows
-    if "problem" in result:
-        raise result["problem"]
-    state: CampaignState = result["state"]
-    return state
+            if len(signals) > said and thread.is_alive():
+                word = "still waiting for" if said else "interrupted: waiting for"
+                console.print(f"{word} what runs to end in its safe state", markup=False, highlight=False)
+                said = len(signals)
+    if problems:
+        raise problems[0]
+    return result[0]
 
 
 @contextmanager
@@ -222,12 +230,17 @@ def _conclude(
     if best is not None and best.empty:
         console.print("no executed experiment is expected to keep the outcome constraints", highlight=False)
     elif best is not None:
+        fractions = text.fractions_of(campaign.space.parameters)
         for id, row in best.head(10).iterrows():
-            point = text.settings({column: row[column] for column in campaign.space.columns})
+            point = text.settings({column: row[column] for column in campaign.space.columns}, fractions)
             values = ", ".join(text.quantity(m, row[f"{m}_mean"], row[f"{m}_std"]) for m in campaign.metrics)
             console.print(f"best: experiment {id}: {point}", markup=False, highlight=False, soft_wrap=True)
             console.print(f"      {values} (by the model)", markup=False, highlight=False, soft_wrap=True)
-    path = write_report(campaign, record, report, notices=definition.notices)
+    try:
+        path = write_report(campaign, record, report, notices=definition.notices)
+    except (OSError, OrchestratorError) as problem:  # the campaign is what it is without its report
+        sys.stderr.write(f"sabatier: the report could not be written: {problem}\n")
+        return
     console.print(f"report: {path}", markup=False, highlight=False, soft_wrap=True)
     if state == "interrupted":
         console.print(f"continue with: sabatier resume {name}", markup=False, highlight=False)

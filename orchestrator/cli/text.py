@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
+from acquisition.parameters import Composition, Parameter
 from instruments.metrics import unit_of
 from orchestrator.store.records import ExperimentRecord
 
 
-def settings(parameters: Mapping[str, Any] | None) -> str:
+def fractions_of(parameters: Iterable[Parameter]) -> frozenset[str]:
+    """The columns that are fractions of a composition."""
+    return frozenset(column for p in parameters if isinstance(p, Composition) for column in p.columns)
+
+
+def settings(parameters: Mapping[str, Any] | None, fractions: Collection[str] = ()) -> str:
     """Settings in one line; fractions that are zero are left out."""
-    return ", ".join(f"{name} {number(value)}" for name, value in (parameters or {}).items() if value != 0) or "-"
+    shown = [(name, value) for name, value in (parameters or {}).items() if value != 0 or name not in fractions]
+    return ", ".join(f"{name} {number(value)}" for name, value in shown) or "-"
 
 
 def number(value: Any) -> str:

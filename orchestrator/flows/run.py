@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextvars
+import logging
 import re
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Event
@@ -29,31 +32,47 @@ from orchestrator.loop.assembly import assemble, files_of  # noqa: E402
 from orchestrator.loop.listener import Listener  # noqa: E402
 from orchestrator.loop.loop import Loop  # noqa: E402
 from orchestrator.store.opening import open_store  # noqa: E402
-from orchestrator.store.records import AttemptRecord, ExperimentRecord  # noqa: E402
+from orchestrator.store.records import AttemptRecord, CampaignState, ExperimentRecord  # noqa: E402
+
+logger = logging.getLogger(__name__)
 
 BETWEEN_ARTIFACTS: Final = 5.0
 """Seconds; two artifacts cost 70 ms."""
 
+PATIENCE: Final = 5.0
+"""Seconds that the end of a campaign waits for the server."""
 
-@dataclass(frozen=True)
+
+@dataclass
 class Hooks:
-    """What a process that runs the flow itself wants of it."""
+    """What a process that runs the flow itself wants of it, and learns from it.
+
+    Attributes:
+        cancelled: ends the loop in good order.
+        listeners: are told what happens.
+        ended: is set when the loop is over, whatever the engine still does.
+        state: of the campaign, once it is over.
+        problem: the exception that ended the loop, if one did.
+    """
 
     cancelled: Event = field(default_factory=Event)
     listeners: tuple[Listener, ...] = ()
+    ended: Event = field(default_factory=Event)
+    state: CampaignState | None = None
+    problem: BaseException | None = None
 
 
-_hooks: dict[str, Hooks] = {}
+_hooks: dict[tuple[str, str | None], Hooks] = {}
 
 
 @contextmanager
-def hooked(campaign: str, hooks: Hooks) -> Iterator[None]:
+def hooked(campaign: str, store: str | None, hooks: Hooks) -> Iterator[None]:
     """Give hooks to the run of a campaign in this process; they cannot be parameters, which travel as JSON."""
-    _hooks[campaign] = hooks
+    _hooks[campaign, store] = hooks
     try:
         yield
     finally:
-        del _hooks[campaign]
+        del _hooks[campaign, store]
 
 
 @flow(name="run_campaign", flow_run_name="{campaign}", persist_result=False, retries=0)
@@ -67,15 +86,26 @@ def run_campaign(campaign: str, store: str | None = None) -> str:
     Returns:
         The campaign's state.
     """
-    hooks = _hooks.get(campaign, Hooks())
+    hooks = _hooks.get((campaign, store), Hooks())
+    try:
+        return _run(campaign, store, hooks)
+    except BaseException as problem:
+        hooks.problem = problem
+        raise
+    finally:
+        hooks.ended.set()
+
+
+def _run(campaign: str, store: str | None, hooks: Hooks) -> CampaignState:
     reading = open_store(store, durable=False, create=False)
     parts = assemble(reading, campaign)
     if not parts.lab.repeat_is_safe:
         reading.close()
         reading = open_store(store, durable=True, create=False)
         parts = assemble(reading, campaign, parts.definition)
+    stop = parts.definition.file.stop
+    artifacts = _Artifacts(parts.campaign, stop.experiments)
     try:
-        stop = parts.definition.file.stop
         loop = Loop(
             parts.campaign,
             parts.lab,
@@ -84,18 +114,23 @@ def run_campaign(campaign: str, store: str | None = None) -> str:
             engine=PrefectEngine(),
             files=files_of(reading),
             cancelled=hooks.cancelled,
-            listeners=(*hooks.listeners, _Artifacts(parts.campaign, stop.experiments)),
+            listeners=(*hooks.listeners, artifacts),
         )
-        return loop.run()
+        hooks.state = loop.run()
+        return hooks.state
     finally:
+        hooks.ended.set()
+        artifacts.close()
         reading.close()
 
 
 class _Artifacts:
-    """Shows progress and the best point in Prefect's pages."""
+    """Shows progress and the best point in Prefect's pages, from its own thread: a slow server holds up nothing."""
 
     def __init__(self, campaign: Campaign, budget: int) -> None:
         self._campaign, self._budget = campaign, budget
+        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="artifacts")
+        self._posting: Future[None] | None = None
         self._key = re.sub(r"[^a-z0-9]+", "-", campaign.name.lower()).strip("-")
         self._progress: UUID | None = None
         self._last = -BETWEEN_ARTIFACTS
@@ -108,13 +143,31 @@ class _Artifacts:
 
     def learned(self, record: ExperimentRecord, attempt: AttemptRecord) -> None:  # noqa: ARG002
         """See :class:`orchestrator.loop.Listener`."""
-        done = sum(r.told is not None and r.origin == "asked" for r in self._campaign.experiments())
         now = time.monotonic()
-        if now - self._last >= BETWEEN_ARTIFACTS or done >= self._budget:
+        if now - self._last >= BETWEEN_ARTIFACTS and (self._posting is None or self._posting.done()):
             self._last = now
-            self._show(done)
+            self._post()
 
-    def _show(self, done: int) -> None:
+    def close(self) -> None:
+        """Show the last state, if the server takes it within some seconds."""
+        wait([self._posting] if self._posting else [], timeout=PATIENCE)
+        if self._posting is None or self._posting.done():
+            self._post()
+            wait([self._posting] if self._posting else [], timeout=PATIENCE)
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _post(self) -> None:
+        # the flow's context goes with it: artifacts belong to its run
+        self._posting = self._pool.submit(contextvars.copy_context().run, self._try_to_show)
+
+    def _try_to_show(self) -> None:
+        try:
+            self._show()
+        except Exception:
+            logger.warning("Prefect's server does not take artifacts", exc_info=True)
+
+    def _show(self) -> None:
+        done = sum(r.told is not None and r.origin == "asked" for r in self._campaign.experiments())
         share = min(100.0, 100.0 * done / self._budget)
         text = f"{done} of {self._budget} experiments of {self._campaign.name}"
         if self._progress is None:

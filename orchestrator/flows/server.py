@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -29,9 +30,22 @@ class ServerError(OrchestratorError):
     """Prefect's server could not be started or reached."""
 
 
+@dataclass(frozen=True)
+class Server:
+    """A server: the address of its API, and its process if it is ours."""
+
+    url: str
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def gone(self) -> bool:
+        """Whether it is known to have ended."""
+        return self.process is not None and self.process.poll() is not None
+
+
 @contextmanager
-def prefect_server(log: Path) -> Iterator[str]:
-    """Have a Prefect server for the block; gives the address of its API.
+def prefect_server(log: Path) -> Iterator[Server]:
+    """Have a Prefect server for the block.
 
     Args:
         log: file to which an embedded server's messages are appended.
@@ -45,11 +59,11 @@ def prefect_server(log: Path) -> Iterator[str]:
     configured = PREFECT_API_URL.value()
     if configured:
         _check(configured)
-        yield configured
+        yield Server(configured)
         return
-    url = _start(log)
-    with temporary_settings({PREFECT_API_URL: url}):
-        yield url
+    server = _start(log)
+    with temporary_settings({PREFECT_API_URL: server.url}):
+        yield server
 
 
 def _check(url: str) -> None:
@@ -65,7 +79,7 @@ def _check(url: str) -> None:
         )
 
 
-def _start(log: Path) -> str:
+def _start(log: Path) -> Server:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -76,7 +90,7 @@ def _start(log: Path) -> str:
     atexit.register(_stop, process)
     url = f"http://127.0.0.1:{port}/api"
     wait_for(url, process, f"its messages are in {log}")
-    return url
+    return Server(url, process)
 
 
 def _process(port: int, messages: IO[bytes]) -> subprocess.Popen[bytes]:

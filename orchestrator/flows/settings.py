@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+from pathlib import Path
 from typing import Final
 
 DEFAULTS: Final = {
@@ -21,3 +23,17 @@ def apply_defaults() -> None:
     """Set what the user has not set."""
     for name, value in DEFAULTS.items():
         os.environ.setdefault(name, value)
+
+
+def log_to(path: Path) -> None:
+    """Send what Prefect would print to a file instead; what it sends to its server's pages stays. After its import."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    to_file = logging.FileHandler(path, encoding="utf-8")
+    to_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    names = [name for name in logging.root.manager.loggerDict if name.split(".")[0] == "prefect"]
+    for logger in [logging.root, *(logging.getLogger(name) for name in names)]:
+        printing = [h for h in logger.handlers if isinstance(h, logging.StreamHandler) and h is not to_file]
+        logger.handlers = [h for h in logger.handlers if h not in printing]
+    top = logging.getLogger("prefect")
+    top.handlers.append(to_file)
+    top.propagate = False

@@ -179,3 +179,42 @@ def test_status_is_not_fooled_by_a_dead_process(bench):
     state = json.loads(bench.run("status", "plate", "--json").stdout)
     assert state["state"] == "interrupted"
     assert "resume" in state["reason"]
+
+
+def test_a_closed_pipe_does_not_stop_a_campaign(bench):
+    process = bench.start("run", "campaign.yaml", "--engine", "threads")
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.wait(timeout=120) == 0
+    assert json.loads(bench.run("status", "plate", "--json").stdout)["experiments"]["completed"] == 20
+
+
+def test_a_signal_without_a_terminal_ends_in_good_order(bench):
+    """The reader of the output is gone when the signal comes, as when a connection drops."""
+    bench.write((bench.folder / "campaign.yaml").read_text().replace("experiments: 20", "experiments: 300"))
+    process = bench.start("run", "campaign.yaml", "--engine", "threads")
+    for line in process.stdout:
+        if "measured" in line:
+            break
+    process.stdout.close()
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=60) == 130
+    state = json.loads(bench.run("status", "plate", "--json").stdout)
+    assert (state["state"], state["experiments"]["running"]) == ("interrupted", 0)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_a_full_output_does_not_stop_a_campaign(bench):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            bench.command("run", "campaign.yaml", "--engine", "threads"),
+            cwd=bench.folder,
+            env=bench.environment(),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=240,
+            check=False,
+        )
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr

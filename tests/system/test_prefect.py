@@ -112,3 +112,34 @@ def test_settings_of_the_user_are_kept(monkeypatch):
     assert os.environ["PREFECT_LOGGING_LEVEL"] == "DEBUG"
     assert os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] == "false"
     assert os.environ["DO_NOT_TRACK"] == "1"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="SIGKILL")
+def test_the_death_of_prefects_server_does_not_touch_the_campaign(bench):
+    import psutil
+
+    bench.write((bench.folder / "campaign.yaml").read_text().replace("experiments: 20", "experiments: 60"))
+    with (bench.folder / "stderr").open("w") as errors:
+        process = subprocess.Popen(
+            bench.command("run", "campaign.yaml"),
+            cwd=bench.folder,
+            env=bench.environment(),
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            bufsize=1,
+        )
+    for line in process.stdout:
+        if "measured" in line:
+            break
+    (child,) = [p for p in psutil.Process(process.pid).children() if "orchestrator.flows.serve" in p.cmdline()]
+    child.kill()
+    rest = process.stdout.read()
+    process.stdout.close()
+    assert process.wait(timeout=60) == 0
+    assert "campaign plate is completed" in rest
+    assert "report:" in rest
+    said = (bench.folder / "stderr").read_text()
+    assert "Prefect's server went away; the campaign is not affected" in said
+    assert "Traceback" not in said
+    assert json.loads(bench.run("status", "plate", "--json").stdout)["experiments"]["completed"] == 60
