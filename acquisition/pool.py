@@ -153,7 +153,7 @@ def _readable(series: pd.Series[Any]) -> bool:
     if series.dtype == object:
         return all(isinstance(value, str | int | float | np.number | np.bool_ | Decimal) for value in series)
     numeric = pd.api.types.is_numeric_dtype(series.dtype) and series.dtype.kind != "c"
-    return numeric or isinstance(series.dtype, pd.StringDtype)
+    return numeric or pd.api.types.is_string_dtype(series.dtype)
 
 
 def _labels(series: pd.Series[Any]) -> tuple[Column, Floats]:

@@ -15,7 +15,16 @@ GROUP: Final = "sabatier.strategies"
 
 
 def _known() -> dict[str, EntryPoint]:
-    return {entry.name: entry for entry in entry_points(group=GROUP)}
+    known: dict[str, EntryPoint] = {}
+    for entry in entry_points(group=GROUP):
+        other = known.setdefault(entry.name, entry)
+        if other.value != entry.value:
+            raise StrategyError(
+                f"two installed strategies are called {entry.name!r}: {other.value} and {entry.value}.",
+                field="strategy.name",
+                mend="Uninstall the distribution of one of them.",
+            )
+    return known
 
 
 def strategy_names() -> tuple[str, ...]:

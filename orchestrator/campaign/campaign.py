@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import warnings
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from threading import RLock
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -22,7 +23,8 @@ from acquisition.strategies.registry import make_strategy
 from instruments.metrics import METRICS
 from orchestrator.campaign import frames
 from orchestrator.campaign.ledger import Ledger, merge, merged_values, seed_of
-from orchestrator.campaign.told import ID, RESERVED, Told, read
+from orchestrator.campaign.told import ID, Told, read
+from orchestrator.config.names import RESERVED
 from orchestrator.errors import (
     CampaignError,
     CampaignExists,
@@ -30,6 +32,7 @@ from orchestrator.errors import (
     NothingTold,
     OutsideSpaceWarning,
     PendingConflict,
+    StaleWrite,
     TellError,
     UnknownExperiment,
 )
@@ -40,6 +43,12 @@ from orchestrator.store.records import AskRecord, CampaignRecord, ExperimentReco
 
 Replicates: TypeAlias = Literal["none", "auto"] | int
 """Whether a point may be asked again: never, where it seems to pay, or each so many times."""
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+MOST_TRIES: Final = 3
 
 DEFAULT_INITIAL: Final = 10
 """Experiments before the model takes over; fewer were found to cost more later."""
@@ -164,13 +173,26 @@ class Campaign:
         if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
             raise CampaignError(f"ask({n!r}): the number of experiments must be a positive whole number.", field="n")
         with self._lock:
-            problem = self.problem()
-            answer = self._choose(problem, int(n))
-            records = self._records(answer, self._ledger.next_id, problem.ask, state)
-            ask = AskRecord(problem.ask, int(n), dict(answer.state))
-            self._apply([PutAsk(ask), *(PutExperiment(record, None) for record in records)])
-            self._asks, self._state = problem.ask, ask.state
-            return records
+            return self._again_if_stale(lambda: self._propose(int(n), state))
+
+    def _propose(self, n: int, state: ExperimentState) -> list[ExperimentRecord]:
+        problem = self.problem()
+        answer = self._choose(problem, n)
+        records = self._records(answer, self._ledger.next_id, problem.ask, state)
+        ask = AskRecord(problem.ask, n, dict(answer.state))
+        self._apply([PutAsk(ask), *(PutExperiment(record, None) for record in records)])
+        self._asks, self._state = problem.ask, ask.state
+        return records
+
+    def _again_if_stale(self, work: Callable[[], T]) -> T:
+        """Do something that writes; where another process has written meanwhile, do it again on what is there now."""
+        for _ in range(MOST_TRIES):
+            try:
+                return work()
+            except StaleWrite as stale:
+                logger.info("another process has written to campaign %s: %s", self.name, stale)
+                self._load()
+        return work()
 
     def _choose(self, problem: Problem, n: int) -> Proposals:
         """What the strategy wants; with a number of replicates, each point so many times before a new one."""
@@ -252,12 +274,12 @@ class Campaign:
         """
         rows = read(table, self.space.columns, self._tellable, amend=amend)
         with self._lock:
-            self._take(rows, prior=prior, amend=amend)
+            self._again_if_stale(lambda: self._take(rows, prior=prior, amend=amend))
 
     def record(self, told: Told, *extra: Change) -> ExperimentRecord:
         """Take in one result as the loop has it, with further changes in the same transaction."""
         with self._lock:
-            return self._take([told], prior=False, amend=False, extra=extra)[0]
+            return self._again_if_stale(lambda: self._take([told], prior=False, amend=False, extra=extra))[0]
 
     def _take(
         self, rows: Sequence[Told], *, prior: bool, amend: bool, extra: Sequence[Change] = ()

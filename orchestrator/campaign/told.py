@@ -22,10 +22,6 @@ CHOICES: Final = {
     "verdict": ("valid", "suspect", "invalid"),
 }
 CENSORED: Final = ("below", "above")
-RESERVED: Final = frozenset(
-    {ID, "sample", "samples", "state", "origin", "reason", "verdict_reasons", "failure_reason", *CHOICES}
-)
-"""Names of columns with a meaning of their own, which no parameter and no metric may have."""
 
 
 @dataclass(frozen=True, slots=True)

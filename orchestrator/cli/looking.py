@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -129,9 +130,15 @@ def write_template(file: Path) -> None:
     """Write the starter campaign file."""
     from orchestrator.config.template import template
 
+    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", file.stem) is None:
+        raise InputError(
+            f"{file.stem!r} cannot name a campaign.",
+            field="file",
+            mend="Use letters, digits and . _ - in the file's name.",
+        )
     try:
         with file.open("x", encoding="utf-8") as new:
-            new.write(template())
+            new.write(template(file.stem))
     except FileExistsError:
         raise InputError(f"{file} exists.", mend="Name another file.") from None
     except OSError as problem:

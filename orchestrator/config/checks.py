@@ -14,6 +14,7 @@ from instruments.errors import LabError
 from instruments.lab import Lab
 from orchestrator.config.hints import unknown
 from orchestrator.config.model import CampaignFile, PoolSpace
+from orchestrator.config.names import RESERVED
 from orchestrator.config.tables import Table
 from orchestrator.errors import InputError
 from simulators.replay import ReplayOptions
@@ -68,7 +69,20 @@ def check_metrics(file: CampaignFile, space: SearchSpace, lab: Lab) -> None:
     Raises:
         InputError: it does not, or the name is a parameter's.
     """
+    for column in space.columns:
+        if column in RESERVED:
+            raise InputError(
+                f"a parameter cannot be called {column!r}: the name means something else in tables of results.",
+                field="space.parameters",
+                mend="Rename it.",
+            )
     for field, metric in _named_metrics(file):
+        if metric in RESERVED:
+            raise InputError(
+                f"a metric cannot be called {metric!r}: the name means something else in tables of results.",
+                field=field,
+                mend="Rename it; a replayed table is renamed by `columns`.",
+            )
         if metric in space.columns:
             raise InputError(
                 f"{metric!r} is a parameter of the search space, so it cannot be a metric too.",

@@ -128,7 +128,7 @@ class StrategyBlock(Block):
     """An installed strategy."""
 
     initial: Count | None = None
-    """So many experiments fill the space evenly before a model proposes; without it the strategy decides."""
+    """So many experiments fill the space evenly before a model proposes; without it 10 do."""
 
     batch: Count | None = None
     """So many experiments are proposed together; without it as many as the laboratory has free cells."""

@@ -12,7 +12,16 @@ STRATEGIES = "sabatier.strategies"
 
 
 def _group(name: str) -> dict[str, EntryPoint]:
-    return {point.name: point for point in sorted(entry_points(group=name), key=lambda point: point.name)}
+    points: dict[str, EntryPoint] = {}
+    for point in sorted(entry_points(group=name), key=lambda point: point.name):
+        other = points.setdefault(point.name, point)
+        if other.value != point.value:
+            owners = " and ".join(sorted(p.dist.name if p.dist else p.value for p in (other, point)))
+            raise InputError(
+                f"two installed distributions, {owners}, both call something {point.name!r} ({name}).",
+                mend="Uninstall one of them.",
+            )
+    return points
 
 
 def lab_types() -> tuple[str, ...]:

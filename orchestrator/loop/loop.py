@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -17,13 +17,13 @@ from instruments.errors import ExecutionCancelled, InstrumentsError
 from instruments.lab import Failure, Job, Lab, Outcome, VirtualTime
 from orchestrator.campaign import Campaign
 from orchestrator.campaign.told import Told
-from orchestrator.errors import CampaignError, OrchestratorError
+from orchestrator.errors import CampaignError, OrchestratorError, StaleWrite, ValueConflict
 from orchestrator.loop import raw
 from orchestrator.loop.context import AttemptContext, RealClock, VirtualClock
 from orchestrator.loop.engine import Engine, Running
 from orchestrator.loop.holding import holding
 from orchestrator.loop.listener import Listener, told
-from orchestrator.store.changes import Change, PutAttempt, PutExperiment, SetCampaignState
+from orchestrator.store.changes import Change, Note, PutAttempt, PutExperiment, SetCampaignState
 from orchestrator.store.records import AttemptRecord, AttemptState, CampaignState, ExperimentRecord, Value
 
 logger = logging.getLogger(__name__)
@@ -207,7 +207,12 @@ class Loop:
             experiment=record.id, number=number, cell=cell, sample=sample, clock_started=began, files=str(folder)
         )
         running = replace(record, state="running", updated=datetime.now(UTC))
-        self.campaign.put(PutExperiment(running, record.state), PutAttempt(attempt))
+        try:
+            self.campaign.put(PutExperiment(running, record.state), PutAttempt(attempt))
+        except StaleWrite as stale:  # a person has decided about it meanwhile: it is no longer ours to start
+            logger.warning("experiment %d is not started: %s", record.id, stale)
+            self.campaign.refresh()
+            return
         self._attempts[record.id] = attempt
         context = AttemptContext(
             cell=cell,
@@ -311,7 +316,14 @@ class Loop:
             self._back(flight, ended)
             return
         result = _told(flight.record, outcome, ended.sample)
-        record = self.campaign.record(result, PutAttempt(ended))
+        try:
+            record = self.campaign.record(result, PutAttempt(ended))
+        except ValueConflict as conflict:  # a person told a result meanwhile: theirs stands, ours is in the log
+            logger.warning("experiment %d was told from elsewhere: %s", flight.record.id, conflict)
+            measured = {metric: asdict(value) for metric, value in result.values.items()}
+            note = Note("conflict", str(conflict), experiment=flight.record.id, data={"measured": measured})
+            self.campaign.put(PutAttempt(ended), note)
+            record = self.campaign.store.experiment(self.campaign.name, flight.record.id)
         told(self._listeners, "learned", record, ended)
 
     def _requeue(self, flight: _Flight, state: AttemptState, message: str) -> None:

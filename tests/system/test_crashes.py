@@ -6,6 +6,7 @@ import random
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pandas as pd
 import psutil
@@ -16,6 +17,7 @@ from orchestrator.store.opening import open_store
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="SIGKILL and SIGTERM are POSIX signals")
 
+FULL = Path("/dev/full")
 COLUMNS = ["ni", "fe", "co", "ce", "overpotential_V", "reason", "sample"]
 
 
@@ -203,9 +205,9 @@ def test_a_signal_without_a_terminal_ends_in_good_order(bench):
     assert (state["state"], state["experiments"]["running"]) == ("interrupted", 0)
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+@pytest.mark.skipif(not FULL.exists(), reason="needs /dev/full")
 def test_a_full_output_does_not_stop_a_campaign(bench):
-    with open("/dev/full", "w") as full:
+    with FULL.open("w") as full:
         done = subprocess.run(
             bench.command("run", "campaign.yaml", "--engine", "threads"),
             cwd=bench.folder,

@@ -355,7 +355,7 @@ def test_a_failure_with_one_of_two_metrics_stays_a_failure():
 def test_changing_a_measured_setting_names_its_column():
     campaign = _campaign()
     campaign.tell(campaign.ask(1).assign(fe_c2h4=0.5, x_Cu_measured=0.3))
-    with pytest.raises(ValueConflict, match="x_Cu_measured was told as 0.3"):
+    with pytest.raises(ValueConflict, match=r"x_Cu_measured was told as 0\.3"):
         campaign.tell(pd.DataFrame({"experiment": [1], "x_Cu_measured": [0.4]}))
 
 

@@ -398,3 +398,27 @@ def test_ctrl_c_in_python_interrupts(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         _loop(campaign, Bench(behaviour), tmp_path).run()
     assert campaign.store.campaign("c").state == "interrupted"
+
+
+def test_results_told_from_elsewhere_while_a_campaign_runs(tmp_path):
+    """Prior data, a result of a running experiment and one of a queued one, told by another process."""
+    store = open_store(tmp_path / "s.db")
+    campaign = _campaign(store, strategy="random")
+
+    def behaviour(job, _):
+        elsewhere = Campaign(SPACE, [Objective("y")], store=store, name="c", definition={})
+        if job.experiment == 2:
+            elsewhere.tell(pd.DataFrame({"a": [0.5], "b": [0.5], "y": [0.9]}))
+        if job.experiment == 4:
+            elsewhere.tell(pd.DataFrame({"experiment": [4], "y": [0.123]}))
+        return answer(job)
+
+    assert _loop(campaign, Bench(behaviour), tmp_path, experiments=6).run() == "completed"
+    frame = Campaign(SPACE, [Objective("y")], store=store, name="c", definition={}).to_dataframe()
+    assert frame["state"].eq("completed").all()
+    assert frame["origin"].tolist().count("prior") == 1
+    assert frame["origin"].tolist().count("asked") == 6
+    assert frame.loc[4, "y"] == 0.123
+    (note,) = [event for event in store.events("c") if event.kind == "conflict"]
+    assert note.experiment == 4
+    store.close()
