@@ -337,7 +337,7 @@ def test_a_result_that_came_is_kept_when_another_cell_breaks_the_loop(tmp_path):
 
     campaign, lab = _campaign(strategy="random"), Bench(behaviour, cells=2, repeat_is_safe=False)
     with pytest.raises(ZeroDivisionError):
-        _loop(campaign, lab, tmp_path).run()
+        _loop(campaign, lab, tmp_path, experiments=2).run()
     assert campaign.to_dataframe()["state"].tolist() == ["needs_inspection", "completed"]
 
 
