@@ -125,7 +125,9 @@ class Strategy(Protocol):
 
 def exhausted(problem: Problem) -> SpaceExhaustedError:
     """The exception for a finite space with nothing left to propose."""
+    size = problem.space.size
+    every = "every point" if size is None else "the only point" if size == 1 else f"each of the {size} points"
     return SpaceExhaustedError(
-        f"all {problem.space.size} points of the space have been proposed.",
+        f"{every} of the space has been proposed.",
         mend="Allow replicates, or widen the space.",
     )

@@ -32,7 +32,8 @@ SIGNAL: Final = (0.0, 0.7)  # standard deviation of the signal
 NOISE: Final = (math.log(0.1), 1.0)  # standard deviation of the noise beyond the stated one
 MEAN_VARIANCE: Final = 1.0  # of the constant mean
 FLOOR: Final = 1e-6  # noise variance that is always there; keeps factorisations well conditioned
-MOST_FOR_FIT: Final = 1200  # hyperparameters are found on at most so many rows; predictions use all of them
+MOST_FOR_FIT: Final = 400  # hyperparameters are found on at most so many rows; predictions use all of them
+MANY: Final = 200  # from so many rows on, a warm start is trusted alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +168,7 @@ def _most_probable(x: Tensor, y: Tensor, variance: Tensor, warm: Tensor | None) 
     pairs = squared_differences(x, x).T.contiguous()
     starts = [_start(d, shift, noise) for shift, noise in ((0.0, -2.3), (0.8, -1.0), (-0.7, -3.5))]
     if warm is not None:
-        starts = [warm, starts[0]]
+        starts = [warm] if len(y) > MANY else [warm, starts[0]]
     result = minimize(lambda theta: _negative_log_posterior(theta, pairs, y, variance), torch.stack(starts))
     best = int(torch.argmin(result.f))
     return result.x[best] if math.isfinite(float(result.f[best])) else starts[-1]

@@ -27,7 +27,7 @@ from orchestrator.config.definition import Definition
 from orchestrator.config.load import load
 from orchestrator.errors import InputError, LeaseHeld, NothingTold, OrchestratorError
 from orchestrator.flows.sitting import Sitting, sit
-from orchestrator.loop.assembly import Assembly, assemble, files_of, open_for, register
+from orchestrator.loop.assembly import Assembly, assemble, definition_of, files_of, open_for, register
 from orchestrator.loop.engine import ThreadEngine
 from orchestrator.loop.listener import Listener
 from orchestrator.loop.loop import Loop
@@ -52,7 +52,7 @@ def run_file(
     """Load, register and run a campaign file; ends the process with the campaign's exit status."""
     definition = load(file, table, name=name, seed=seed)
     for notice in definition.notices:
-        Console(stderr=True).print(f"note: {notice}", markup=False, highlight=False)
+        sys.stderr.write(f"note: {notice}\n")
     _refuse_memory(store)
     kept = open_for(store, definition.build_lab())
     name = definition.file.name
@@ -69,7 +69,7 @@ def resume_campaign(name: str, *, store: str | None, engine: str, report: Path |
     _refuse_memory(store)
     reading = open_store(store, durable=False, create=False)
     try:
-        definition = Definition.from_resolved(reading.campaign(name).definition, reading.blob)
+        definition = definition_of(reading, name)
     finally:
         reading.close()
     kept = open_for(store, definition.build_lab(), create=False)

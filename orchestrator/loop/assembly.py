@@ -52,11 +52,12 @@ def register(store: Store, definition: Definition) -> bool:
     return False
 
 
-def assemble(store: Store, name: str, definition: Definition | None = None) -> Assembly:
-    """Build campaign and laboratory of a stored campaign.
+def definition_of(store: Store, name: str) -> Definition:
+    """The definition of a stored campaign.
 
     Raises:
         UnknownCampaign: there is none of this name.
+        CampaignError: it was made in Python, so that the store holds no laboratory of it.
     """
     record = store.campaign(name)
     if record.definition.get("made_in") == "python":
@@ -65,8 +66,19 @@ def assemble(store: Store, name: str, definition: Definition | None = None) -> A
             field="name",
             mend="Open it there: Campaign(..., name=..., store=...).",
         )
+    return Definition.from_resolved(record.definition, store.blob)
+
+
+def assemble(store: Store, name: str, definition: Definition | None = None) -> Assembly:
+    """Build campaign and laboratory of a stored campaign.
+
+    Raises:
+        UnknownCampaign: there is none of this name.
+        CampaignError: it was made in Python.
+    """
+    record = store.campaign(name)
     if definition is None:
-        definition = Definition.from_resolved(record.definition, store.blob)
+        definition = definition_of(store, name)
     file, lab = definition.file, definition.build_lab()
     block = file.strategy
     campaign = Campaign(

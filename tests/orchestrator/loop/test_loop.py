@@ -236,7 +236,7 @@ def test_a_used_up_space_completes_the_campaign(tmp_path):
     campaign = _campaign(space=space, strategy="random")
     assert _loop(campaign, Bench(cells=3), tmp_path).run() == "completed"
     assert _states(campaign) == {"completed": 4}
-    assert "all 4 points" in campaign.store.campaign("c").reason
+    assert "each of the 4 points" in campaign.store.campaign("c").reason
 
 
 def test_executed_inputs_verdicts_and_raw_signals_are_kept(tmp_path):
