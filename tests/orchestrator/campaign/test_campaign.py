@@ -208,6 +208,19 @@ def test_refresh_takes_over_what_another_has_asked():
     assert list(second.ask(1).index) == [3]
 
 
+def test_asking_heeds_what_another_has_told_late():
+    store = open_store("memory:")
+    goals = [Objective("y"), Objective("z")]
+    here, there = (Campaign(SPACE, goals, initial=3, seed=0, store=store) for _ in range(2))
+    batch = here.ask(3)
+    here.tell(batch.assign(y=[0.1, 0.2, 0.3]))
+    there.refresh()
+    there.tell(batch.assign(z=[0.3, 0.1, 0.2])[["z"]])
+    here.ask(1)
+    assert set(here.to_dataframe()["state"]) == {"completed", "proposed"}
+    assert "gain in hypervolume" in here.to_dataframe()["reason"].iloc[-1]
+
+
 def test_models_are_fitted_once_for_each_state_of_knowledge(monkeypatch):
     import acquisition.strategies.auto as auto
 
