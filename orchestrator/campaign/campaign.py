@@ -112,6 +112,8 @@ class Campaign:
             self._register()
         self._state: Mapping[str, Any] = {}
         self._fitted: dict[str, Any] | None = None
+        self._ledger = Ledger(space, self.metrics)
+        self._seen = 0
         self._load()
 
     def _register(self) -> None:
@@ -173,7 +175,7 @@ class Campaign:
         if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
             raise CampaignError(f"ask({n!r}): the number of experiments must be a positive whole number.", field="n")
         with self._lock:
-            self._load()  # late results that another process told count too; 18 ms for 1000 experiments
+            self._catch_up()
             return self._again_if_stale(lambda: self._propose(int(n), state))
 
     def _propose(self, n: int, state: ExperimentState) -> list[ExperimentRecord]:
@@ -429,7 +431,19 @@ class Campaign:
         with self._lock:
             self._load()
 
+    def _catch_up(self) -> None:
+        """Take over what changed since this was last done, so that late results told by another process count too."""
+        events = self.store.events(self.name, after=self._seen)
+        if not events:
+            return
+        changed = sorted({event.experiment for event in events if event.experiment is not None})
+        self._ledger.put([self.store.experiment(self.name, id) for id in changed])
+        self._seen = events[-1].sequence
+        self._fitted = None
+
     def _load(self) -> None:
+        events = self.store.events(self.name)
+        self._seen = events[-1].sequence if events else 0
         self._ledger = Ledger(self.space, self.metrics, self.store.experiments(self.name))
         asks = self.store.asks(self.name)
         self._asks = len(asks)
