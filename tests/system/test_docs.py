@@ -292,3 +292,17 @@ def test_every_column_of_tell_is_described() -> None:
     page = (DOCS / "reference" / "python.md").read_text(encoding="utf-8")
     for word in (*CHOICES, *(choice for choices in CHOICES.values() for choice in choices), *CENSORED):
         assert f"`{word}`" in page, word
+
+
+def test_every_reserved_name_is_described() -> None:
+    from orchestrator.config.names import RESERVED
+
+    page = (DOCS / "reference" / "campaign-file.md").read_text(encoding="utf-8")
+    for name in RESERVED:
+        assert f"`{name}`" in page, name
+
+
+def test_every_benchmark_is_described() -> None:
+    page = (ROOT / "README.md").read_text(encoding="utf-8")
+    for program in (ROOT / "benchmarks").glob("*.py"):
+        assert f"benchmarks/{program.name}" in page, program.name
