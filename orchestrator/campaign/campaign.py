@@ -5,44 +5,35 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from threading import RLock
-from typing import Any, Final, Literal, TypeAlias, TypeVar
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import pandas as pd
 
-from acquisition.errors import SpaceError, SpaceExhaustedError
+from acquisition.errors import SpaceExhaustedError
 from acquisition.objectives import Objective, OutcomeConstraint
 from acquisition.problem import Array, Problem, Proposal, Proposals, Strategy
 from acquisition.space import SearchSpace
 from acquisition.strategies.registry import make_strategy
 from instruments.metrics import METRICS
-from orchestrator.campaign import frames
-from orchestrator.campaign.ledger import Ledger, merge, merged_values, seed_of
+from orchestrator.campaign import checks, frames, telling
+from orchestrator.campaign.checks import Replicates
+from orchestrator.campaign.ledger import Ledger, seed_of
 from orchestrator.campaign.told import ID, Told, read
-from orchestrator.config.names import RESERVED
 from orchestrator.errors import (
     CampaignError,
     CampaignExists,
-    InvalidValue,
     NothingTold,
-    OutsideSpaceWarning,
-    PendingConflict,
     StaleWrite,
-    TellError,
-    UnknownExperiment,
 )
 from orchestrator.store.changes import Change, PutAsk, PutExperiment
 from orchestrator.store.memory import MemoryStore
 from orchestrator.store.protocol import Store
 from orchestrator.store.records import AskRecord, CampaignRecord, ExperimentRecord, ExperimentState
-
-Replicates: TypeAlias = Literal["none", "auto"] | int
-"""Whether a point may be asked again: never, where it seems to pay, or each so many times."""
 
 logger = logging.getLogger(__name__)
 
@@ -96,11 +87,11 @@ class Campaign:
         self.strategy = make_strategy(strategy) if isinstance(strategy, str) else strategy
         self.initial = DEFAULT_INITIAL if initial is None else initial
         self.seed = seed
-        self.replicates = _replicates(replicates)
+        self.replicates = checks.replicates(replicates)
         self.name = name
         self.token: int | None = None
         """Fencing number of the lease under which this process writes, if it holds one."""
-        _check(self)
+        checks.check(self, metrics)
         wanted = dict.fromkeys([o.metric for o in self.objectives] + [c.metric for c in self.outcome_constraints])
         self.metrics = tuple(wanted)
         self._tellable = tuple(dict.fromkeys([*wanted, *metrics, *METRICS]))
@@ -287,71 +278,11 @@ class Campaign:
     def _take(
         self, rows: Sequence[Told], *, prior: bool, amend: bool, extra: Sequence[Change] = ()
     ) -> list[ExperimentRecord]:
-        new: list[tuple[ExperimentRecord, ExperimentRecord | None]] = []
-        next_id, position = self._ledger.next_id, self._ledger.next_told
-        for told in rows:
-            old = None if told.id is None else self._known(told.id)
-            if old is None:
-                base = ExperimentRecord(id=next_id, state="proposed", origin="prior", seed=seed_of(self.seed, next_id))
-                next_id += 1
-            else:
-                base = old
-            self._check_state(told, base)
-            complete = self._ledger.complete(merged_values(base, told))
-            record = merge(base, told, amend=amend, complete=complete, position=position)
-            position += record.told == position
-            new.append((record, old))
-        self._check_points([record for record, _ in new], rows, prior=prior)
-        changes = [PutExperiment(r, None if old is None else old.state, "amended" if amend else "") for r, old in new]
+        pairs = telling.take(self._ledger, self.space, rows, seed=self.seed, prior=prior, amend=amend)
+        why = "amended" if amend else ""
+        changes = [PutExperiment(after, None if before is None else before.state, why) for before, after in pairs]
         self._apply([*changes, *extra])
-        return [record for record, _ in new]
-
-    def _known(self, id: int) -> ExperimentRecord:
-        record = self._ledger.get(id)
-        if record is None:
-            raise UnknownExperiment(
-                f"experiment {id} is not known to campaign {self.name!r}.",
-                field=ID,
-                mend=f"Ids up to {self._ledger.next_id - 1} were given; prior data come without an id.",
-            )
-        return record
-
-    def _check_state(self, told: Told, record: ExperimentRecord) -> None:
-        if record.state in ("rejected", "cancelled"):
-            raise TellError(f"row {told.row}: experiment {record.id} was {record.state}.", field=ID)
-        if told.id is None:
-            missing = [c for c in self.space.columns if c not in told.executed]
-            if missing:
-                raise InvalidValue(
-                    f"row {told.row}: prior data without a value of {missing[0]!r}.",
-                    field=missing[0],
-                    mend="Prior data need all parameters; results of asked experiments need their ids.",
-                )
-
-    def _check_points(self, records: Sequence[ExperimentRecord], rows: Sequence[Told], *, prior: bool) -> None:
-        """Settings must be values of their parameters, may warn, and must not betray a lost id."""
-        ledger, space = self._ledger, self.space
-        try:
-            points = ledger.array(records)
-            executed = ledger.array([replace(record, measured={}) for record in records])
-        except SpaceError as problem:
-            raise InvalidValue(str(problem), field=problem.field) from problem
-        if not np.isfinite(executed).all() or not np.isfinite(points).all():
-            raise InvalidValue("a parameter is infinite.", field=space.columns[0])
-        strangers = [i for i, told in enumerate(rows) if told.id is None]
-        waiting = ledger.pending()
-        if strangers and waiting and not prior:
-            keys = dict(zip(space.keys(ledger.array(waiting)), (r.id for r in waiting), strict=True))
-            for i, key in zip(strangers, space.keys(executed[strangers]), strict=True):
-                if key in keys:
-                    raise PendingConflict(
-                        f"row {rows[i].row} has no id, but equals the pending experiment {keys[key]}.",
-                        field=ID,
-                        mend="Keep the index (or a column) named `experiment`, or say prior=True.",
-                    )
-        for record, told, why in zip(records, rows, space.violations(executed, tolerance=2e-3), strict=True):
-            if why and told.executed:
-                warnings.warn(f"experiment {record.id} lies outside the space: {why}", OutsideSpaceWarning, 4)
+        return [after for _, after in pairs]
 
     # Looking
 
@@ -454,38 +385,3 @@ class Campaign:
         self.store.apply(self.name, changes, who="campaign", token=self.token)
         self._ledger.put(change.record for change in changes if isinstance(change, PutExperiment))
         self._fitted = None
-
-
-def _check(campaign: Campaign) -> None:
-    for what, kind in (("objectives", Objective), ("outcome_constraints", OutcomeConstraint)):
-        for one in getattr(campaign, what):
-            if not isinstance(one, kind):
-                raise CampaignError(f"{one!r} is no {kind.__name__}.", field=what, mend=f"Use {kind.__name__}(...).")
-    if not campaign.objectives:
-        raise CampaignError("a campaign needs an objective.", field="objectives")
-    names = [o.metric for o in campaign.objectives]
-    if len(set(names)) < len(names):
-        raise CampaignError("two objectives have the same metric.", field="objectives")
-    clash = set(names) & set(campaign.space.columns)
-    if clash:
-        raise CampaignError(f"{min(clash)!r} is both a parameter and an objective.", field="objectives")
-    for field, value, least in (("initial", campaign.initial, 1), ("seed", campaign.seed, 0)):
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-            raise CampaignError(f"{field} must be a whole number of at least {least}, not {value!r}.", field=field)
-    clash = (set(names) | set(campaign.space.columns)) & RESERVED
-    if clash:
-        raise CampaignError(
-            f"{min(clash)!r} means something else in told and shown tables.",
-            field="objectives" if min(clash) in names else "space",
-            mend="Give the parameter or metric another name.",
-        )
-
-
-def _replicates(wanted: object) -> Replicates:
-    if wanted in ("none", "auto"):
-        return "none" if wanted == "none" else "auto"
-    if isinstance(wanted, (int, np.integer)) and not isinstance(wanted, bool) and wanted >= 1:
-        return int(wanted)
-    raise CampaignError(
-        f"replicates is {wanted!r}.", field="replicates", mend="Use none, auto, or a whole number from 1."
-    )

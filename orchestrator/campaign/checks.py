@@ -1,0 +1,68 @@
+"""What can be a campaign, and what cannot."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+import numpy as np
+
+from acquisition.objectives import Objective, OutcomeConstraint
+from orchestrator.config.names import RESERVED
+from orchestrator.errors import CampaignError
+
+if TYPE_CHECKING:
+    from orchestrator.campaign.campaign import Campaign
+
+Replicates: TypeAlias = Literal["none", "auto"] | int
+"""Whether a point may be asked again: never, where it seems to pay, or each so many times."""
+
+
+def check(campaign: Campaign, metrics: Sequence[str]) -> None:
+    """Check what a campaign was made of.
+
+    Args:
+        campaign: with its space, objectives, constraints and numbers set.
+        metrics: names beyond those of objectives and constraints.
+
+    Raises:
+        CampaignError: it cannot be a campaign.
+    """
+    for what, kind in (("objectives", Objective), ("outcome_constraints", OutcomeConstraint)):
+        for one in getattr(campaign, what):
+            if not isinstance(one, kind):
+                raise CampaignError(f"{one!r} is no {kind.__name__}.", field=what, mend=f"Use {kind.__name__}(...).")
+    if not campaign.objectives:
+        raise CampaignError("a campaign needs an objective.", field="objectives")
+    names = [o.metric for o in campaign.objectives]
+    if len(set(names)) < len(names):
+        raise CampaignError("two objectives have the same metric.", field="objectives")
+    clash = set(names) & set(campaign.space.columns)
+    if clash:
+        raise CampaignError(f"{min(clash)!r} is both a parameter and an objective.", field="objectives")
+    for field, value, least in (("initial", campaign.initial, 1), ("seed", campaign.seed, 0)):
+        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
+            raise CampaignError(f"{field} must be a whole number of at least {least}, not {value!r}.", field=field)
+    names += [c.metric for c in campaign.outcome_constraints] + list(metrics)
+    clash = (set(names) | set(campaign.space.columns)) & RESERVED
+    if clash:
+        raise CampaignError(
+            f"{min(clash)!r} means something else in told and shown tables.",
+            field="objectives" if min(clash) in names else "space",
+            mend="Give the parameter or metric another name.",
+        )
+
+
+def replicates(wanted: object) -> Replicates:
+    """What is wanted of replicates, checked.
+
+    Raises:
+        CampaignError: it is neither ``"none"`` nor ``"auto"`` nor a whole number from 1.
+    """
+    if wanted in ("none", "auto"):
+        return "none" if wanted == "none" else "auto"
+    if isinstance(wanted, (int, np.integer)) and not isinstance(wanted, bool) and wanted >= 1:
+        return int(wanted)
+    raise CampaignError(
+        f"replicates is {wanted!r}.", field="replicates", mend="Use none, auto, or a whole number from 1."
+    )
