@@ -182,8 +182,10 @@ def _in_thread(work: Callable[[], Sitting], cancelled: Event, console: Console) 
 
 @contextmanager
 def _handlers(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
-    former = {n: signal.signal(getattr(signal, n), handler) for n in names if hasattr(signal, n)}
+    names = [n for n in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, n)]
+    if "SIGHUP" in names and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        names.remove("SIGHUP")  # started under nohup: meant to outlive its terminal
+    former = {name: signal.signal(getattr(signal, name), handler) for name in names}
     try:
         yield
     finally:

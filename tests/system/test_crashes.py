@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -122,6 +123,26 @@ def test_a_signal_ends_in_good_order(bench, number):
     counts = state["experiments"]
     assert counts["running"] == 0
     assert counts["completed"] >= 1
+
+
+@pytest.mark.skipif(shutil.which("nohup") is None, reason="needs nohup")
+def test_nohup_outlives_its_terminal(bench):
+    process = subprocess.Popen(
+        ["nohup", *bench.command("run", "campaign.yaml", "--engine", "threads")],
+        cwd=bench.folder,
+        env=bench.environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    for line in process.stdout:
+        if "measured" in line:
+            break
+    process.send_signal(signal.SIGHUP)
+    assert "is completed" in process.stdout.read()
+    process.stdout.close()
+    assert process.wait(timeout=60) == 0
 
 
 def test_a_second_command_on_a_running_campaign_is_refused(bench):
