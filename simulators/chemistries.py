@@ -14,7 +14,7 @@ from simulators._schema import nearest
 from simulators.constants import SIMULATED
 from simulators.elements import STEPS, element_names
 from simulators.errors import ChemistryError
-from simulators.settings import CATION_NAMES, Layout
+from simulators.settings import CATION, CATION_NAMES, SETTINGS, Layout
 from simulators.worlds import World, make_world
 
 if TYPE_CHECKING:
@@ -156,7 +156,8 @@ class Chemistry:
 
         Args:
             points: one row an experiment, with any of the columns that the simulated laboratory knows; what is missing
-                takes its default.
+                takes its default. Further columns (of results, as in a campaign's tables) are passed over where all
+                columns of :attr:`space` are there; otherwise they are taken for misspelt settings.
 
         Returns:
             one row a point with its index; Faradaic efficiencies as fractions, current densities in mA cm-2.
@@ -170,6 +171,8 @@ class Chemistry:
 
         if points.columns.has_duplicates or not len(points.columns):
             raise LabError(f"points need columns that are there once: {list(points.columns)}.", field="points")
+        if set(self.columns) <= set(points.columns):
+            points = points[[c for c in points.columns if c in {*self.columns, *SETTINGS, CATION}]]
         layout = self.layout([str(column) for column in points.columns])
         for row in points.to_dict("records"):
             layout.check({str(name): value for name, value in row.items()}, element_names())

@@ -189,3 +189,12 @@ def test_minimising_finds_less_than_maximising() -> None:
     low, high = virtual.optimum("fe_h2", "minimize"), virtual.optimum("fe_h2", "maximize")
     assert low["value"] < 0.1 < high["value"]
     assert low["parameters"]["metal"] in {"Pb", "In", "Sn", "Zn", "Ag", "Au"}
+
+
+def test_truth_passes_over_the_results_in_a_campaigns_tables():
+    world = chemistry("cu_alloys")
+    points = pd.DataFrame([world.optimum("fe_c2h4")["parameters"]])
+    table = points.assign(fe_c2h4=0.4, fe_c2h4_mean=0.41, samples=1)
+    pd.testing.assert_frame_equal(world.truth(table), world.truth(points))
+    with pytest.raises(LabError):
+        world.truth(table.drop(columns=points.columns[0]))
