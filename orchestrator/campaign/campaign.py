@@ -312,7 +312,10 @@ class Campaign:
         Raises:
             NothingTold: no result is known yet.
             SpaceError: a column is missing or holds no value of its parameter.
+            CampaignError: ``points`` is no DataFrame.
         """
+        if not isinstance(points, pd.DataFrame):
+            raise CampaignError(f"predict takes a DataFrame, not {type(points).__name__}.", field="points")
         with self._lock:
             models = self._models()
         columns = self.space.encoding(self.space.to_array(points))

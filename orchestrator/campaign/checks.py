@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 import numpy as np
 
 from acquisition.objectives import Objective, OutcomeConstraint
+from acquisition.problem import Strategy
+from acquisition.space import SearchSpace
 from orchestrator.config.names import RESERVED
 from orchestrator.errors import CampaignError
 
@@ -28,6 +30,14 @@ def check(campaign: Campaign, metrics: Sequence[str]) -> None:
     Raises:
         CampaignError: it cannot be a campaign.
     """
+    if not isinstance(campaign.space, SearchSpace):
+        raise CampaignError(
+            f"{type(campaign.space).__name__} is no search space.", field="space", mend="Use SearchSpace([...])."
+        )
+    if not isinstance(campaign.strategy, Strategy):
+        raise CampaignError(
+            f"{campaign.strategy!r} is no strategy.", field="strategy", mend="Give a name, or an object with `propose`."
+        )
     for what, kind in (("objectives", Objective), ("outcome_constraints", OutcomeConstraint)):
         for one in getattr(campaign, what):
             if not isinstance(one, kind):

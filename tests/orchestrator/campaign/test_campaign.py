@@ -164,6 +164,9 @@ def test_a_used_up_space_says_so():
         ({"replicates": 2.0}, "replicates"),
         ({"replicates": None}, "replicates"),
         ({"objectives": ["y"]}, "no Objective"),
+        ({"space": [Continuous("a", 0.0, 1.0)]}, "no search space"),
+        ({"strategy": 3}, "no strategy"),
+        ({"metrics": ["status"]}, "another name"),
         ({"objectives": [Objective("status")]}, "another name"),
         ({"space": SearchSpace([Continuous("sample", 0.0, 1.0)])}, "another name"),
     ],
@@ -187,6 +190,13 @@ def test_a_single_candidate_is_a_campaign_too():
     campaign = Campaign(SearchSpace.from_pool(pd.DataFrame({"a": [1], "b": [2]})), Objective("y"))
     campaign.tell(campaign.ask().assign(y=1.5))
     assert campaign.best()["y_mean"].iloc[0] == pytest.approx(1.5)
+
+
+def test_predict_takes_a_table():
+    campaign = _told(4)
+    for points in ([1], pd.Series({"a": 0.1, "b": 0.2}), {"a": [0.1], "b": [0.2]}):
+        with pytest.raises(CampaignError, match="DataFrame"):
+            campaign.predict(points)
 
 
 def test_numpy_numbers_are_numbers():
