@@ -330,3 +330,16 @@ def test_the_search_finds_what_is_free_beside_what_is_taken():
     found = best_candidate(problem, score, taken[:5], np.random.default_rng(0))
     rivals = near[100:]
     assert score(found[None])[0] >= score(rivals)[:3].min() - 1e-9
+
+
+def test_auto_keeps_away_from_what_is_pending():
+    """A pending experiment is not merely not repeated: next to it nothing more is to be gained."""
+    space = SearchSpace([Continuous("a", 0.0, 1.0), Continuous("b", 0.0, 1.0)])
+    points = space.sample(10, np.random.default_rng(0))
+    y = -np.square(points - [0.3, 0.6]).sum(1)
+    problem = _problem(space, observations=_observed(space, points, y=y), taken=points, pending=points[:0])
+    first = make_strategy("auto").propose(problem, 1).proposals[0].point[None, :]
+    beside = replace(problem, pending=first, taken=np.vstack([points, first]))
+    second = make_strategy("auto").propose(beside, 1).proposals[0].point
+    unaware = make_strategy("auto").propose(replace(beside, pending=points[:0]), 1).proposals[0].point
+    assert np.linalg.norm(second - first) > 2 * np.linalg.norm(unaware - first)

@@ -244,3 +244,14 @@ def test_models_are_fitted_once_for_each_state_of_knowledge(monkeypatch):
     campaign.tell(campaign.ask(1).assign(y=0.1))
     campaign.best()
     assert len(fits) == 2
+
+
+def test_seeds_of_experiments_differ_by_campaign_and_by_id():
+    seeds = {
+        record.seed
+        for seed in (0, 1, 2)
+        for campaign in [Campaign(SPACE, [Objective("y")], strategy="random", seed=seed)]
+        for record in [campaign.ask(4), campaign.experiments()][1]
+    }
+    assert len(seeds) == 12
+    assert all(0 <= seed < 2**63 for seed in seeds)
