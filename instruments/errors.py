@@ -31,3 +31,26 @@ class MetricError(InstrumentsError, ValueError):
 
 class ExecutionCancelled(InstrumentsError):
     """An execution ended because its context was cancelled. Nothing was measured."""
+
+
+class ReaderError(InstrumentsError, ValueError):
+    """A file of an instrument cannot be read, or what it holds cannot be put on one clock.
+
+    Attributes:
+        file: the name of the file, where it is about one.
+        line: the line in the file, from 1, where it is known.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        file: str | None = None,
+        line: int | None = None,
+        field: str | None = None,
+        mend: str | None = None,
+    ) -> None:
+        where = f"{file}, line {line}" if file and line is not None else file
+        super().__init__(f"{where}: {message}" if where else message, field=field, mend=mend)
+        self.file = file
+        self.line = line
