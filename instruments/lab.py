@@ -83,7 +83,7 @@ class Measurement:
 
     Attributes:
         signals: tables by name (``"potentiostat"``, ``"chromatograph"``), each column named with its unit.
-        metadata: what the reduction needs beside the signals (electrode area, electrolyte, calibrations).
+        metadata: what the reduction needs beside the signals (electrode area, electrolyte, calibrations), as JSON values.
     """
 
     signals: Mapping[str, pd.DataFrame]
@@ -95,7 +95,8 @@ class Observation:
     """Figures of merit reduced from one measurement, and the verdict on it.
 
     ``measured`` holds inputs as determined after the fact (a composition by XRF), ``measured_sem`` their standard
-    uncertainties; ``executed`` holds inputs as set, where they differ from what was asked.
+    uncertainties; ``executed`` holds inputs as set, where they differ from what was asked; ``calibrations`` names the
+    calibration records that the figures rest on.
     """
 
     figures: Mapping[str, Figure]
@@ -103,6 +104,7 @@ class Observation:
     executed: Parameters = field(default_factory=dict)
     measured: Mapping[str, float] = field(default_factory=dict)
     measured_sem: Mapping[str, float] = field(default_factory=dict)
+    calibrations: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

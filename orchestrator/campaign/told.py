@@ -34,6 +34,7 @@ class Told:
         executed: settings by parameter column.
         measured: settings as measured afterwards, by parameter column, and their standard uncertainties.
         values: figures of merit; a part that is ``None`` is not told.
+        calibrations: ids of the calibration records that the values rest on.
         outcome: whether anything is said of how it went, if only that results are to come.
     """
 
@@ -49,6 +50,7 @@ class Told:
     failure_reason: str | None = None
     verdict: str | None = None
     verdict_reasons: tuple[str, ...] = ()
+    calibrations: tuple[str, ...] = ()
     outcome: bool = True
 
 

@@ -446,4 +446,5 @@ def _told(record: ExperimentRecord, outcome: Outcome, sample: str | None) -> Tol
         sample=sample,
         verdict=seen.verdict.name,
         verdict_reasons=seen.verdict.reasons,
+        calibrations=seen.calibrations,
     )

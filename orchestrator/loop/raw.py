@@ -3,22 +3,66 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
+from typing import Final
+from urllib.parse import quote, unquote
 
+import pandas as pd
+
+from instruments.errors import LabError
 from instruments.lab import Measurement
+
+METADATA: Final = "metadata.json"
+_SUFFIX: Final = ".parquet"
 
 
 def write(measurement: Measurement, folder: Path) -> str:
-    """Write each signal of a measurement to a Parquet file of its own.
+    """Write each signal of a measurement to a Parquet file of its own, and its metadata as JSON.
 
     Returns:
         SHA-256 over names and contents of the files, in the order of the names.
+
+    Raises:
+        LabError: the metadata are no JSON values.
     """
     folder.mkdir(parents=True, exist_ok=True)
     digest = hashlib.sha256()
     for name in sorted(measurement.signals):
-        path = folder / f"{name}.parquet"
+        path = folder / f"{quote(name, safe=' ')}{_SUFFIX}"  # a signal's name may hold a slash
         measurement.signals[name].to_parquet(path)
         digest.update(name.encode())
         digest.update(path.read_bytes())
+    if measurement.metadata:
+        content = _json(measurement)
+        (folder / METADATA).write_bytes(content)
+        digest.update(METADATA.encode())
+        digest.update(content)
     return digest.hexdigest()
+
+
+def read(folder: Path) -> Measurement:
+    """A measurement as :func:`write` left it.
+
+    Raises:
+        FileNotFoundError: there is no signal in the folder.
+    """
+    paths = sorted(folder.glob(f"*{_SUFFIX}"))
+    if not paths:
+        raise FileNotFoundError(f"{folder} holds no raw signals")
+    metadata = folder / METADATA
+    return Measurement(
+        {unquote(path.stem): pd.read_parquet(path) for path in paths},
+        json.loads(metadata.read_bytes()) if metadata.is_file() else {},
+    )
+
+
+def _json(measurement: Measurement) -> bytes:
+    try:
+        return json.dumps(measurement.metadata, allow_nan=False, ensure_ascii=False, indent=1).encode()
+    except (TypeError, ValueError) as problem:
+        raise LabError(
+            f"the metadata of a measurement are no JSON values: {problem}.",
+            field="metadata",
+            mend="Use texts, finite numbers, lists and dicts.",
+        ) from None

@@ -147,6 +147,7 @@ def experiment_row(record: ExperimentRecord) -> Row:
                 "prediction": record.prediction,
                 "seed": record.seed,
                 "verdict_reasons": record.verdict_reasons,
+                "calibrations": record.calibrations,
                 "failure_reason": record.failure_reason,
             },
             what,
@@ -159,6 +160,7 @@ def experiment_record(row: Mapping[str, Any]) -> ExperimentRecord:
     content = decode(row["document"])
     content["values"] = {metric: Value(**value) for metric, value in content["values"].items()}
     content["verdict_reasons"] = tuple(content["verdict_reasons"])
+    content["calibrations"] = tuple(content.get("calibrations", ()))  # older stores have none
     return ExperimentRecord(
         id=row["id"],
         state=row["state"],

@@ -138,6 +138,7 @@ class ExperimentRecord:
         sample: the physical electrode.
         verdict: ``valid``, ``suspect`` or ``invalid``.
         verdict_reasons: names of the reasons for the verdict.
+        calibrations: ids of the calibration records that the figures rest on.
         failure_cause: what a failed experiment failed of.
         failure_reason: the same in words.
         told: position of its first tell in the campaign's order of tells.
@@ -160,6 +161,7 @@ class ExperimentRecord:
     sample: str | None = None
     verdict: str | None = None
     verdict_reasons: tuple[str, ...] = ()
+    calibrations: tuple[str, ...] = ()
     failure_cause: str | None = None
     failure_reason: str | None = None
     told: int | None = None

@@ -1,6 +1,7 @@
 """The loop without an engine, in laboratories that answer, fail, wait, and die."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from threading import Barrier, Event
 from types import SimpleNamespace
 
@@ -15,6 +16,7 @@ from instruments import (
     Figure,
     InstrumentsError,
     Lab,
+    LabError,
     Measurement,
     Observation,
     Outcome,
@@ -22,7 +24,7 @@ from instruments import (
 )
 from orchestrator import Campaign
 from orchestrator.errors import LeaseHeld, LeaseLost
-from orchestrator.loop import Loop, ThreadEngine
+from orchestrator.loop import Loop, ThreadEngine, raw
 from orchestrator.store.opening import open_store
 from orchestrator.store.records import CampaignRecord, Owner
 
@@ -248,8 +250,10 @@ def test_executed_inputs_verdicts_and_raw_signals_are_kept(tmp_path):
             executed={"a": 0.25},
             measured={"b": 0.55},
             measured_sem={"b": 0.01},
+            calibrations=("gc-7",),
         )
-        return Outcome(seen, measurement=Measurement({"potentiostat": trace}), duration=5.0, sample="E-12")
+        measurement = Measurement({"potentiostat": trace, "chromatogram/fid": trace}, {"area": "1.0 cm2"})
+        return Outcome(seen, measurement=measurement, duration=5.0, sample="E-12")
 
     campaign = _campaign(strategy="random")
     _loop(campaign, Bench(behaviour), tmp_path, experiments=1).run()
@@ -258,8 +262,20 @@ def test_executed_inputs_verdicts_and_raw_signals_are_kept(tmp_path):
     assert (row["verdict"], row["verdict_reasons"]) == ("suspect", "Q07")
     (attempt,) = campaign.store.attempts("c")
     assert len(attempt.digest) == 64
-    kept = pd.read_parquet(f"{attempt.files}/potentiostat.parquet")
-    assert kept["current_A"].tolist() == [-0.1, -0.1]
+    assert campaign.store.experiment("c", 1).calibrations == ("gc-7",)
+    kept = raw.read(Path(attempt.files))
+    assert set(kept.signals) == {"potentiostat", "chromatogram/fid"}
+    assert kept.signals["potentiostat"]["current_A"].tolist() == [-0.1, -0.1]
+    assert kept.metadata == {"area": "1.0 cm2"}
+
+
+def test_metadata_that_no_file_can_hold_are_refused(tmp_path):
+    with pytest.raises(LabError, match="JSON"):
+        raw.write(Measurement({}, {"area": object()}), tmp_path)
+    with pytest.raises(LabError, match="JSON"):
+        raw.write(Measurement({}, {"area": float("nan")}), tmp_path)
+    with pytest.raises(FileNotFoundError):
+        raw.read(tmp_path / "nothing")
 
 
 def test_what_a_dead_process_left_running_is_classified(tmp_path):
