@@ -1,90 +1,54 @@
-"""The steady state of an H-cell under potential control.
+"""The steady state of a virtual cell: H-cell, gas-diffusion electrode or membrane-electrode assembly.
 
-Four unknowns an experiment (surface hydroxide and CO2, shared coupling, CO in the film; all as logarithms) solve a
-fixed point. A few relaxed sweeps bring it near, Newton's method finishes: its Jacobian comes from the same batched
-function with one more leading axis. The converged state is differentiated implicitly, by one last Newton step.
+Numpy finds it, for all experiments at once; if gradients are wanted, torch repeats one last Newton step, which
+differentiates the converged state implicitly.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from functools import cached_property
+from typing import Any, Final
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from simulators._torch import DTYPE, Record, double
-from simulators.constants import FARADAY, MA_PER_CM2, ROOM_TEMPERATURE
+from simulators._arrays import LN10, Array, functions
+from simulators._torch import DTYPE
+from simulators.conditions import (
+    DEFAULT_CONCENTRATION,
+    DEFAULT_THICKNESS,
+    CellKind,
+    Conditions,
+    Control,
+    conditions,
+)
+from simulators.constants import FARADAY, GAS_CONSTANT, MA_PER_CM2
+from simulators.control import LOWEST, TAFEL, Galvanostat, Potentiostat, anode_potential
 from simulators.elements import STEPS
 from simulators.errors import ConvergenceError
-from simulators.film import CATIONS, Electrolyte, electrolyte, film_surface
-from simulators.kinetics import ELECTRONS, Electrode, RateConstants, Surface, Turnover, rate_constants, turnover
+from simulators.film import Electrolyte, Film, electrolyte
+from simulators.gas_diffusion import GasElectrode, MembraneElectrode
+from simulators.kinetics import CARBONS, ELECTRONS, Electrode, site_constants
 from simulators.materials import Sites
+from simulators.problem import CellProblem, Status, solve
+from simulators.solver import linearise
 
-DEFAULT_CONCENTRATION: Final = 100.0
-"""mol m-3 of bicarbonate."""
+__all__ = [
+    "DEFAULT_CONCENTRATION",
+    "DEFAULT_THICKNESS",
+    "CellKind",
+    "Conditions",
+    "Control",
+    "Status",
+    "SteadyState",
+    "conditions",
+    "ideal_electrode",
+    "steady_state",
+]
 
-DEFAULT_THICKNESS: Final = 100e-6
-"""m; the boundary layer of a stirred H-cell."""
-
-_SWEEPS, _NEWTON = 8, 40
-_RELAXATION: Final = 0.5
-_RESCUES: Final = ((300, 0.15), (2000, 0.03))
-"""Sweeps and relaxation for the few rows (thick films of hot, pressurised electrolyte) that swing to and fro."""
-_STEP, _LONGEST, _CLOSE = 1e-6, 1.0, 1e-11
-_FLOOR: Final = 1e-40
 _NO_CURRENT: Final = 1e-30
-
-
-@dataclass(frozen=True)
-class Conditions(Record):
-    """How a batch of experiments is run; every tensor has one entry an experiment.
-
-    Attributes:
-        potential: V vs RHE at the bulk pH.
-        temperature: K.
-        concentration: of the bicarbonate salt, mol m-3.
-        salting_out: parameter of the cation, m3 kmol-1.
-        promotion: of CO2 activation by the cation.
-        thickness: of the boundary layer, m.
-        pressure: of CO2, atm.
-    """
-
-    potential: Tensor
-    temperature: Tensor
-    concentration: Tensor
-    salting_out: Tensor
-    promotion: Tensor
-    thickness: Tensor
-    pressure: Tensor
-
-
-def conditions(
-    potential: object,
-    *,
-    temperature: object = ROOM_TEMPERATURE,
-    concentration: object = DEFAULT_CONCENTRATION,
-    cation: str | Sequence[str] = "K",
-    thickness: object = DEFAULT_THICKNESS,
-    pressure: object = 1.0,
-) -> Conditions:
-    """Conditions of a batch; everything broadcasts against everything.
-
-    Args:
-        potential: V vs RHE at the bulk pH.
-        temperature: K.
-        concentration: of the bicarbonate salt, mol m-3.
-        cation: its symbol, or one for each experiment.
-        thickness: of the boundary layer, m.
-        pressure: of CO2, atm.
-    """
-    symbols = [cation] if isinstance(cation, str) else list(cation)
-    salting, promotion = double([CATIONS[symbol] for symbol in symbols]).unbind(-1)
-    columns = (potential, temperature, concentration, salting, promotion, thickness, pressure)
-    tensors = [double(column).reshape(-1) for column in columns]
-    count = max(len(column) for column in tensors)
-    return Conditions(*(column.expand(count) for column in tensors))
 
 
 def ideal_electrode(count: int) -> Electrode:
@@ -95,14 +59,18 @@ def ideal_electrode(count: int) -> Electrode:
 
 @dataclass(frozen=True)
 class SteadyState:
-    """What a cell does in the long run.
+    """What a cell does in the long run; every tensor has one entry an experiment, fluxes are over the geometric area.
 
     Attributes:
-        rates: of the products, mol m-2 s-1 over the geometric area, [experiments, products].
+        rates: of the products, mol m-2 s-1, [experiments, products].
         co2: at the surface, mol m-3.
         ph: at the surface.
         co: in the film, mol m-3.
-        carbon: CO2 consumed at the electrode, mol m-2 s-1.
+        carbon: CO2 consumed by the reactions, mol m-2 s-1.
+        absorbed: CO2 that becomes (bi)carbonate at the cathode, mol m-2 s-1.
+        potential: of the interface, V vs RHE at the bulk pH, without ohmic drop.
+        status: how the search ended, see :class:`Status`; the other fields of a row mean nothing unless it converged.
+        run: conditions.
         solution: the bulk electrolyte.
     """
 
@@ -111,14 +79,23 @@ class SteadyState:
     ph: Tensor
     co: Tensor
     carbon: Tensor
+    absorbed: Tensor
+    potential: Tensor
+    status: Tensor
+    run: Conditions
     solution: Electrolyte
+
+    @property
+    def converged(self) -> Tensor:
+        """Which experiments have a steady state, [experiments] of bool."""
+        return self.status == int(Status.CONVERGED)
 
     @property
     def partial_currents(self) -> Tensor:
         """Positive cathodic magnitudes in mA cm-2, [experiments, products]."""
         return self.rates * (ELECTRONS * (FARADAY / MA_PER_CM2))
 
-    @property
+    @cached_property
     def current(self) -> Tensor:
         """Total current density, mA cm-2, [experiments]."""
         return self.partial_currents.sum(-1)
@@ -129,146 +106,165 @@ class SteadyState:
         current = self.current.unsqueeze(-1)
         return torch.where(current > _NO_CURRENT, self.partial_currents / current.clamp_min(_NO_CURRENT), 0.0)
 
+    @property
+    def on_she(self) -> Tensor:
+        """Potential of the interface, V vs SHE, [experiments]."""
+        volts: Tensor = LN10 * GAS_CONSTANT / FARADAY * self.run.temperature * self.solution.ph
+        return self.potential - volts
 
-def steady_state(sites: Sites, run: Conditions, electrode: Electrode | None = None) -> SteadyState:
-    """Solve a batch of H-cells under potential control.
+    @property
+    def drop(self) -> Tensor:
+        """Ohmic drop over the whole cell, V, [experiments]."""
+        return self.current * MA_PER_CM2 * self.run.resistance
+
+    @property
+    def applied(self) -> Tensor:
+        """Potential with the drop that is not compensated, V vs RHE, [experiments]."""
+        return self.potential - self.drop * self.run.uncompensated
+
+    @property
+    def voltage(self) -> Tensor:
+        """Anode minus cathode, V, [experiments]."""
+        anode: Tensor = anode_potential(self.current * MA_PER_CM2)
+        return anode - self.potential + self.drop
+
+    @property
+    def outlet(self) -> Tensor:
+        """CO2 that leaves as gas, mol m-2 s-1, [experiments]; negative where more is consumed than enters."""
+        return self.run.inlet - self.carbon - self.absorbed
+
+    @property
+    def conversion(self) -> Tensor:
+        """Single-pass conversion of CO2 to each product, [experiments, products]."""
+        return self.rates * CARBONS / self.run.inlet.unsqueeze(-1)
+
+    @property
+    def carbonate(self) -> Tensor:
+        """Share of the entering CO2 that becomes (bi)carbonate, [experiments]."""
+        return self.absorbed / self.run.inlet
+
+
+def steady_state(
+    sites: Sites, run: Conditions, electrode: Electrode | None = None, *, strict: bool = True
+) -> SteadyState:
+    """Solve a batch of cells.
 
     Args:
         sites: surfaces, leading axis the experiments.
         run: their conditions.
         electrode: their individuality; ideal by default.
+        strict: whether an experiment without a steady state is an error. If not, ``status`` tells which are without.
 
     Raises:
-        ConvergenceError: an experiment has no steady state within tolerance.
+        ConvergenceError: ``strict``, and an experiment has no steady state within tolerance.
     """
-    solution = electrolyte(run.temperature, run.concentration, run.salting_out, run.pressure)
-    k = rate_constants(
-        sites,
-        electrode or ideal_electrode(len(run.potential)),
-        solution,
-        run.potential,
-        run.temperature,
-        run.thickness,
-        run.promotion,
-        run.pressure,
-    )
-    problem = _Problem(k, solution, run.thickness, solution.d_co / run.thickness)
-    with torch.no_grad():
-        state = _solve(problem.detached(), _start(solution))
-    if torch.is_grad_enabled():
-        with torch.no_grad():
-            jacobian, _ = _linearise(problem.sweep, state)
-        state = state - _newton_step(jacobian, state - problem.sweep(state))
-    made = problem.turnover(state)
+    sites, run, electrode = _aligned(sites, run, electrode)
+    tensors = [sites.fractions, sites.log10_k]
+    run.each(lambda tensor: _kept(tensor, tensors))
+    electrode.each(lambda tensor: _kept(tensor, tensors))
+    if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
+        problem = _problem(sites, run, electrode)
+        state, status = solve(problem.each(_as_array))
+        return _result(problem, _differentiable(problem, state), status, run, strict)
+    arrays = Sites(_as_array(sites.fractions), _as_array(sites.log10_k), sites.elements)
+    problem = _problem(arrays, run.each(_as_array), electrode.each(_as_array))
+    state, status = solve(problem)
+    return _result(problem, state, status, run, strict)
+
+
+def _aligned(sites: Sites, run: Conditions, electrode: Electrode | None) -> tuple[Sites, Conditions, Electrode]:
+    """All three with one entry an experiment; what has a single entry stands for every experiment."""
+    electrode = electrode or ideal_electrode(1)
+    count = max(len(sites.fractions), len(run.potential), len(electrode.roughness))
+
+    def full(tensor: Tensor) -> Tensor:
+        return tensor.expand(count, *tensor.shape[1:])
+
+    sites = Sites(full(sites.fractions), full(sites.log10_k), sites.elements)
+    return sites, run.each(full), electrode.each(full)
+
+
+def _kept(tensor: Tensor, tensors: list[Tensor]) -> Tensor:
+    tensors.append(tensor)
+    return tensor
+
+
+def _as_array(tensor: Tensor) -> Any:
+    return tensor.detach().numpy()
+
+
+def _problem(sites: Sites, run: Conditions, electrode: Electrode) -> CellProblem:
+    """The equations of a batch, of the arrays that it is given."""
+    solution = electrolyte(run.temperature, run.concentration, run.salting_out, run.pressure, run.hydroxide)
+    whole = Electrode(electrode.roughness * run.design.roughness, electrode.activity, electrode.factors)
+    constants = site_constants(sites, whole, solution, run.temperature, run.thickness, run.promotion, run.pressure)
+    layer: Film | GasElectrode
+    if run.cell == "h_cell":
+        layer = Film(run.thickness)
+    else:
+        kind = GasElectrode if run.cell == "gde" else MembraneElectrode
+        layer = kind(run.thickness, run.inlet, run.flooded, run.crust)
+    problem = CellProblem(constants, solution, layer)
+    if run.control == "current":
+        return _driven(problem, Galvanostat(functions(run.current).log(run.current * MA_PER_CM2)))
+    resistance = run.uncompensated * run.resistance
+    if (resistance > 0.0).any():
+        return _driven(problem, Potentiostat(run.potential, resistance))
+    return problem.at(run.potential)
+
+
+def _driven(problem: CellProblem, drive: Galvanostat | Potentiostat) -> CellProblem:
+    return CellProblem(problem.constants, problem.solution, problem.layer, drive=drive)
+
+
+def _differentiable(problem: CellProblem, state: Any) -> Tensor:
+    """The converged state as a function of the inputs: one Newton step from it, in torch."""
+    with np.errstate(all="ignore"):
+        jacobian, _ = linearise(problem.each(_as_array), state)
+        inverse = torch.from_numpy(np.linalg.pinv(jacobian))
+    fixed = torch.from_numpy(state)
+    residual = fixed - problem.sweep(fixed[:, None])[:, 0]
+    step: Tensor = (inverse @ residual.T.unsqueeze(-1)).squeeze(-1).T
+    return fixed - step
+
+
+def _result(problem: CellProblem, state: Array, status: Any, run: Conditions, strict: bool) -> SteadyState:
+    if strict and status.any():
+        raise _failure(status, run)
+    made = problem.turnover(state[:, None])
+    xp = functions(state)
+    oh, uptake = xp.exp(state[0]), made.carbon[0] * xp.exp(-state[1])
+    potential = run.potential if problem.drive is None else _tensor(state[4] / -TAFEL)
     return SteadyState(
-        rates=made.products,
-        co2=torch.exp(state[..., 1]),
-        ph=solution.surface_ph(state[..., 0]),
-        co=made.co,
-        carbon=made.carbon,
-        solution=solution,
+        rates=_tensor(xp.stack([part[0] for part in made.products])).T,
+        co2=_tensor(xp.exp(state[1])),
+        ph=_tensor(problem.solution.surface_ph(state[0])),
+        co=_tensor(made.co[0]),
+        carbon=_tensor(made.carbon[0]),
+        absorbed=_tensor(problem.layer.absorbed(problem.solution, oh, uptake)),
+        potential=potential,
+        status=torch.from_numpy(np.asarray(status, dtype=np.int8)),
+        run=run,
+        solution=problem.solution.each(_tensor),
     )
 
 
-@dataclass(frozen=True)
-class _Problem:
-    """The fixed point of a batch: rate constants, bulk, film thickness (m) and escape of CO (m s-1)."""
+def _tensor(array: Array) -> Tensor:
+    return array if isinstance(array, Tensor) else torch.from_numpy(array)
 
-    k: RateConstants
-    solution: Electrolyte
-    thickness: Tensor
-    escape: Tensor
 
-    def detached(self) -> _Problem:
-        return self.each(Tensor.detach)
-
-    def rows(self, index: Tensor) -> _Problem:
-        return self.each(lambda column: column[index])
-
-    def each(self, change: Callable[[Tensor], Tensor]) -> _Problem:
-        """The same problem with every tensor changed."""
-        return _Problem(
-            k=self.k.each(change),
-            solution=self.solution.each(change),
-            thickness=change(self.thickness),
-            escape=change(self.escape),
+def _failure(status: Any, run: Conditions) -> ConvergenceError:
+    beyond = np.flatnonzero(status == Status.OUT_OF_REACH)
+    if len(beyond):
+        row = int(beyond[0])
+        return ConvergenceError(
+            f"{len(beyond)} of {len(status)} experiments, row {row} first, do not reach their current density "
+            f"({float(run.current[row]):g} mA cm-2) above {LOWEST:g} V vs RHE.",
+            field="current",
+            mend="Ask for less current, or supply more CO2.",
         )
-
-    def turnover(self, state: Tensor) -> Turnover:
-        return turnover(self.k, Surface(*state.unbind(-1)), self.solution, self.escape)
-
-    def sweep(self, state: Tensor) -> Tensor:
-        """The surface state [..., 4] that follows from the rates at a trial surface state."""
-        made = self.turnover(state)
-        oh, co2 = torch.exp(state[..., 0]), torch.exp(state[..., 1])
-        co2, oh = film_surface(self.solution, self.thickness, oh, made.carbon / co2, made.carbon, made.hydroxide)
-        return torch.stack([oh, co2, made.coupling, made.co], dim=-1).clamp_min(_FLOOR).log()
-
-
-def _start(solution: Electrolyte) -> Tensor:
-    """A first guess: half of the CO2, a surface two units more alkaline, half-covered sites."""
-    one = torch.ones_like(solution.co2)
-    guess = [100.0 * solution.oh, 0.5 * solution.co2, 1e-3 * one, 0.1 * one]
-    return torch.stack(guess, dim=-1).detach().log()
-
-
-def _solve(problem: _Problem, state: Tensor) -> Tensor:
-    """The fixed point [experiments, 4]; rows stop where they have converged, whatever the rest of the batch does."""
-    state = _relax(problem, state, _SWEEPS, _RELAXATION)
-    state, open_rows = _newton(problem, state)
-    for sweeps, relaxation in _RESCUES:
-        if not open_rows.any():
-            return state
-        part = problem.rows(open_rows)
-        rescued, still_open = _newton(part, _relax(part, _start(part.solution), sweeps, relaxation))
-        state = state.index_put((open_rows,), rescued)
-        open_rows = open_rows.index_put((open_rows.nonzero().squeeze(-1),), still_open)
-    if open_rows.any():
-        raise ConvergenceError(
-            f"{int(open_rows.sum())} of {len(state)} experiments have no steady state within tolerance.",
-            mend="Their settings are outside what the model describes.",
-        )
-    return state
-
-
-def _relax(problem: _Problem, state: Tensor, sweeps: int, relaxation: float) -> Tensor:
-    for _ in range(sweeps):
-        state = state + relaxation * (problem.sweep(state) - state)
-    return state
-
-
-def _newton(problem: _Problem, state: Tensor) -> tuple[Tensor, Tensor]:
-    """Newton's method, and which rows have not converged.
-
-    Rows whose Newton step is still long are swept on instead; rows that have converged leave the batch.
-    """
-    finished = state
-    rows = torch.arange(len(state))
-    for _ in range(_NEWTON):
-        jacobian, after = _linearise(problem.sweep, state)
-        step = _newton_step(jacobian, state - after)
-        length = step.abs().amax(-1, keepdim=True)
-        swept = state + _RELAXATION * (after - state)
-        state = torch.where(length < _LONGEST, state - step, swept)
-        finished = finished.index_put((rows,), state)
-        going = ~(length.squeeze(-1) < _CLOSE)
-        if not going.any():
-            return finished, torch.zeros(len(finished), dtype=torch.bool)
-        if not going.all():
-            state, rows, problem = state[going], rows[going], problem.rows(going)
-    unfinished = torch.zeros(len(finished), dtype=torch.bool).index_fill(0, rows, True)
-    return finished, unfinished
-
-
-def _linearise(sweep: Callable[[Tensor], Tensor], state: Tensor) -> tuple[Tensor, Tensor]:
-    """Jacobian of ``state - sweep(state)`` [experiments, 4, 4] by differences, and ``sweep(state)``."""
-    count = state.shape[-1]
-    shifts = torch.cat([torch.zeros(1, count, dtype=DTYPE), _STEP * torch.eye(count, dtype=DTYPE)]).unsqueeze(1)
-    images = sweep(state + shifts)
-    slopes = (images[1:] - images[0]) / _STEP
-    return torch.eye(count, dtype=DTYPE) - slopes.permute(1, 2, 0), images[0]
-
-
-def _newton_step(jacobian: Tensor, residual: Tensor) -> Tensor:
-    solved: Tensor = torch.linalg.solve(jacobian, residual.unsqueeze(-1)).squeeze(-1)
-    return solved
+    lost = np.flatnonzero(status)
+    return ConvergenceError(
+        f"{len(lost)} of {len(status)} experiments, row {int(lost[0])} first, have no steady state within tolerance.",
+        mend="Their settings are outside what the model describes.",
+    )

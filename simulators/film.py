@@ -1,12 +1,14 @@
 """The electrolyte and the boundary layer of an H-cell.
 
-Bulk speciation is that of a bicarbonate solution in equilibrium with its gas, without activity coefficients. The film
-is a stagnant layer in closed form: CO2 is consumed by hydroxide on its way (Hatta number), carbon and alkalinity fluxes
-are conserved across it, and carbonate equilibrium holds at the surface. Within the range of H-cells it agrees with the
-four-species boundary value problem to 0.05 in pH and 1.2 mM in CO2.
+Bulk speciation is that of a bicarbonate solution in equilibrium with its gas, without activity coefficients, or of a
+hydroxide solution that has not met CO2 yet. The film is a stagnant layer in closed form: CO2 is consumed by hydroxide
+on its way (Hatta number), carbon and alkalinity fluxes are conserved across it, and carbonate equilibrium holds at the
+surface. Within the range of H-cells it agrees with the four-species boundary value problem to 0.05 in pH and 1.2 mM in
+CO2.
 
 Sources: Henry's constant Sander, Atmos. Chem. Phys. 2015, 15, 4399; salting-out Weisenberger and Schumpe, AIChE J.
-1996, 42, 298; diffusivities and hydration kinetics after Gupta et al., J. Appl. Electrochem. 2006, 36, 161.
+1996, 42, 298; diffusivities and hydration kinetics after Gupta et al., J. Appl. Electrochem. 2006, 36, 161; limiting
+ionic conductivities CRC Handbook of Chemistry and Physics.
 """
 
 from __future__ import annotations
@@ -16,22 +18,21 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-import torch
-from torch import Tensor
-
-from simulators._torch import Record, double
+from simulators._arrays import LN10, Array, functions, ten_to
+from simulators._torch import Record
 from simulators.constants import GAS_CONSTANT, ROOM_TEMPERATURE
 
 CATIONS: Final = MappingProxyType(
     {
-        "Li": (0.0754, -0.9),
-        "Na": (0.1143, -0.4),
-        "K": (0.0922, 0.0),
-        "Rb": (0.0839, 0.25),
-        "Cs": (0.0759, 0.5),
+        "Li": (0.0754, -0.9, 38.7),
+        "Na": (0.1143, -0.4, 50.1),
+        "K": (0.0922, 0.0, 73.5),
+        "Rb": (0.0839, 0.25, 77.8),
+        "Cs": (0.0759, 0.5, 77.2),
     }
 )
-"""Cation to its salting-out parameter (m3 kmol-1) and its promotion of CO2 activation (a simulator parameter)."""
+"""Cation to its salting-out parameter (m3 kmol-1), its promotion of CO2 activation (a simulator parameter), and its
+limiting molar conductivity at 298.15 K (S cm2 mol-1)."""
 
 HENRY: Final = 34.0
 """Solubility of CO2 in water at 298.15 K, mol m-3 atm-1."""
@@ -39,83 +40,112 @@ HENRY: Final = 34.0
 PROFILE_FACTOR: Final = 0.45
 """Mean hydroxide concentration in the film over the excess at the surface."""
 
-_BICARBONATE_SALTING, _GAS_SALTING, _GAS_SALTING_SLOPE = 0.0967, -0.0172, -3.38e-4
+TRACE_PRESSURE: Final = 1e-6
+"""CO2 pressure that remains in any other gas, atm."""
+
+_BICARBONATE_SALTING, _HYDROXIDE_SALTING = 0.0967, 0.0839
+_GAS_SALTING, _GAS_SALTING_SLOPE = -0.0172, -3.38e-4
 _PK1, _PK2, _PKW = (6.352, 9.7), (10.329, 14.9), (14.00, 55.8)
 _HYDROXYLATION, _HYDROXYLATION_BARRIER = 5.93, 55.4
 _NEWTON_STEPS: Final = 6
+_NO_CARBONATE: Final = 1e-6
 
 
-def arrhenius(temperature: Tensor, barrier: float) -> Tensor:
+def arrhenius(temperature: Array, barrier: float) -> Array:
     """Factor on a rate constant at a temperature (K), for a barrier in kJ mol-1; one at 298.15 K."""
-    return torch.exp(-(1e3 * barrier / GAS_CONSTANT) * (1.0 / temperature - 1.0 / ROOM_TEMPERATURE))
+    scale = -1e3 * barrier / GAS_CONSTANT
+    return functions(temperature).exp(scale / temperature - scale / ROOM_TEMPERATURE)
 
 
-def _viscosity(temperature: Tensor) -> Tensor:
+def _viscosity(temperature: Array) -> Array:
     """Viscosity of water, Pa s (Vogel's equation)."""
-    return 2.414e-5 * 10.0 ** (247.8 / (temperature - 140.0))
+    return 2.414e-5 * ten_to(247.8 / (temperature - 140.0))
+
+
+_ROOM_VISCOSITY: Final = 2.414e-5 * 10.0 ** (247.8 / (ROOM_TEMPERATURE - 140.0))
 
 
 @dataclass(frozen=True)
 class Electrolyte(Record):
-    """A bicarbonate solution in equilibrium with its gas; every tensor has one entry an experiment.
+    """The bulk solution; every array has one entry an experiment.
 
     Attributes:
-        co2, hco3, co3, oh: bulk concentrations, mol m-3.
+        co2: dissolved in equilibrium with the gas, mol m-3; in hydroxide that of the salt's ionic strength.
+        hco3, co3, oh: bulk concentrations, mol m-3.
         ph: bulk pH.
         pkw: of water.
         d_co2, d_hco3, d_co3, d_oh, d_co: diffusivities, m2 s-1.
         k_oh: rate constant of CO2 with hydroxide, m3 mol-1 s-1.
         carbonate: equilibrium constant of HCO3- + OH- = CO3-- + H2O, m3 mol-1.
+        neutral_oh: hydroxide of the solution once it is saturated with CO2, mol m-3; less absorbs no CO2.
     """
 
-    co2: Tensor
-    hco3: Tensor
-    co3: Tensor
-    oh: Tensor
-    ph: Tensor
-    pkw: Tensor
-    d_co2: Tensor
-    d_hco3: Tensor
-    d_co3: Tensor
-    d_oh: Tensor
-    d_co: Tensor
-    k_oh: Tensor
-    carbonate: Tensor
+    co2: Array
+    hco3: Array
+    co3: Array
+    oh: Array
+    ph: Array
+    pkw: Array
+    d_co2: Array
+    d_hco3: Array
+    d_co3: Array
+    d_oh: Array
+    d_co: Array
+    k_oh: Array
+    carbonate: Array
+    neutral_oh: Array
 
-    def surface_ph(self, log_oh: Tensor) -> Tensor:
+    def surface_ph(self, log_oh: Array) -> Array:
         """The pH that goes with the natural logarithm of a hydroxide concentration in mol m-3."""
-        return self.pkw + (log_oh - math.log(1e3)) / math.log(10.0)
+        return self.pkw + (log_oh - math.log(1e3)) / LN10
 
 
-def electrolyte(temperature: Tensor, concentration: Tensor, salting_out: Tensor, pressure: Tensor) -> Electrolyte:
-    """Speciate bicarbonate solutions.
+def electrolyte(
+    temperature: Array,
+    concentration: Array,
+    salting_out: Array,
+    pressure: Array,
+    hydroxide: Array | None = None,
+) -> Electrolyte:
+    """Speciate solutions of a bicarbonate or, where told so, of a hydroxide.
 
     Args:
         temperature: K.
-        concentration: of the bicarbonate salt, mol m-3.
+        concentration: of the salt, mol m-3.
         salting_out: parameter of its cation, m3 kmol-1.
-        pressure: of CO2, atm; positive.
+        pressure: of CO2, atm; at least :data:`TRACE_PRESSURE` is there.
+        hydroxide: 1 where the salt is a hydroxide, else 0; all are bicarbonates by default.
     """
+    xp = functions(temperature)
     away = temperature - ROOM_TEMPERATURE
     gas = _GAS_SALTING + _GAS_SALTING_SLOPE * away
-    salting = (salting_out + gas) + (_BICARBONATE_SALTING + gas)
+    anion = _BICARBONATE_SALTING
+    if hydroxide is not None:
+        anion = anion + (_HYDROXIDE_SALTING - _BICARBONATE_SALTING) * hydroxide
     inverse = 1.0 / temperature - 1.0 / ROOM_TEMPERATURE
-    co2 = HENRY * torch.exp(2400.0 * inverse) * pressure * 10.0 ** (-salting * concentration / 1e3)
+    salting = (salting_out + anion + 2.0 * gas) * concentration / 1e3
+    co2 = HENRY * xp.exp(2400.0 * inverse - LN10 * salting) * xp.at_least(pressure, TRACE_PRESSURE)
 
-    def pk(at_room: float, enthalpy: float) -> Tensor:
-        return at_room + (1e3 * enthalpy / (GAS_CONSTANT * math.log(10.0))) * inverse
+    def pk(at_room: float, enthalpy: float) -> Array:
+        return at_room + (1e3 * enthalpy / (GAS_CONSTANT * LN10)) * inverse
 
     pk1, pk2, pkw = (pk(*pair) for pair in (_PK1, _PK2, _PKW))
-    k1, k2, kw = 1e3 * 10.0**-pk1, 1e3 * 10.0**-pk2, 1e6 * 10.0**-pkw
+    k1, k2, kw = 1e3 * ten_to(-pk1), 1e3 * ten_to(-pk2), 1e6 * ten_to(-pkw)
     proton = _proton(k1 * co2, k2, kw, concentration)
     hco3 = k1 * co2 / proton
-    mobility = temperature / ROOM_TEMPERATURE * (_viscosity(double(ROOM_TEMPERATURE)) / _viscosity(temperature))
+    co3, oh = hco3 * k2 / proton, kw / proton
+    neutral = oh
+    if hydroxide is not None:
+        alkaline = hydroxide > 0.5
+        hco3, co3 = (xp.where(alkaline, _NO_CARBONATE, carbon) for carbon in (hco3, co3))
+        oh = xp.where(alkaline, concentration, oh)
+    mobility = temperature / ROOM_TEMPERATURE * (_ROOM_VISCOSITY / _viscosity(temperature))
     return Electrolyte(
         co2=co2,
         hco3=hco3,
-        co3=hco3 * k2 / proton,
-        oh=kw / proton,
-        ph=-torch.log10(proton / 1e3),
+        co3=co3,
+        oh=oh,
+        ph=pkw + xp.log(oh / 1e3) / LN10,
         pkw=pkw,
         d_co2=1.91e-9 * mobility,
         d_hco3=1.19e-9 * mobility,
@@ -124,23 +154,48 @@ def electrolyte(temperature: Tensor, concentration: Tensor, salting_out: Tensor,
         d_co=2.03e-9 * mobility,
         k_oh=_HYDROXYLATION * arrhenius(temperature, _HYDROXYLATION_BARRIER),
         carbonate=k2 / kw,
+        neutral_oh=neutral,
     )
 
 
-def _proton(acid: Tensor, k2: Tensor, kw: Tensor, salt: Tensor) -> Tensor:
+def _proton(acid: Array, k2: Array, kw: Array, salt: Array) -> Array:
     """Proton concentration from the charge balance, by Newton's method on its logarithm; all in mol m-3."""
-    log_h = torch.log(0.5 * (acid + torch.sqrt(acid.square() + 8.0 * salt * acid * k2)) / salt)
+    xp = functions(acid)
+    carbonic = acid * k2
+    log_h = xp.log(0.5 * (acid + xp.sqrt(acid * acid + 8.0 * salt * carbonic)) / salt)
     for _ in range(_NEWTON_STEPS):
-        h = torch.exp(log_h)
-        bicarbonate, carbonate, hydroxide = acid / h, acid * k2 / h.square(), kw / h
-        excess = bicarbonate + 2.0 * carbonate + hydroxide - h - salt
-        log_h = log_h + excess / (bicarbonate + 4.0 * carbonate + hydroxide + h)
-    return torch.exp(log_h)
+        h = xp.exp(log_h)
+        bases, carbonate = (acid + kw) / h, carbonic / (h * h)
+        excess = bases + 2.0 * carbonate - h - salt
+        log_h = log_h + excess / (bases + 4.0 * carbonate + h)
+    return xp.exp(log_h)
+
+
+@dataclass(frozen=True)
+class Film(Record):
+    """The boundary layer of a stirred cell: its thickness, m, one entry an experiment."""
+
+    thickness: Array
+
+    def escape(self, solution: Electrolyte) -> Array:
+        """Mass-transfer coefficient of CO from the electrode into the bulk, m s-1."""
+        return solution.d_co / self.thickness
+
+    def surface(
+        self, solution: Electrolyte, oh: Array, uptake: Array, carbon: Array, hydroxide: Array
+    ) -> tuple[Array, Array]:
+        """One step of the film, see :func:`film_surface`."""
+        return film_surface(solution, self.thickness, oh, uptake, carbon, hydroxide)
+
+    def absorbed(self, solution: Electrolyte, oh: Array, uptake: Array) -> Array:
+        """CO2 that hydroxide turns into (bi)carbonate on its way to the electrode, mol m-2 s-1."""
+        co2, _ = film_surface(solution, self.thickness, oh, uptake, 0.0 * oh, 0.0 * oh)
+        return solution.d_co2 * (solution.co2 - co2) / self.thickness - uptake * co2
 
 
 def film_surface(
-    solution: Electrolyte, thickness: Tensor, oh: Tensor, uptake: Tensor, carbon: Tensor, hydroxide: Tensor
-) -> tuple[Tensor, Tensor]:
+    solution: Electrolyte, thickness: Array, oh: Array, uptake: Array, carbon: Array, hydroxide: Array
+) -> tuple[Array, Array]:
     """One step of the film: surface concentrations from the fluxes at a trial surface state.
 
     At the steady state the returned hydroxide equals the trial value. Only the excess of hydroxide over the bulk
@@ -157,35 +212,41 @@ def film_surface(
     Returns:
         CO2 at the surface, and the next trial value of hydroxide there, mol m-3; never below the bulk's.
     """
-    excess = (oh - solution.oh).clamp_min(0.0)
-    hatta = torch.sqrt(PROFILE_FACTOR * solution.k_oh * excess * thickness.square() / solution.d_co2 + 1e-12)
-    decay = torch.exp(-hatta)
-    sech, tanh = 2.0 * decay / (1.0 + decay.square()), torch.tanh(hatta)
-    co2 = solution.co2 * sech / (1.0 + uptake * thickness / solution.d_co2 * tanh / hatta)
-    total_carbon = (
-        solution.d_hco3 * solution.hco3
-        + solution.d_co3 * solution.co3
-        + solution.d_co2 * (solution.co2 - co2)
-        - carbon * thickness
-    )
-    alkalinity = (
-        solution.d_oh * solution.oh
-        + solution.d_hco3 * solution.hco3
-        + 2.0 * solution.d_co3 * solution.co3
-        + hydroxide * thickness
-    )
+    xp = functions(oh)
+    excess = xp.at_least(oh - solution.oh, 0.0)
+    travel = thickness / solution.d_co2
+    hatta = xp.sqrt((PROFILE_FACTOR * solution.k_oh * thickness * travel) * excess + 1e-12)
+    decay = xp.exp(-hatta)
+    squared = decay * decay
+    sech, tanh = 2.0 * decay / (1.0 + squared), xp.tanh(hatta)
+    co2 = solution.co2 * sech / (1.0 + uptake * travel * tanh / hatta)
+    salts = solution.d_hco3 * solution.hco3 + solution.d_co3 * solution.co3
+    total_carbon = salts + solution.d_co2 * (solution.co2 - co2) - carbon * thickness
+    alkalinity = solution.d_oh * solution.oh + salts + solution.d_co3 * solution.co3 + hydroxide * thickness
     # a little more hydroxide takes much CO2 out of a thick film: the carbon flux is therefore taken as linear in the
     # hydroxide around its trial value, or the next value would overshoot
     slope = solution.d_co2 * co2 * tanh * hatta / (2.0 * excess + 1e-9 * solution.oh)
-    offset = total_carbon - slope * oh
+    return co2, xp.larger(surface_hydroxide(solution, total_carbon - slope * oh, slope, alkalinity), solution.oh)
+
+
+def surface_hydroxide(solution: Electrolyte, offset: Array, slope: Array, alkalinity: Array) -> Array:
+    """Hydroxide at a surface, mol m-3, where carbonate equilibrium and both balances hold.
+
+    Args:
+        solution: the bulk.
+        offset: the flux of dissolved carbonates times the film's thickness without hydroxide, mol m-1 s-1.
+        slope: its rise with hydroxide, m2 s-1.
+        alkalinity: the flux of alkalinity times the thickness, mol m-1 s-1.
+    """
     a = solution.d_co3 * solution.carbonate
     square = a * (solution.d_oh + 2.0 * slope)
     linear = (solution.d_oh + slope) * solution.d_hco3 + a * (2.0 * offset - alkalinity)
     constant = (offset - alkalinity) * solution.d_hco3
-    return co2, torch.maximum(_positive_root(square, linear, constant), solution.oh)
+    return _positive_root(square, linear, constant)
 
 
-def _positive_root(square: Tensor, linear: Tensor, constant: Tensor) -> Tensor:
-    """The positive root of a quadratic, without cancellation."""
-    spread = torch.sqrt((linear.square() - 4.0 * square * constant).clamp_min(1e-300))
-    return torch.where(linear > 0, -2.0 * constant / (linear + spread), (spread - linear) / (2.0 * square))
+def _positive_root(square: Array, linear: Array, constant: Array) -> Array:
+    """The positive root of a quadratic, without cancellation; not positive where there is none."""
+    xp = functions(linear)
+    spread = xp.sqrt(xp.at_least(linear * linear - 4.0 * square * constant, 1e-300))
+    return xp.where(linear > 0, -2.0 * constant / (linear + spread), (spread - linear) / (2.0 * square))

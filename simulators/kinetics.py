@@ -8,15 +8,15 @@ re-adsorption from the film.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Final
 
-import torch
 from torch import Tensor
 
+from simulators._arrays import LN10, Array, functions, ten_to
 from simulators._torch import Record, double
 from simulators.constants import FARADAY, GAS_CONSTANT, PRODUCTS, SIMULATED
+from simulators.elements import STEPS
 from simulators.film import HENRY, Electrolyte, arrhenius
 from simulators.materials import STRONG_CO, Sites
 
@@ -36,29 +36,96 @@ _TRANSFER: Final = {"co": 0.419, "hcoo": 0.250, "h2": 0.417, "buffer": 0.071, "c
 _BARRIER: Final = {"co": 45.0, "hcoo": 45.0, "h2": 60.0, "buffer": 20.0, "desorption": 60.0, "ch4": 25.0, "c2": 65.0}
 _METHANE_ORDER: Final = 0.471
 _FORMATE_ORDER: Final = 0.52
-_LN10: Final = math.log(10.0)
 
 
 @dataclass(frozen=True)
 class Electrode(Record):
-    """What makes one electrode differ from another of the same composition; each tensor has one entry an experiment.
+    """What makes one electrode differ from another of the same composition; each array has one entry an experiment.
 
     Attributes:
-        roughness: real over geometric area.
+        roughness: over that of the ideal electrode of its kind of cell (which is 1 for a smooth sheet).
         activity: share of sites that work.
         factors: on the site rate constants, [..., steps].
     """
 
-    roughness: Tensor
-    activity: Tensor
-    factors: Tensor
+    roughness: Array
+    activity: Array
+    factors: Array
+
+
+@dataclass(frozen=True)
+class SiteConstants(Record):
+    """What rate constants are made of apart from the potential, in mol m-2 s-1 where nothing else is said.
+
+    Arrays are [elements, 1, experiments] for what differs between sites, else [experiments].
+
+    Attributes:
+        fractions: surface fractions.
+        activation, formate: CO2 to *CO and to formate at 1 mol m-3 of CO2, the latter on bare sites.
+        water, buffer: hydrogen from water and from buffer ions (before their supply limits it).
+        unpoisoned: share of hydrogen evolution that CO from the gas leaves.
+        blocked: how much *CO coverage lowers hydrogen evolution.
+        methane: at pH 9 and full coverage.
+        coupling: square root of the C-C coupling constant.
+        desorption: at full coverage.
+        adsorption: of CO at 1 mol m-3, the same for all sites.
+        supply: of buffer ions through the film.
+        slope: F/RT, V-1.
+        offset: from V vs RHE to volts from the reference potential.
+        formate_equilibrium: V vs RHE.
+    """
+
+    fractions: Array
+    activation: Array
+    formate: Array
+    water: Array
+    buffer: Array
+    unpoisoned: Array
+    blocked: Array
+    methane: Array
+    coupling: Array
+    desorption: Array
+    adsorption: Array
+    supply: Array
+    slope: Array
+    offset: Array
+    formate_equilibrium: Array
+
+    def at(self, potential: Array) -> RateConstants:
+        """Rate constants at potentials in V vs RHE at the bulk pH, [..., experiments]."""
+        xp = functions(potential)
+        shift = potential + self.offset
+        volts = -self.slope * shift
+
+        def tilt(step: str) -> Array:
+            return xp.exp(_TRANSFER[step] * volts)
+
+        def gate(equilibrium: Array | float) -> Array:
+            return -xp.expm1(xp.at_most(self.slope * (potential - equilibrium), 0.0))
+
+        open_h2 = gate(PRODUCTS["h2"].potential)
+        buffer = self.buffer * tilt("buffer")
+        buffer = buffer * self.supply / (buffer + self.supply)
+        return RateConstants(
+            fractions=self.fractions,
+            activation=self.activation * (tilt("co") * gate(PRODUCTS["co"].potential)),
+            formate=self.formate * (tilt("hcoo") * gate(self.formate_equilibrium)),
+            hydrogen=(self.water * tilt("h2") + buffer) * (open_h2 * self.unpoisoned),
+            blocked=self.blocked,
+            methane=self.methane * tilt("ch4"),
+            coupling=self.coupling * xp.exp((0.5 * _TRANSFER["c2"]) * volts),
+            desorption=self.desorption,
+            adsorption=self.adsorption,
+            ethanol=xp.exp(-1.677 - 3.111 * shift),
+            propanol=xp.exp(-2.077 + 4.168 * shift),
+        )
 
 
 @dataclass(frozen=True)
 class RateConstants(Record):
-    """Rate constants of a batch at its potential and temperature, in mol m-2 s-1 where nothing else is said.
+    """Rate constants of a batch at its potentials, in mol m-2 s-1 where nothing else is said.
 
-    Shapes are [..., elements], those of per-electrode quantities [..., 1] and of ``split`` [..., 4].
+    Arrays are [elements, ..., experiments] for what differs between sites, else [..., experiments].
 
     Attributes:
         fractions: surface fractions.
@@ -70,24 +137,25 @@ class RateConstants(Record):
         coupling: square root of the C-C coupling constant.
         desorption: at full coverage.
         adsorption: of CO at 1 mol m-3, the same for all sites.
-        split: weights of ethylene, ethanol, acetate (at pH 9.5) and propanol among coupled pairs.
+        ethanol, propanol: their weights among coupled pairs, where ethylene has 1.
     """
 
-    fractions: Tensor
-    activation: Tensor
-    formate: Tensor
-    hydrogen: Tensor
-    blocked: Tensor
-    methane: Tensor
-    coupling: Tensor
-    desorption: Tensor
-    adsorption: Tensor
-    split: Tensor
+    fractions: Array
+    activation: Array
+    formate: Array
+    hydrogen: Array
+    blocked: Array
+    methane: Array
+    coupling: Array
+    desorption: Array
+    adsorption: Array
+    ethanol: Array
+    propanol: Array
 
 
 @dataclass(frozen=True)
 class Surface:
-    """What the sites see, as natural logarithms, each [...].
+    """What the sites see, as natural logarithms, each [..., experiments].
 
     Attributes:
         log_oh: hydroxide, mol m-3.
@@ -96,152 +164,159 @@ class Surface:
         log_co: CO in the film were it not to bubble, mol m-3.
     """
 
-    log_oh: Tensor
-    log_co2: Tensor
-    log_coupling: Tensor
-    log_co: Tensor
+    log_oh: Array
+    log_co2: Array
+    log_coupling: Array
+    log_co: Array
 
 
 @dataclass(frozen=True)
 class Turnover:
-    """Rates at a trial surface state, in mol m-2 s-1 over the geometric area.
+    """Rates at a trial surface state, in mol m-2 s-1 over the geometric area, each [..., experiments].
 
     Attributes:
-        products: [..., products] in the order of :data:`SIMULATED`.
+        products: in the order of :data:`SIMULATED`, [products, ..., experiments].
         carbon: CO2 consumed, as the sites take it up.
         hydroxide: released.
+        charge: electrons consumed.
         coupling: the shared coupling that these coverages give.
         co: the film concentration of CO that these coverages give, were it not to bubble, mol m-3.
     """
 
-    products: Tensor
-    carbon: Tensor
-    hydroxide: Tensor
-    coupling: Tensor
-    co: Tensor
+    products: tuple[Array, ...]
+    carbon: Array
+    hydroxide: Array
+    charge: Array
+    coupling: Array
+    co: Array
 
 
-def rate_constants(
+def site_constants(
     sites: Sites,
     electrode: Electrode,
     solution: Electrolyte,
-    potential: Tensor,
-    temperature: Tensor,
-    thickness: Tensor,
-    promotion: Tensor,
-    pressure: Tensor,
-) -> RateConstants:
-    """Rate constants at a potential.
+    temperature: Array,
+    thickness: Array,
+    promotion: Array,
+    pressure: Array,
+) -> SiteConstants:
+    """Rate constants but for their potential.
 
     Args:
-        sites: the surface.
-        electrode: electrode-level factors.
+        sites: the surface, of arrays [experiments, elements].
+        electrode: electrode-level factors, with the whole roughness.
         solution: the bulk electrolyte.
-        potential: V vs RHE at the bulk pH, [...].
         temperature: K.
         thickness: of the boundary layer, m.
         promotion: of CO2 activation by the cation.
         pressure: of CO2, atm.
     """
-    f = FARADAY / (GAS_CONSTANT * temperature)
-    shift = potential - _LN10 / f * solution.ph - REFERENCE_POTENTIAL
+    xp = functions(temperature)
+    slope = FARADAY / (GAS_CONSTANT * temperature)
     area = electrode.roughness * electrode.activity
-    k = 10.0**sites.log10_k * electrode.factors.unsqueeze(-2)
+    k = {step: _by_site(ten_to(sites.log10_k[..., i])) for i, step in enumerate(STEPS)}
+    factor = {step: electrode.factors[..., i] for i, step in enumerate(STEPS)}
 
-    def drive(step: str, scale: Tensor) -> Tensor:
-        tilt = torch.exp(-_TRANSFER[step] * f * shift) if step in _TRANSFER else 1.0
-        return (scale * tilt * arrhenius(temperature, _BARRIER[step])).unsqueeze(-1)
+    def scaled(step: str, barrier: str, scale: Array) -> Array:
+        return k[step] * (factor[step] * scale * arrhenius(temperature, _BARRIER[barrier]))
 
-    def gate(equilibrium: Tensor | float) -> Tensor:
-        return -torch.expm1((f * (potential - equilibrium)).clamp_max(0.0))
-
-    formate = PRODUCTS["hcoo"].equilibrium_potential(0.0) + PRODUCTS["hcoo"].potential_slope * solution.ph
-    promoted = area * torch.exp(0.5 * promotion) / HENRY
-    water = k[..., 2] * drive("h2", area * gate(PRODUCTS["h2"].potential))
-    buffer = k[..., 3] * drive("buffer", electrode.activity * (solution.hco3 / 100.0) ** 0.7)
-    supply = (solution.d_hco3 * solution.hco3 / thickness).unsqueeze(-1)
-    buffer = buffer * supply / (buffer + supply) * gate(PRODUCTS["h2"].potential).unsqueeze(-1)
-    strong = double(sites.elements.e_co < STRONG_CO)
-    poisoned = sites.elements.poisoned
-    covered = (pressure / (pressure + POISON_PRESSURE)).unsqueeze(-1)
-    copper = 10.0 ** sites.elements.copper[4]
-    return RateConstants(
-        fractions=sites.fractions,
-        activation=k[..., 0] * drive("co", promoted * gate(PRODUCTS["co"].potential)),
-        formate=k[..., 1] * drive("hcoo", promoted * gate(formate)),
-        hydrogen=(water + buffer) * (1.0 - strong * poisoned * covered),
-        blocked=(poisoned * (1.0 - strong)).expand_as(sites.fractions),
-        methane=k[..., 5] * drive("ch4", area),
-        coupling=torch.sqrt(k[..., 6] * drive("c2", area * torch.exp(promotion))),
-        desorption=k[..., 4] * drive("desorption", area),
-        adsorption=READSORPTION * copper * drive("desorption", area),
-        split=torch.exp(_split_exponents(shift)),
+    promoted = area * xp.exp(0.5 * promotion) / HENRY
+    strong = _like(temperature, double(sites.elements.e_co < STRONG_CO))[:, None, None]
+    poisoned = _like(temperature, sites.elements.poisoned)[:, None, None]
+    covered = pressure / (pressure + POISON_PRESSURE)
+    copper = 10.0 ** float(sites.elements.copper[STEPS.index("co_desorption")])
+    return SiteConstants(
+        fractions=_by_site(sites.fractions),
+        activation=scaled("co2_to_co", "co", promoted),
+        formate=scaled("co2_to_formate", "hcoo", promoted),
+        water=scaled("water_to_h2", "h2", area),
+        buffer=scaled("buffer_to_h2", "buffer", electrode.activity * (solution.hco3 / 100.0) ** 0.7),
+        unpoisoned=1.0 - strong * poisoned * covered,
+        blocked=poisoned * (1.0 - strong) * xp.ones(covered),
+        methane=scaled("co_to_methane", "ch4", area),
+        coupling=xp.sqrt(scaled("co_coupling", "c2", area * xp.exp(promotion))),
+        desorption=scaled("co_desorption", "desorption", area),
+        adsorption=READSORPTION * copper * area * arrhenius(temperature, _BARRIER["desorption"]),
+        supply=solution.d_hco3 * solution.hco3 / thickness,
+        slope=slope,
+        offset=-LN10 / slope * solution.ph - REFERENCE_POTENTIAL,
+        formate_equilibrium=PRODUCTS["hcoo"].equilibrium_potential(0.0)
+        + PRODUCTS["hcoo"].potential_slope * solution.ph,
     )
 
 
-def _split_exponents(shift: Tensor) -> Tensor:
-    """Logarithmic weights of ethylene, ethanol, acetate (at pH 9.5) and propanol."""
-    zero = torch.zeros_like(shift)
-    return torch.stack([zero, -1.677 - 3.111 * shift, zero - 4.0, -2.077 + 4.168 * shift], dim=-1)
+def _like(kind: Array, tensor: Tensor) -> Array:
+    """A constant tensor as an array of some kind."""
+    return tensor if isinstance(kind, Tensor) else tensor.numpy()
 
 
-def turnover(k: RateConstants, surface: Surface, solution: Electrolyte, escape: Tensor) -> Turnover:
+def _by_site(array: Array) -> Array:
+    """[experiments, elements] as [elements, 1, experiments]."""
+    return array.T[:, None]
+
+
+def turnover(k: RateConstants, surface: Surface, solution: Electrolyte, escape: Array) -> Turnover:
     """Rates at a trial surface state.
 
     Args:
         k: rate constants.
-        surface: the trial state, [...] (leading axes may be added).
+        surface: the trial state, [..., experiments].
         solution: the bulk electrolyte.
         escape: mass-transfer coefficient with which CO leaves the film, m s-1.
     """
-    co2 = torch.exp(surface.log_co2).unsqueeze(-1)
-    coupling, unbound = torch.exp(surface.log_coupling).unsqueeze(-1), torch.exp(surface.log_co)
-    dissolved = CO_SATURATION * torch.tanh(unbound / CO_SATURATION)
+    xp = functions(surface.log_co2)
+    co2, coupling, unbound = xp.exp(surface.log_co2), xp.exp(surface.log_coupling), xp.exp(surface.log_co)
+    dissolved = CO_SATURATION * xp.tanh(unbound / CO_SATURATION)
     ph = solution.surface_ph(surface.log_oh)
-    methane = k.methane * torch.exp(-_METHANE_ORDER * _LN10 * (ph - 9.0)).unsqueeze(-1)
     gain = k.activation * co2
-    adsorbing = gain + k.adsorption * dissolved.unsqueeze(-1)
-    reacting = methane + 2.0 * k.coupling * coupling
+    adsorbing = gain + k.adsorption * dissolved
+    methane = k.methane * xp.exp((-_METHANE_ORDER * LN10) * (ph - 9.0))
+    reacting = methane + k.coupling * (2.0 * coupling)
     leaving = k.desorption + reacting
     total = adsorbing + leaving
-    share = k.fractions / total
-    covered, bare = share * adsorbing, leaving / total
+    bare = leaving / total
+    share, emptied = k.fractions / total, k.fractions * bare
+    covered = share * adsorbing
 
-    made_formate = (k.fractions * k.formate * bare**_FORMATE_ORDER).sum(-1) * co2.squeeze(-1)
-    hydrogen = (k.hydrogen * (k.fractions - covered * k.blocked)).sum(-1)
-    made_methane = (covered * methane).sum(-1)
-    shared = (covered * k.coupling).sum(-1)
+    made_formate = xp.total(k.fractions * k.formate * xp.exp(_FORMATE_ORDER * xp.log(bare))) * co2
+    hydrogen = xp.total(k.hydrogen * (k.fractions - covered * k.blocked))
+    made_methane = xp.total(covered * methane)
+    shared = xp.total(covered * k.coupling)
     # CO that only goes round between sites and film is left out of the balance: with it the film's CO would barely
     # react to a trial value, and no iteration would end
-    fresh = (share * k.desorption * gain).sum(-1)
-    caught = k.adsorption.squeeze(-1)
-    consumed = caught * (share * reacting).sum(-1)
+    fresh = xp.total(share * k.desorption * gain)
+    free = xp.total(emptied)
+    consumed = k.adsorption * xp.total(share * reacting)
     bubbling = 1.0 - dissolved / unbound
-    sink = escape + (1.0 - bubbling) * consumed + bubbling * caught * (share * leaving).sum(-1)
-    monoxide = (fresh - dissolved * consumed).clamp_min(0.0)
-    pairs = shared.square()
-    ethylene, ethanol, acetate, propanol = _split(k.split, ph, pairs)
-
-    products = torch.stack(
-        [hydrogen, monoxide, made_formate, made_methane, ethylene, ethanol, acetate, propanol], dim=-1
-    )
+    sink = escape + (1.0 - bubbling) * consumed + bubbling * k.adsorption * free
+    monoxide = xp.at_least(fresh - dissolved * consumed, 0.0)
+    ethylene, ethanol, acetate, propanol = _split(k, ph, shared * shared)
+    products = (hydrogen, monoxide, made_formate, made_methane, ethylene, ethanol, acetate, propanol)
     return Turnover(
         products=products,
-        carbon=(share * leaving * gain).sum(-1) + made_formate,
-        hydroxide=(products * _HYDROXIDES).sum(-1),
+        carbon=xp.total(emptied * gain) + made_formate,
+        hydroxide=_weighted(_HYDROXIDES, products),
+        charge=_weighted(_ELECTRONS, products),
         coupling=shared,
         co=fresh / sink,
     )
 
 
-def _split(weights: Tensor, ph: Tensor, pairs: Tensor) -> tuple[Tensor, ...]:
+def _split(k: RateConstants, ph: Array, pairs: Array) -> tuple[Array, ...]:
     """Share coupled pairs among the products with two and three carbon atoms; carbon is conserved."""
-    ethylene, ethanol, acetate, propanol = weights.unbind(-1)
-    acetate = acetate * torch.exp(0.35 * _LN10 * (ph - 9.5))
-    unit = pairs / (ethylene + ethanol + acetate + propanol)
-    return unit * ethylene, unit * ethanol, unit * acetate, unit * propanol * (2.0 / 3.0)
+    acetate = functions(ph).exp((0.35 * LN10) * (ph - 9.5) - 4.0)
+    unit = pairs / (1.0 + k.ethanol + acetate + k.propanol)
+    return unit, unit * k.ethanol, unit * acetate, unit * k.propanol * (2.0 / 3.0)
 
 
-_HYDROXIDES = double([PRODUCTS[key].hydroxides for key in SIMULATED])
-ELECTRONS: Final = double([PRODUCTS[key].electrons for key in SIMULATED])
+def _weighted(weights: tuple[float, ...], parts: tuple[Array, ...]) -> Array:
+    total = weights[0] * parts[0]
+    for weight, part in zip(weights[1:], parts[1:], strict=True):
+        total = total + weight * part
+    return total
+
+
+_HYDROXIDES: Final = tuple(float(PRODUCTS[key].hydroxides) for key in SIMULATED)
+_ELECTRONS: Final = tuple(float(PRODUCTS[key].electrons) for key in SIMULATED)
+ELECTRONS: Final = double(_ELECTRONS)
 CARBONS: Final = double([PRODUCTS[key].carbons for key in SIMULATED])

@@ -1,0 +1,137 @@
+"""The cathode side of a gas-diffusion electrode: CO2 from a gas channel, through a thin liquid film, to the catalyst.
+
+The catalyst is wetted by a film far thinner than a boundary layer, through which CO2 arrives; hydroxide in the wetted
+layer absorbs some of it, which leaves as (bi)carbonate, into the liquid on the other side or through a membrane. A
+flooded share of the catalyst gets its CO2 across the whole liquid layer instead. The gas channel is well mixed: what
+is consumed and absorbed is missing in it. Salt crusts close pores. Lengths are simulator parameters.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from simulators._arrays import Array, functions
+from simulators._torch import Record
+from simulators.film import Electrolyte, surface_hydroxide
+
+GAS_FILM: Final = 0.1e-6
+"""Liquid between gas and catalyst, m."""
+
+WETTED_DEPTH: Final = 3e-6
+"""Of the catalyst layer in which hydroxide meets CO2, m."""
+
+CO_DISTANCE: Final = 5e-6
+"""Way of CO from the catalyst to the gas, m."""
+
+HYDROXIDE_LEAK: Final = 0.05
+"""Diffusivity of hydroxide in a membrane full of carbonate, over that in water."""
+
+
+@dataclass(frozen=True)
+class GasBalance:
+    """What becomes of the CO2 in the channel; every array has one entry an experiment.
+
+    Attributes:
+        co2: at the catalyst, mol m-3.
+        left: share of the inlet's CO2 that leaves the channel as gas.
+        absorbed: CO2 that leaves as (bi)carbonate, mol m-2 s-1.
+        slope: change of ``absorbed`` with the hydroxide at the catalyst, m s-1.
+    """
+
+    co2: Array
+    left: Array
+    absorbed: Array
+    slope: Array
+
+
+@dataclass(frozen=True)
+class GasElectrode(Record):
+    """A gas-diffusion electrode in front of flowing liquid; every array has one entry an experiment.
+
+    Attributes:
+        thickness: of the liquid's boundary layer, m.
+        inlet: CO2 that enters the channel, mol m-2 s-1 over the geometric area.
+        flooded: share of the catalyst that gas does not reach, 0 to 1.
+        crust: share of the pores that salt closes, 0 to below 1.
+    """
+
+    thickness: Array
+    inlet: Array
+    flooded: Array
+    crust: Array
+
+    def escape(self, solution: Electrolyte) -> Array:
+        """Mass-transfer coefficient of CO from the catalyst to the gas, m s-1."""
+        return solution.d_co / CO_DISTANCE
+
+    def surface(
+        self, solution: Electrolyte, oh: Array, uptake: Array, carbon: Array, hydroxide: Array
+    ) -> tuple[Array, Array]:
+        """CO2 at the catalyst and the next trial value of hydroxide there, as :func:`simulators.film.film_surface`."""
+        del carbon  # it comes out of the gas, not out of the liquid
+        balance = self.balance(solution, oh, uptake)
+        return balance.co2, self.hydroxide(solution, balance, oh, hydroxide)
+
+    def absorbed(self, solution: Electrolyte, oh: Array, uptake: Array) -> Array:
+        """CO2 that leaves as (bi)carbonate, mol m-2 s-1."""
+        return self.balance(solution, oh, uptake).absorbed
+
+    def balance(self, solution: Electrolyte, oh: Array, uptake: Array) -> GasBalance:
+        """The well-mixed channel and the way to the catalyst, at a given hydroxide concentration there.
+
+        Args:
+            solution: the liquid; its CO2 is that in equilibrium with the gas that enters.
+            oh: hydroxide at the catalyst, mol m-3.
+            uptake: CO2 consumed at the catalyst over its concentration there, m s-1.
+        """
+        excess = functions(oh).at_least(oh - solution.neutral_oh, 0.0)
+        reaction = solution.k_oh * WETTED_DEPTH
+        absorbing = reaction * excess
+        used = absorbing + uptake
+        open_pores = 1.0 - self.crust
+        through_film = solution.d_co2 / GAS_FILM * open_pores * open_pores * open_pores
+        through_liquid = solution.d_co2 / self.thickness
+        dry = (1.0 - self.flooded) * through_film * solution.co2 / (through_film + used)
+        wet = self.flooded * through_liquid * solution.co2 / (through_liquid + used)
+        fed = dry + wet
+        left = 1.0 / (1.0 + used * fed / self.inlet)
+        co2 = fed * left
+        change = dry / (through_film + used) + wet / (through_liquid + used) + fed * fed / self.inlet
+        return GasBalance(
+            co2=co2,
+            left=left,
+            absorbed=absorbing * co2,
+            slope=reaction * (co2 - absorbing * left * left * change),
+        )
+
+    def hydroxide(self, solution: Electrolyte, balance: GasBalance, oh: Array, released: Array) -> Array:
+        """The next trial value of hydroxide at the catalyst, mol m-3.
+
+        Absorbed CO2 is taken as linear in the hydroxide around its trial value.
+
+        Args:
+            solution: the liquid.
+            balance: of the gas side at the trial value.
+            oh: trial value, mol m-3.
+            released: hydroxide from the reactions, mol m-2 s-1.
+        """
+        salts = solution.d_hco3 * solution.hco3 + solution.d_co3 * solution.co3
+        carbon = salts + balance.absorbed * self.thickness
+        alkalinity = solution.d_oh * solution.oh + salts + solution.d_co3 * solution.co3 + released * self.thickness
+        slope = balance.slope * self.thickness
+        root = surface_hydroxide(solution, carbon - slope * oh, slope, alkalinity)
+        return functions(root).larger(root, solution.neutral_oh)
+
+
+class MembraneElectrode(GasElectrode):
+    """A gas-diffusion electrode on an anion-exchange membrane, whose thickness (m) it has.
+
+    Charge leaves as carbonate, but for a little hydroxide where CO2 is short.
+    """
+
+    def hydroxide(self, solution: Electrolyte, balance: GasBalance, oh: Array, released: Array) -> Array:
+        """The next trial value of hydroxide at the catalyst, mol m-3; arguments as for liquid."""
+        leak = HYDROXIDE_LEAK * solution.d_oh / self.thickness
+        supply = released + leak * solution.neutral_oh - 2.0 * (balance.absorbed - balance.slope * oh)
+        return functions(oh).larger(supply / (leak + 2.0 * balance.slope), solution.neutral_oh)
