@@ -65,7 +65,7 @@ class SteadyState:
         rates: of the products, mol m-2 s-1, [experiments, products].
         co2: at the surface, mol m-3.
         ph: at the surface.
-        co: in the film, mol m-3.
+        co: dissolved in the film, mol m-3.
         carbon: CO2 consumed by the reactions, mol m-2 s-1.
         absorbed: CO2 that becomes (bi)carbonate at the cathode, mol m-2 s-1.
         potential: of the interface, V vs RHE at the bulk pH, without ohmic drop.
@@ -196,8 +196,16 @@ def _as_array(tensor: Tensor) -> Any:
 def _problem(sites: Sites, run: Conditions, electrode: Electrode) -> CellProblem:
     """The equations of a batch, of the arrays that it is given."""
     solution = electrolyte(run.temperature, run.concentration, run.salting_out, run.pressure, run.hydroxide)
-    whole = Electrode(electrode.roughness * run.design.roughness, electrode.activity, electrode.factors)
-    constants = site_constants(sites, whole, solution, run.temperature, run.thickness, run.promotion, run.pressure)
+    constants = site_constants(
+        sites,
+        electrode,
+        run.design.roughness,
+        solution,
+        run.temperature,
+        run.thickness,
+        run.promotion,
+        run.pressure,
+    )
     layer: Film | GasElectrode
     if run.cell == "h_cell":
         layer = Film(run.thickness)
@@ -239,7 +247,7 @@ def _result(problem: CellProblem, state: Array, status: Any, run: Conditions, st
         rates=_tensor(xp.stack([part[0] for part in made.products])).T,
         co2=_tensor(xp.exp(state[1])),
         ph=_tensor(problem.solution.surface_ph(state[0])),
-        co=_tensor(made.co[0]),
+        co=_tensor(made.dissolved[0]),
         carbon=_tensor(made.carbon[0]),
         absorbed=_tensor(problem.layer.absorbed(problem.solution, oh, uptake)),
         potential=potential,

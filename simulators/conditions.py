@@ -167,7 +167,7 @@ def conditions(
     warmth, molarity = double(temperature).reshape(-1), double(concentration).reshape(-1)
     if resistance is None:
         resistance = design.contact + design.gap / conductivity(molarity, warmth, mobility, hydroxide)
-    columns = (
+    columns: tuple[object, ...] = (
         float("nan") if potential is None else potential,
         warmth,
         molarity,
@@ -186,5 +186,6 @@ def conditions(
     tensors = [double(column).reshape(-1) for column in columns]
     count = max(len(column) for column in tensors)
     control: Control = "potential" if current is None else "current"
-    expanded: Any = [column.expand(count) for column in tensors]
-    return Conditions(*expanded, cell=cell, control=control)
+    names = [field.name for field in fields(Conditions)]
+    settings: dict[str, Any] = {name: column.expand(count) for name, column in zip(names, tensors, strict=False)}
+    return Conditions(**settings, cell=cell, control=control)

@@ -180,6 +180,7 @@ class Turnover:
         hydroxide: released.
         charge: electrons consumed.
         coupling: the shared coupling that these coverages give.
+        dissolved: CO in the film at the trial state, mol m-3.
         co: the film concentration of CO that these coverages give, were it not to bubble, mol m-3.
     """
 
@@ -188,12 +189,14 @@ class Turnover:
     hydroxide: Array
     charge: Array
     coupling: Array
+    dissolved: Array
     co: Array
 
 
 def site_constants(
     sites: Sites,
     electrode: Electrode,
+    roughness: float,
     solution: Electrolyte,
     temperature: Array,
     thickness: Array,
@@ -204,7 +207,8 @@ def site_constants(
 
     Args:
         sites: the surface, of arrays [experiments, elements].
-        electrode: electrode-level factors, with the whole roughness.
+        electrode: electrode-level factors.
+        roughness: of the ideal electrode; CO re-adsorbs from the film over its outer surface only.
         solution: the bulk electrolyte.
         temperature: K.
         thickness: of the boundary layer, m.
@@ -213,7 +217,8 @@ def site_constants(
     """
     xp = functions(temperature)
     slope = FARADAY / (GAS_CONSTANT * temperature)
-    area = electrode.roughness * electrode.activity
+    outer = electrode.roughness * electrode.activity
+    area = roughness * outer
     k = {step: _by_site(ten_to(sites.log10_k[..., i])) for i, step in enumerate(STEPS)}
     factor = {step: electrode.factors[..., i] for i, step in enumerate(STEPS)}
 
@@ -236,7 +241,7 @@ def site_constants(
         methane=scaled("co_to_methane", "ch4", area),
         coupling=xp.sqrt(scaled("co_coupling", "c2", area * xp.exp(promotion))),
         desorption=scaled("co_desorption", "desorption", area),
-        adsorption=READSORPTION * copper * area * arrhenius(temperature, _BARRIER["desorption"]),
+        adsorption=READSORPTION * copper * outer * arrhenius(temperature, _BARRIER["desorption"]),
         supply=solution.d_hco3 * solution.hco3 / thickness,
         slope=slope,
         offset=-LN10 / slope * solution.ph - REFERENCE_POTENTIAL,
@@ -298,6 +303,7 @@ def turnover(k: RateConstants, surface: Surface, solution: Electrolyte, escape: 
         hydroxide=_weighted(_HYDROXIDES, products),
         charge=_weighted(_ELECTRONS, products),
         coupling=shared,
+        dissolved=dissolved,
         co=fresh / sink,
     )
 

@@ -79,7 +79,7 @@ def linearise(problem: Problem, state: Floats) -> tuple[Floats, Floats]:
     shifts = np.concatenate([np.zeros((count, 1)), _STEP * np.eye(count)], axis=1)
     images = problem.sweep(state[:, None] + shifts[:, :, None])
     slopes = (images[:, 1:] - images[:, :1]) / _STEP
-    jacobian: Floats = np.asarray(np.eye(count) - slopes.transpose(2, 0, 1), dtype=np.float64)
+    jacobian: Floats = np.eye(count) - slopes.transpose(2, 0, 1)
     return jacobian, images[:, 0]
 
 
@@ -92,5 +92,5 @@ def newton_step(jacobian: Floats, residual: Floats) -> Floats:
         solved = np.full_like(right, np.nan)
         regular = np.linalg.matrix_rank(np.nan_to_num(jacobian)) == len(residual)
         solved[regular] = np.linalg.solve(jacobian[regular], right[regular])
-    step: Floats = solved[:, :, 0].T
+    step: Floats = np.asarray(solved[:, :, 0].T, dtype=np.float64)
     return step
