@@ -51,6 +51,7 @@ class ReaderError(InstrumentsError, ValueError):
         mend: str | None = None,
     ) -> None:
         where = f"{file}, line {line}" if file and line is not None else file
-        super().__init__(f"{where}: {message}" if where else message, field=field, mend=mend)
+        sentence = message if message.endswith(".") else f"{message}."
+        super().__init__(f"{where}: {sentence}" if where else sentence, field=field, mend=mend)
         self.file = file
         self.line = line
