@@ -33,6 +33,14 @@ class ExecutionCancelled(InstrumentsError):
     """An execution ended because its context was cancelled. Nothing was measured."""
 
 
+class SignalError(InstrumentsError, ValueError):
+    """Raw signals, or what is said about them, are wrong or incomplete: nothing can be computed from them."""
+
+
+class CalibrationError(InstrumentsError, ValueError):
+    """A calibration record is impossible, missing or ambiguous."""
+
+
 class ReaderError(InstrumentsError, ValueError):
     """A file of an instrument cannot be read, or what it holds cannot be put on one clock.
 

@@ -1,0 +1,1 @@
+"""Electrochemical data reduction: raw signals become figures of merit by the field's rules."""
