@@ -26,8 +26,8 @@ OXYGEN: Final = 1.229
 ANODE_TAFEL, ANODE_EXCHANGE = 0.060, 1e-4
 """Of the anode: V a decade, and A m-2; simulator parameters."""
 
-LOWEST, HIGHEST = -2.5, 0.0
-"""V vs RHE between which a galvanostat finds its current."""
+LOWEST, HIGHEST = -2.5, 0.3
+"""V vs RHE between which a galvanostat finds its current; above, nothing is reduced."""
 
 _SOFT: Final = 0.025
 _BICARBONATE_CONDUCTIVITY, _HYDROXIDE_CONDUCTIVITY, _POTASSIUM_CONDUCTIVITY = 44.5, 198.0, 73.5

@@ -297,11 +297,14 @@ def turnover(k: RateConstants, surface: Surface, solution: Electrolyte, escape: 
     monoxide = xp.at_least(fresh - dissolved * consumed, 0.0)
     ethylene, ethanol, acetate, propanol = _split(k, ph, shared * shared)
     products = (hydrogen, monoxide, made_formate, made_methane, ethylene, ethanol, acetate, propanol)
+    charge = hydroxide = _charge(products)
+    for anion in _ANIONS:  # they leave with the charge that would have been hydroxide's
+        hydroxide = hydroxide - products[anion]
     return Turnover(
         products=products,
         carbon=xp.total(emptied * gain) + made_formate,
-        hydroxide=_weighted(_HYDROXIDES, products),
-        charge=_weighted(_ELECTRONS, products),
+        hydroxide=hydroxide,
+        charge=charge,
         coupling=shared,
         dissolved=dissolved,
         co=fresh / sink,
@@ -315,14 +318,15 @@ def _split(k: RateConstants, ph: Array, pairs: Array) -> tuple[Array, ...]:
     return unit, unit * k.ethanol, unit * acetate, unit * k.propanol * (2.0 / 3.0)
 
 
-def _weighted(weights: tuple[float, ...], parts: tuple[Array, ...]) -> Array:
-    total = weights[0] * parts[0]
-    for weight, part in zip(weights[1:], parts[1:], strict=True):
-        total = total + weight * part
+def _charge(products: tuple[Array, ...]) -> Array:
+    """Electrons consumed, mol m-2 s-1."""
+    total = _ELECTRONS[0] * products[0]
+    for electrons, rate in zip(_ELECTRONS[1:], products[1:], strict=True):
+        total = total + electrons * rate
     return total
 
 
-_HYDROXIDES: Final = tuple(float(PRODUCTS[key].hydroxides) for key in SIMULATED)
+_ANIONS: Final = tuple(i for i, key in enumerate(SIMULATED) if PRODUCTS[key].charge == -1)
 _ELECTRONS: Final = tuple(float(PRODUCTS[key].electrons) for key in SIMULATED)
 ELECTRONS: Final = double(_ELECTRONS)
 CARBONS: Final = double([PRODUCTS[key].carbons for key in SIMULATED])

@@ -32,14 +32,14 @@ class Status(IntEnum):
     OUT_OF_REACH = 2
 
 
-_SWEEPS, _NEWTON = 6, 40
-_RELAXATION: Final = 0.5
+_SWEEPS, _NEWTON = 2, 40
+_RELAXATION: Final = 0.8
 _RESCUES: Final = ((300, 0.15), (2000, 0.03))
 """Sweeps and relaxation for the few rows (thick films of hot, pressurised electrolyte) that swing to and fro."""
 
 _SMALLEST: Final = 1e-40
 _LEAST_CURRENT: Final = 1e-30
-_HALVINGS: Final = 60
+_HALVINGS: Final = 100
 _EXACT: Final = 1e-9
 
 
@@ -78,6 +78,12 @@ class CellProblem:
     def at(self, potential: Array) -> CellProblem:
         """The same cells at known potentials, V vs RHE."""
         return replace(self, k=self.constants.at(potential), drive=None)
+
+    def held(self) -> Galvanostat | Potentiostat:
+        """What is held where the potential is not known."""
+        if self.drive is None:
+            raise TypeError("the potential of these cells is known.")
+        return self.drive
 
     def turnover(self, state: Array) -> Turnover:
         """Rates at a trial state [4 or 5, ..., experiments]."""
@@ -141,38 +147,37 @@ def _bracketed(problem: CellProblem) -> tuple[Floats, Any]:
     Slower than Newton's method on all unknowns, but certain where the cell has a steady state at each potential, for
     the current rises with the driving force.
     """
-    drive = problem.drive
-    assert drive is not None  # noqa: S101 - narrows the type; callers ask only then
+    drive = problem.held()
     low = np.full_like(problem.solution.co2, LOWEST)
     high = np.full_like(low, HIGHEST)
     if isinstance(drive, Potentiostat):
         low, high = drive.applied.copy(), np.maximum(drive.applied, HIGHEST)
 
-    def at(potential: Floats, start: Floats) -> tuple[Floats, Mask, Floats]:
-        cells = problem.at(potential)
+    def at(rows: Any, potential: Floats, start: Floats) -> tuple[Floats, Mask, Floats]:
+        part = problem.rows(rows)
+        cells = part.at(potential)
         state, going = _search(cells, start)
         current = np.maximum(FARADAY * cells.turnover(state[:, None]).charge[0], _LEAST_CURRENT)
-        return state, going, drive.miss(potential, current)
+        return state, going, part.held().miss(potential, current)
 
+    everything = np.ones(len(low), dtype=np.bool_)
     guess = problem.start()[:4]
-    state, lost, miss_low = at(low, guess)
-    _, _, miss_high = at(high, guess)
+    _, _, miss_high = at(everything, high, guess)
+    state, lost, miss_low = at(everything, low, guess)
     status = np.where(lost, Status.NOT_CONVERGED, np.where(miss_low > 0.0, Status.OUT_OF_REACH, Status.CONVERGED))
-    potential, miss = low.copy(), miss_low
+    potential, miss = low.copy(), miss_low.copy()
     for count in range(_HALVINGS):
         wanted = (status == Status.CONVERGED) & (np.abs(miss) > _EXACT)
         if not wanted.any():
             break
         crossing = low + (high - low) * miss_low / (miss_low - miss_high)
-        inside = (crossing > low) & (crossing < high) & (count % 3 < 2)
-        trial = np.where(wanted, np.where(inside, crossing, 0.5 * (low + high)), potential)
-        found, lost, missed = at(trial, state)
-        state, potential, miss = (
-            np.where(wanted, new, old) for new, old in ((found, state), (trial, potential), (missed, miss))
-        )
-        status = np.where(wanted & lost, Status.NOT_CONVERGED, status)
+        inside = (crossing > low) & (crossing < high) & (count % 4 < 3)
+        potential[wanted] = np.where(inside, crossing, 0.5 * (low + high))[wanted]
+        state[:, wanted], lost, miss[wanted] = at(wanted, potential[wanted], state[:, wanted])
+        status[wanted] = np.where(lost, Status.NOT_CONVERGED, Status.CONVERGED)
         too_much = miss < 0.0
-        low, miss_low = np.where(too_much, potential, low), np.where(too_much, miss, miss_low)
-        high, miss_high = np.where(too_much, high, potential), np.where(too_much, miss_high, miss)
+        # an end that stays again and again counts for less (Illinois), or false position would creep
+        low, miss_low = np.where(too_much, potential, low), np.where(too_much, miss, 0.5 * miss_low)
+        high, miss_high = np.where(too_much, high, potential), np.where(too_much, 0.5 * miss_high, miss)
     status = np.where((status == Status.CONVERGED) & ~(np.abs(miss) < 1e-7), Status.NOT_CONVERGED, status)
     return np.concatenate([state, -TAFEL * potential[None]]), status

@@ -15,11 +15,11 @@ import numpy.typing as npt
 Floats: TypeAlias = npt.NDArray[np.float64]
 Mask: TypeAlias = npt.NDArray[np.bool_]
 
-CLOSE: Final = 1e-10
-"""Length of a Newton step (the unknowns are logarithms) below which a row has converged."""
+CLOSE: Final = 1e-7
+"""Length of a Newton step (the unknowns are logarithms) after which a row has converged: to about its square."""
 
-_STEP, _LONGEST = 1e-6, 2.0
-_RELAXATION: Final = 0.5
+_STEP, _LONGEST = 1e-6, 4.0
+_RELAXATION: Final = 0.8
 
 
 class Problem(Protocol):
