@@ -59,7 +59,7 @@ class EcLabOptions:
 
 def recognises(source: Source) -> bool:
     """Whether the content is of this format."""
-    return source.data[:64].lstrip(b"\xef\xbb\xbf").startswith(tuple(mark.encode() for mark in MARKS))
+    return source.begins_with(*MARKS)
 
 
 def read_eclab(source: Source, options: EcLabOptions) -> Recording:

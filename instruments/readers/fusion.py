@@ -54,10 +54,7 @@ class _Run:
 
 def recognises(source: Source) -> bool:
     """Whether the content is of this format, or an archive of it."""
-    if source.data.startswith(_ARCHIVE):
-        return True
-    head = source.data[:4096].lstrip(b"\xef\xbb\xbf \t\r\n")
-    return head.startswith(b"{")
+    return source.data.startswith(_ARCHIVE) or source.begins_with("{")
 
 
 def read_fusion(source: Source, options: FusionOptions) -> Recording:

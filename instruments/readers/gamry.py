@@ -82,7 +82,7 @@ class _Content:
 
 def recognises(source: Source) -> bool:
     """Whether the content is of this format."""
-    return source.data[:16].lstrip(b"\xef\xbb\xbf").startswith(MARK.encode())
+    return source.begins_with(MARK)
 
 
 def read_gamry(source: Source, options: GamryOptions) -> Recording:
@@ -260,6 +260,7 @@ def _part(
 
     names = _names(source, table)
     units = [unit.strip() for unit in source.lines[table.line + 2].split("\t")]
+    units += [""] * (len(names) - len(units))
     wanted: dict[str, str] = dict(
         {"potentiostat": _POTENTIOSTAT, "open_circuit": _OPEN_CIRCUIT, "impedance": _IMPEDANCE | _BESIDE_IMPEDANCE}[
             kind
@@ -290,8 +291,7 @@ def _part(
 
 
 def _unit(source: Source, table: _Table, name: str, quantity: str, names: list[str], units: list[str]) -> str:
-    place = names.index(name)
-    written = units[place] if place < len(units) else ""
+    written = units[names.index(name)]
     unit = re.sub(r"\s*vs\.?\s.*$", "", written)
     if not unit or not fits(quantity, unit):
         message = f"the unit of {name} in {table.name} is {written!r}, which is none of {quantity}"

@@ -122,7 +122,7 @@ def _fitting(column: str, candidates: Sequence[str], unit: str, source: Source, 
                 f"the column {column!r} holds potentials that were converted to another scale",
                 line=line,
                 field=column,
-                mend="Give the potential as it was recorded against the reference electrode; where that electrode is of "
+                mend="Give the potential as recorded against the reference electrode; where that electrode is of "
                 f'this kind, say so with columns={{{column!r}: "potential/{plain}"}} and in the setup.',
             )
     if len(right) > 1:
@@ -178,6 +178,8 @@ def table_for(meanings: Sequence[Meaning], left_out: Sequence[str], said: str | 
         nearest = min(TABLES, key=lambda name: len(set(TABLES[name][0]) - have) - len(set(TABLES[name][0]) & have))
         raise _incomplete(nearest, [one for one in TABLES[nearest][0] if one not in have], left_out, source, line)
     if largest == ["open_circuit"]:
+        if any(_is_density(column) for column in left_out):
+            raise _incomplete("potentiostat", ["current"], left_out, source, line)
         message = "there is a potential but no current: an open circuit, or a column that is missing or not understood"
         mend = 'Give table="open_circuit", or name the current with columns=.'
         raise source.error(_with(message, left_out), line=line, field="table", mend=mend)

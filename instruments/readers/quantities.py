@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import cache
-from tokenize import TokenError
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -26,7 +25,6 @@ UNITS: Final[Mapping[str, str | None]] = MappingProxyType(
         "z_real": "ohm",
         "z_imag": "ohm",
         "area": None,  # what a detector counts in; the calibration has the same unit
-        "signal": None,
         "fraction": "1",
         "inlet": "mol s-1",
         "outlet": "mol s-1",
@@ -64,11 +62,10 @@ TABLES: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = MappingPr
 """Quantities that each table must have, and those that it may have."""
 
 _STANDARD_FLOW: Final = re.compile(r"(sccm|slm|slpm|sccs|m?ln\s*(/\s*min|min-1|min\*\*-1))", re.IGNORECASE)
-_EXPONENT: Final = re.compile(r"(?<=[A-Za-zµμΩ])\^?(-?\d+)")
-_LOOKS_LIKE_A_UNIT: Final = re.compile(r"[A-Za-zµμΩ°%][\w µμΩ°%*/^.·-]{0,39}")
-_SPELLINGS: Final = MappingProxyType(
-    {"Ohm": "ohm", "Ohms": "ohm", "ohms": "ohm", "deg C": "degC", "°C": "degC", "deg": "degree", "-": "1", "": "1"}
+_FACTOR: Final = re.compile(
+    r"(?P<sign>\s*[/*·.]\s*|\s+|)(?P<name>[A-Za-zµμΩ°]+|%)(?:(?:\^|\*\*)?(?P<power>[-−]?[1-9]))?(?![\w^])"
 )
+_SPELLINGS: Final = MappingProxyType({"Ohm": "ohm", "Ohms": "ohm", "°C": "degC", "%": "percent"})
 
 
 @cache
@@ -84,18 +81,29 @@ def is_standard_flow(unit: str) -> bool:
 
 
 def parsed(unit: str) -> Any | None:
-    """The unit as pint has it; exponents may be written ``cm-2``. ``None`` where it is no unit."""
+    """The unit as pint has it, or ``None`` where it is no unit.
+
+    A unit is a product of names, each with an exponent written ``cm-2``, ``cm^-2`` or ``cm**-2``; a slash turns the
+    name after it over. Only names are given to pint, whose own grammar stumbles over wild text.
+    """
     import pint
 
-    text = _SPELLINGS.get(unit.strip(), unit.strip())
-    if text in ("1", "%"):
-        return _registry().parse_units("percent" if text == "%" else "")
-    if not _LOOKS_LIKE_A_UNIT.fullmatch(text):
-        return None
-    try:
-        return _registry().parse_units(_EXPONENT.sub(r"**\1", text))
-    except (pint.errors.PintError, TokenError, SyntaxError, ValueError, TypeError, AttributeError, ArithmeticError):
-        return None
+    text = unit.strip()
+    if text in ("", "1", "-"):
+        return _registry().Unit("")
+    result, place = _registry().Unit(""), 0
+    while place < len(text):
+        found = _FACTOR.match(text, place)
+        if found is None or (place > 0 and not found["sign"]) or (place == 0 and found["sign"].strip()):
+            return None
+        try:
+            factor = _registry().parse_units(_SPELLINGS.get(found["name"], found["name"]))
+        except (pint.errors.UndefinedUnitError, ValueError):  # "nan" is taken for a number
+            return None
+        power = int((found["power"] or "1").replace("−", "-"))
+        result = result * factor ** (-power if "/" in found["sign"] else power)
+        place = found.end()
+    return result
 
 
 def fits(quantity: str, unit: str) -> bool:

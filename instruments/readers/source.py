@@ -13,6 +13,9 @@ from instruments.errors import ReaderError
 LARGEST: Final = 512 * 1024 * 1024
 """Bytes that a file may have; an export of a day at ten points a second has a fifth of that."""
 
+_MARKS: Final = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+"""Byte order marks and the encodings that they tell."""
+
 _BINARY: Final = {
     b"BIO-LOGIC MODULAR FILE": ("a binary file of EC-Lab (.mpr)", "Export it as text (.mpt) from EC-Lab."),
     b"%PDF": ("a PDF document", "Give the file that the instrument wrote."),
@@ -37,6 +40,16 @@ class Source:
     suffix: str
     data: bytes
 
+    @property
+    def _marked(self) -> str | None:
+        """The encoding that a byte order mark tells."""
+        return next((encoding for mark, encoding in _MARKS.items() if self.data.startswith(mark)), None)
+
+    def begins_with(self, *words: str) -> bool:
+        """Whether the text begins with one of some words, white space aside; for telling formats."""
+        head = self.data[:4096].decode(self._marked or "cp1252", errors="ignore")
+        return head.lstrip().startswith(words)
+
     @cached_property
     def sha256(self) -> str:
         """Identifies the content."""
@@ -51,12 +64,11 @@ class Source:
         Raises:
             ReaderError: the content is binary.
         """
-        for mark, encoding in ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16")):
-            if self.data.startswith(mark):
-                try:
-                    return _plain(self.data.decode(encoding))
-                except UnicodeDecodeError as error:
-                    raise self.error(f"it claims to be {encoding} text, but is not", mend="Export it again.") from error
+        if (encoding := self._marked) is not None:
+            try:
+                return _plain(self.data.decode(encoding))
+            except UnicodeDecodeError as error:
+                raise self.error(f"it claims to be {encoding} text, but is not", mend="Export it again.") from error
         if b"\0" in self.data:
             raise self.error("it is a binary file", mend="Give the text file that the instrument's software exports.")
         try:

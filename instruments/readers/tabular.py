@@ -23,8 +23,8 @@ LARGEST: Final = 1e100
 """No measured number is as large; what is, was damaged."""
 
 _EXPONENT: Final = re.compile(r"[eE][+-]?(\d*)$")
-_NUMBER: Final = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*")
-_THOUSANDS: Final = re.compile(r"\s*[+-]?[1-9]\d{0,2}(,\d{3})+\s*")
+_NUMBER: Final = re.compile(r"[ \t]*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?[ \t]*")
+_THOUSANDS: Final = re.compile(r"[ \t]*[+-]?[1-9][0-9]{0,2}(,[0-9]{3})+[ \t]*")
 
 
 def by_tabs(lines: list[str]) -> list[list[str]]:
