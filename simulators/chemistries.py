@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -14,7 +14,7 @@ from simulators._schema import nearest
 from simulators.constants import SIMULATED
 from simulators.elements import STEPS, element_names
 from simulators.errors import ChemistryError
-from simulators.settings import CATION, CATION_NAMES, SETTINGS, Layout
+from simulators.settings import CATION_NAMES, CURRENT, POTENTIAL, CellKind, Layout, Vocabulary
 from simulators.worlds import World, make_world
 
 if TYPE_CHECKING:
@@ -24,8 +24,9 @@ Goal = Literal["maximize", "minimize"]
 
 _METALS = ("Cu", "Ag", "Au", "Zn", "Pd", "Sn", "Al", "Ga", "In", "Bi", "Ni", "Fe", "Pt", "Ti", "Pb", "Cd")
 _POTENTIAL = {"type": "continuous", "name": "potential", "low": -1.5, "high": -0.5, "unit": "V vs RHE"}
+_CURRENT = {"type": "continuous", "name": "current_density", "low": 50.0, "high": 500.0, "unit": "mA cm-2"}
 
-FIGURES: Final = (
+H_CELL_FIGURES: Final = (
     *(f"fe_{product}" for product in SIMULATED),
     "fe_c2plus",
     "fe_total",
@@ -34,7 +35,22 @@ FIGURES: Final = (
     "j_c2plus",
     "e_rhe",
 )
-"""The figures of merit of a simulated experiment, in the order of their tensors."""
+GAS_FED_FIGURES: Final = (
+    *H_CELL_FIGURES,
+    "u_cell",
+    *(f"ee_{product}" for product in SIMULATED),
+    "ee_c2plus",
+    "spc_co2",
+    "co2_carbonate",
+)
+FIGURES: Final[Mapping[CellKind, tuple[str, ...]]] = MappingProxyType(
+    {"h_cell": H_CELL_FIGURES, "gde": GAS_FED_FIGURES, "mea": GAS_FED_FIGURES}
+)
+"""The figures of merit of an experiment in each kind of cell, in the order of their tensors."""
+
+
+def _composition(*components: str) -> dict[str, Any]:
+    return {"type": "composition", "name": "x", "components": list(components), "stage": "preparation"}
 
 
 @dataclass(frozen=True)
@@ -44,29 +60,28 @@ class Definition:
     Attributes:
         summary: in one line.
         space: the ``space:`` block of a campaign file.
-        default: composition where a space has no composition.
+        cell: its kind.
+        composition: of the electrode where a space has no composition.
+        defaults: numeric settings that have another default than the kind of cell gives them.
+        separate: whether the metals lie beside one another as particles of their own that share only the film (a tandem
+            electrode), instead of being alloyed.
+        target: the metric for which the chemistry was made, always to be maximised.
     """
 
     summary: str
     space: Mapping[str, Any]
-    default: Mapping[str, float] = field(default_factory=lambda: {"Cu": 1.0})
+    cell: CellKind = "h_cell"
+    composition: Mapping[str, float] = field(default_factory=lambda: {"Cu": 1.0})
+    defaults: Mapping[str, float] = field(default_factory=dict)
+    separate: bool = False
+    target: str = "fe_c2h4"
 
 
 CHEMISTRIES: Final[Mapping[str, Definition]] = MappingProxyType(
     {
         "cu_alloys": Definition(
             "Copper with five partners in a stirred H-cell of 0.1 M KHCO3, under potential control",
-            {
-                "parameters": [
-                    {
-                        "type": "composition",
-                        "name": "x",
-                        "components": ["Cu", "Ag", "Au", "Zn", "Sn", "Al"],
-                        "stage": "preparation",
-                    },
-                    _POTENTIAL,
-                ]
-            },
+            {"parameters": [_composition("Cu", "Ag", "Au", "Zn", "Sn", "Al"), _POTENTIAL]},
         ),
         "metals": Definition(
             "Sixteen pure metals in a stirred H-cell of 0.1 M KHCO3, under potential control",
@@ -76,12 +91,26 @@ CHEMISTRIES: Final[Mapping[str, Definition]] = MappingProxyType(
                     _POTENTIAL,
                 ]
             },
+            target="fe_co",
+        ),
+        "gde_alloys": Definition(
+            "Copper with five partners on a gas-diffusion electrode in 1 M KHCO3, under current control",
+            {"parameters": [_composition("Cu", "Ag", "Zn", "Pd", "Sn", "Al"), _CURRENT]},
+            cell="gde",
+        ),
+        "tandem": Definition(
+            "Particles of copper beside particles that make CO for it, in a well stirred H-cell of 0.5 M KHCO3, under "
+            "potential control",
+            {"parameters": [_composition("Cu", "Ag", "Au", "Zn"), {**_POTENTIAL, "low": -1.4}]},
+            defaults={"concentration": 0.5, "boundary_layer": 50.0},
+            separate=True,
+            target="j_c2plus",
         ),
         "electrolyte_cations": Definition(
             "Copper and silver under different cations and concentrations of bicarbonate",
             {
                 "parameters": [
-                    {"type": "composition", "name": "x", "components": ["Cu", "Ag"], "stage": "preparation"},
+                    _composition("Cu", "Ag"),
                     _POTENTIAL,
                     {"type": "categorical", "name": "cation", "values": list(CATION_NAMES)},
                     {
@@ -94,6 +123,28 @@ CHEMISTRIES: Final[Mapping[str, Definition]] = MappingProxyType(
                     },
                 ]
             },
+        ),
+        "gde_conditions": Definition(
+            "A copper gas-diffusion electrode whose current, gas flow, electrolyte and temperature vary",
+            {
+                "parameters": [
+                    _CURRENT,
+                    {"type": "continuous", "name": "gas_flow", "low": 3.0, "high": 50.0, "unit": "sccm", "log": True},
+                    {"type": "categorical", "name": "electrolyte", "values": ["bicarbonate", "hydroxide"]},
+                    {
+                        "type": "continuous",
+                        "name": "concentration",
+                        "low": 0.1,
+                        "high": 3.0,
+                        "unit": "mol L-1",
+                        "log": True,
+                    },
+                    {"type": "categorical", "name": "cation", "values": ["Na", "K", "Cs"]},
+                    {"type": "continuous", "name": "temperature", "low": 283.15, "high": 333.15, "unit": "K"},
+                ]
+            },
+            cell="gde",
+            target="ee_c2h4",
         ),
     }
 )
@@ -113,7 +164,10 @@ def chemistry(name: str, world: str = "nominal", seed: int = 0) -> Chemistry:
     """
     if name not in CHEMISTRIES:
         raise ChemistryError(f"there is no chemistry {name!r}.", field="chemistry", mend=nearest(name, CHEMISTRIES))
-    return Chemistry(name, make_world(world, seed, element_names(), STEPS))
+    constants = make_world(world, seed, element_names(), STEPS)
+    if CHEMISTRIES[name].separate:  # particles of their own neither segregate nor couple across their border
+        constants = replace(constants, segregation=0.0, asymmetry=0.0)
+    return Chemistry(name, constants)
 
 
 @dataclass(frozen=True)
@@ -149,7 +203,18 @@ class Chemistry:
         Raises:
             LabError: a column means nothing to it.
         """
-        return Layout.of(columns, element_names(), self.definition.default)
+        return Layout.of(columns, self.vocabulary)
+
+    @cached_property
+    def vocabulary(self) -> Vocabulary:
+        """The columns that the laboratory of this chemistry understands."""
+        definition = self.definition
+        return Vocabulary.of(definition.cell, definition.composition, definition.defaults)
+
+    @property
+    def figures(self) -> tuple[str, ...]:
+        """Names of the figures of merit, in the order of :meth:`truth`."""
+        return FIGURES[self.definition.cell]
 
     def truth(self, points: pd.DataFrame) -> pd.DataFrame:
         """Noise-free figures of merit of an average electrode.
@@ -172,14 +237,15 @@ class Chemistry:
         if points.columns.has_duplicates or not len(points.columns):
             raise LabError(f"points need columns that are there once: {list(points.columns)}.", field="points")
         if set(self.columns) <= set(points.columns):
-            points = points[[c for c in points.columns if c in {*self.columns, *SETTINGS, CATION}]]
+            further = {column for column in self.vocabulary if column not in (POTENTIAL, CURRENT)}
+            points = points[[c for c in points.columns if c in self.columns or c in further]]
         layout = self.layout([str(column) for column in points.columns])
         for row in points.to_dict("records"):
-            layout.check({str(name): value for name, value in row.items()}, element_names())
+            layout.check({str(name): value for name, value in row.items()})
         if not len(points):
-            return pd.DataFrame(index=points.index, columns=list(FIGURES), dtype=float)
+            return pd.DataFrame(index=points.index, columns=list(self.figures), dtype=float)
         columns = {str(name): points[name].tolist() for name in points.columns}
-        return pd.DataFrame(truth(self, layout, columns), columns=list(FIGURES), index=points.index)
+        return pd.DataFrame(truth(self, layout, columns), columns=list(self.figures), index=points.index)
 
     def optimum(self, metric: str, goal: Goal = "maximize") -> dict[str, Any]:
         """The best point of :attr:`space` for a metric, by brute force.

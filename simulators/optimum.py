@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
+from importlib.resources import files
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -18,55 +22,96 @@ from simulators.worlds import stream
 if TYPE_CHECKING:
     from simulators.chemistries import Chemistry
 
+GOALS: Final = {"maximize": 1.0, "minimize": -1.0}
 LATTICE: Final = 10
 """Steps of a fraction between 0 and 1 on the lattice."""
-LEVELS: Final = 21
-"""Values of a number between its bounds on the lattice."""
-_STARTS, _NEIGHBOURS, _ROUNDS, _SHRINK, _FINALISTS = 24, 64, 24, 0.7, 3
+MOST_LEVELS: Final = 21
+"""Values of a number between its bounds on the lattice, where that makes no more than :data:`LARGEST` points."""
+LARGEST: Final = 70_000
+_STARTS, _NEIGHBOURS, _ROUNDS, _SHRINK, _FINALISTS = 24, 48, 20, 0.68, 3
 
 
 def optimum(chemistry: Chemistry, metric: str, goal: str) -> dict[str, Any]:
     """The best point of a chemistry's space; see :meth:`Chemistry.optimum`."""
-    from simulators.chemistries import FIGURES
-
-    if metric not in FIGURES:
-        raise ChemistryError(f"there is no metric {metric!r} here.", field="metric", mend=nearest(metric, FIGURES))
-    if goal not in {"maximize", "minimize"}:
+    if metric not in chemistry.figures:
+        raise ChemistryError(
+            f"there is no metric {metric!r} here.", field="metric", mend=nearest(metric, chemistry.figures)
+        )
+    if goal not in GOALS:
         raise ChemistryError(f"the goal is {goal!r}.", field="goal", mend="Use maximize or minimize.")
-    parameters, value = _search(chemistry.name, chemistry.world.name, chemistry.world.seed, metric, goal)
+    world = chemistry.world
+    if world.name != "shifted" and (kept := stored(chemistry.name, world.name).get(metric, {}).get(goal)):
+        return {"parameters": dict(kept["parameters"]), "value": kept["value"]}
+    parameters, value = searched(chemistry.name, world.name, world.seed, metric, goal)
     return {"parameters": dict(parameters), "value": value}
 
 
-@lru_cache(maxsize=256)
-def _search(name: str, world: str, seed: int, metric: str, goal: str) -> tuple[Mapping[str, Any], float]:
+@cache
+def _stored() -> Mapping[str, Any]:
+    text = files("simulators").joinpath("data/optima.json").read_text(encoding="utf-8")
+    return MappingProxyType(json.loads(text)["optima"])
+
+
+def stored(chemistry: str, world: str) -> Mapping[str, Any]:
+    """The optima that are kept in ``data/optima.json``: metric to goal to parameters and value."""
+    kept: Mapping[str, Any] = _stored().get(chemistry, {}).get(world, {})
+    return kept
+
+
+@lru_cache(maxsize=1024)
+def searched(name: str, world: str, seed: int, metric: str, goal: str) -> tuple[Mapping[str, Any], float]:
+    """Look for an optimum, whatever is kept: parameters, and the value there."""
+    problem, surveys = _surveyed(name, world, seed)
+    sign, figure = GOALS[goal], problem.chemistry.figures.index(metric)
+    leaders = [survey.leaders(figure, sign) for survey in surveys]
+    leaders.sort(key=lambda each: -float(each.scores[0]))
+    finished = [problem.refine(each, figure, sign) for each in leaders[:_FINALISTS]]
+    best = max(finished, key=lambda each: float(each.scores[0]))
+    columns = problem.columns(best.points[:1], best.choice)
+    return {column: columns[column][0] for column in problem.layout.columns}, float(sign * best.scores[0])
+
+
+@lru_cache(maxsize=2)
+def _surveyed(name: str, world: str, seed: int) -> tuple[_Problem, list[_Survey]]:
+    """One survey serves all metrics."""
     from simulators.chemistries import chemistry
 
-    problem = _Problem(chemistry(name, world=world, seed=seed), metric, 1.0 if goal == "maximize" else -1.0)
-    surveyed = sorted((problem.survey(choice) for choice in problem.choices()), key=lambda each: -each.scores[0])
-    finished = [problem.refine(survey) for survey in surveyed[:_FINALISTS]]
-    best = max(finished, key=lambda each: each.scores[0])
-    columns = problem.columns(best.points[:1], best.choice)
-    return {column: columns[column][0] for column in problem.layout.columns}, float(problem.sign * best.scores[0])
+    problem = _Problem(chemistry(name, world=world, seed=seed))
+    return problem, [problem.survey(choice) for choice in problem.choices()]
 
 
 @dataclass(frozen=True)
 class _Survey:
+    """The lattice under one combination of categories, with all figures of merit [points, figures]."""
+
+    choice: dict[str, str]
+    points: Floats
+    figures: Floats
+
+    def leaders(self, figure: int, sign: float) -> _Leaders:
+        """The best points for one figure."""
+        return _Leaders.of(self.choice, self.points, sign * self.figures[:, figure])
+
+
+@dataclass(frozen=True)
+class _Leaders:
     """The best points found with one combination of categories, best first; scores are to be maximised."""
 
     choice: dict[str, str]
     points: Floats
     scores: Floats
 
+    @classmethod
+    def of(cls, choice: dict[str, str], points: Floats, scores: Floats) -> _Leaders:
+        order = np.argsort(-scores, kind="stable")[:_STARTS]
+        return cls(choice, points[order], scores[order])
+
 
 class _Problem:
     """A chemistry's space as blocks of fractions and of numbers in [0, 1], beside its categories."""
 
-    def __init__(self, chemistry: Chemistry, metric: str, sign: float) -> None:
-        from simulators.chemistries import FIGURES
-
+    def __init__(self, chemistry: Chemistry) -> None:
         self.chemistry = chemistry
-        self.sign = sign
-        self.figure = FIGURES.index(metric)
         self.parameters = chemistry.space["parameters"]
         self.layout = chemistry.layout(chemistry.columns)
 
@@ -79,24 +124,27 @@ class _Problem:
         ]
 
     def survey(self, choice: dict[str, str]) -> _Survey:
-        """The best points of the lattice."""
-        grid = _product([_lattice(parameter) for parameter in self.parameters if parameter["type"] != "categorical"])
-        return _Survey(choice, *_leaders(grid, self._scores(grid, choice)))
+        """The whole lattice."""
+        numbers = [
+            parameter for parameter in self.parameters if parameter["type"] not in ("categorical", "composition")
+        ]
+        blocks = {id(p): _simplex(len(p["components"])) for p in self.parameters if p["type"] == "composition"}
+        others = math.prod(len(block) for block in blocks.values()) * len(self.choices())
+        levels = int((LARGEST / others) ** (1.0 / max(len(numbers), 1)))
+        line = np.linspace(0.0, 1.0, min(max(levels, 3), MOST_LEVELS))[:, None]
+        grid = _product([blocks.get(id(p), line) for p in self.parameters if p["type"] != "categorical"])
+        return _Survey(choice, grid, truth(self.chemistry, self.layout, self.columns(grid, choice)))
 
-    def refine(self, survey: _Survey) -> _Survey:
+    def refine(self, leaders: _Leaders, figure: int, sign: float) -> _Leaders:
         """Ever closer looks around the best points."""
         generator = stream("optimum", self.chemistry.name)
-        points, scores = survey.points, survey.scores
         for turn in range(_ROUNDS):
-            near = self._neighbours(points, _SHRINK**turn / LATTICE, generator)
-            found = np.concatenate([scores, self._scores(near, survey.choice)])
-            points, scores = _leaders(np.concatenate([points, near]), found)
-        return _Survey(survey.choice, points, scores)
-
-    def _scores(self, points: Floats, choice: dict[str, str]) -> Floats:
-        values = truth(self.chemistry, self.layout, self.columns(points, choice))
-        scores: Floats = self.sign * values[:, self.figure]
-        return scores
+            near = self._neighbours(leaders.points, _SHRINK**turn / LATTICE, generator)
+            scores = sign * truth(self.chemistry, self.layout, self.columns(near, leaders.choice))[:, figure]
+            leaders = _Leaders.of(
+                leaders.choice, np.concatenate([leaders.points, near]), np.concatenate([leaders.scores, scores])
+            )
+        return leaders
 
     def columns(self, points: Floats, choice: dict[str, str]) -> dict[str, Any]:
         """Points as columns of the space."""
@@ -146,12 +194,9 @@ def _unscaled(parameter: Mapping[str, Any], unit: Floats) -> Floats:
     return low + (high - low) * unit
 
 
-def _lattice(parameter: Mapping[str, Any]) -> Floats:
-    if parameter["type"] != "composition":
-        return np.linspace(0.0, 1.0, LEVELS)[:, None]
-    bars = itertools.combinations(range(LATTICE + len(parameter["components"]) - 1), len(parameter["components"]) - 1)
-    rows = [np.diff([-1, *bar, LATTICE + len(parameter["components"]) - 1]) - 1 for bar in bars]
-    return np.array(rows) / LATTICE
+def _simplex(components: int) -> Floats:
+    bars = itertools.combinations(range(LATTICE + components - 1), components - 1)
+    return np.array([np.diff([-1, *bar, LATTICE + components - 1]) - 1 for bar in bars]) / LATTICE
 
 
 def _product(blocks: list[Floats]) -> Floats:
@@ -159,8 +204,3 @@ def _product(blocks: list[Floats]) -> Floats:
     for block in blocks[1:]:
         grid = np.hstack([np.repeat(grid, len(block), axis=0), np.tile(block, (len(grid), 1))])
     return grid
-
-
-def _leaders(points: Floats, scores: Floats) -> tuple[Floats, Floats]:
-    order = np.argsort(-scores, kind="stable")[:_STARTS]
-    return points[order], scores[order]
