@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from instruments.electrochemistry.units import scale
 from instruments.readers.clock import ClockOptions, start_of
 from instruments.readers.headers import Meaning, meaning_given, meaning_of, table_for
 from instruments.readers.quantities import TABLES
@@ -210,15 +211,16 @@ def _frame(source: Source, columns: Columns, meanings: Sequence[Meaning], option
             frame[one.quantity] = _whole(source, columns, one)
         else:
             values = columns.numbers[one.column]
-            title, values = _celsius(one, values)
+            title, values = _kelvin(one, values)
             frame[title] = -values if one.negative else values
     return pd.DataFrame(frame)
 
 
-def _celsius(one: Meaning, values: Any) -> tuple[str, Any]:
-    """Temperatures in degrees Celsius become kelvin, since that is no factor."""
-    if one.quantity == "temperature" and str(one.unit).replace("°", "deg").replace(" ", "") in ("degC", "celsius"):
-        return "temperature/K", values + 273.15
+def _kelvin(one: Meaning, values: Any) -> tuple[str, Any]:
+    """The column's name and values; temperatures on scales with another zero become kelvin."""
+    found = scale(str(one.unit), "K") if one.quantity == "temperature" else None
+    if found is not None and found[1] != 0.0:
+        return "temperature/K", found[0] * values + found[1]
     return f"{one.quantity}/{one.unit}", values
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from instruments.readers.quantities import PLAIN, TABLES, UNITS, fits, parsed, split_name
+from instruments.readers.quantities import PLAIN, TABLES, UNITS, factor, fits, plain_unit, split_name
 from instruments.readers.source import Source
 
 _SYMBOLS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
@@ -104,7 +104,7 @@ def meaning_of(column: str, source: Source, line: int) -> Meaning | None:
 
 
 def _no_unit(message: str, column: str, quantity: str, source: Source, line: int) -> Exception:
-    example = f"{quantity.removeprefix('-')}/{UNITS[quantity.removeprefix('-')] or 'pA s'}"
+    example = f"{quantity.removeprefix('-')}/{UNITS[quantity.removeprefix('-')]}"
     mend = f'Say it with columns={{{column!r}: "{example}"}}, or write it into the header, as in "{example}".'
     return source.error(message, line=line, field=column, mend=mend)
 
@@ -131,7 +131,7 @@ def _fitting(column: str, candidates: Sequence[str], unit: str, source: Source, 
         raise source.error(
             message, line=line, field=column, mend=f"Say which: columns={{{column!r}: ...}} with {options}."
         )
-    return Meaning(column, right[0].removeprefix("-"), plain, right[0].startswith("-"), reference)
+    return Meaning(column, right[0].removeprefix("-"), plain_unit(plain), right[0].startswith("-"), reference)
 
 
 def meaning_given(column: str, said: str, source: Source) -> Meaning:
@@ -152,9 +152,9 @@ def meaning_given(column: str, said: str, source: Source) -> Meaning:
         known = ", ".join((*UNITS, *PLAIN))
         raise source.error(f"{said!r} is no quantity of the raw-signal form", field=where, mend=f"Known are {known}.")
     if unit is None or not fits(quantity, unit):
-        example = f"{quantity}/{UNITS[quantity] or 'pA s'}"
+        example = f"{quantity}/{UNITS[quantity]}"
         raise source.error(f"{said!r} has no unit of {quantity}", field=where, mend=f'Write it as "{example}".')
-    return Meaning(column, quantity, unit, negative)
+    return Meaning(column, quantity, plain_unit(unit), negative)
 
 
 def table_for(meanings: Sequence[Meaning], left_out: Sequence[str], said: str | None, source: Source, line: int) -> str:
@@ -202,8 +202,4 @@ def _with(message: str, left_out: Sequence[str]) -> str:
 
 
 def _is_density(column: str) -> bool:
-    for _, unit in _splits(column):
-        found, wanted = parsed(unit), parsed("A m-2")
-        if found is not None and found.is_compatible_with(wanted):
-            return True
-    return False
+    return any(factor(unit, "A m-2") is not None for _, unit in _splits(column))

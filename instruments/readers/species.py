@@ -29,6 +29,8 @@ _NAMES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "c3h6o": ("acetone", "me2co"),
         "c3h5oh": ("allyl alcohol",),
         "hcho": ("formaldehyde",),
+        "glycolaldehyde": (),
+        "glycol": ("ethylene glycol",),
         "co2": ("carbon dioxide",),
         "n2": ("nitrogen",),
         "o2": ("oxygen",),

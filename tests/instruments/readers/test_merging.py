@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +106,7 @@ def test_traces_follow_each_other_in_the_units_of_the_first() -> None:
 
 
 def test_traces_that_overlap_are_not_one_measurement() -> None:
-    with pytest.raises(ReaderError, match="begin before those of ca.dta end"):
+    with pytest.raises(ReaderError, match=r"begin before those of ca\.dta end"):
         merge(electrolysis(), electrolysis("b.dta", "2024-05-01T10:00:05+00:00"))
 
 
@@ -160,6 +159,32 @@ def test_injections_are_counted_by_time_however_they_are_given(delays: list[int]
     first = merged.signals["chromatograph"].groupby("injection")["time/s"].first()
     assert first.tolist() == sorted(map(float, delays))
     assert first.index.tolist() == list(range(1, len(delays) + 1))
+
+
+def test_the_reduction_takes_what_is_merged(real: Path) -> None:
+    """The door of the data reduction reads the same numbers, in SI units."""
+    from instruments.electrochemistry.setup import Setup
+    from instruments.electrochemistry.signals import read_signals
+
+    gas = read(real / "fusion_gc_15p_cu_10ma.fusion-data.json")
+    curve = read(real / "Pt_poly_cv_CUT.mpt", start="2022-06-08T14:00:00Z")
+    spectrum = read(real / "exampleDataGamry.DTA", start="2022-06-08T14:00:00Z")
+    signals = read_signals(merge(gas, curve, spectrum), Setup())
+    assert signals.trace.current[0] == pytest.approx(-2.604324994466466e-6)
+    assert signals.rest is not None
+    assert signals.rest.potential[-1] == -0.29198
+    assert signals.spectrum is not None
+    assert signals.spectrum.frequency[0] == 200015.6
+    assert signals.gas is not None
+    co = signals.gas.species.index("co")
+    assert signals.gas.time.tolist() == [658.301]
+    assert signals.gas.area is not None
+    assert signals.gas.area[0, co] == 670.91
+    assert signals.gas.area_unit == "count s"
+    assert signals.gas.fraction is not None
+    assert signals.gas.fraction[0, co] == pytest.approx(0.10866000627830139e-2)
+    assert "unidentified" not in signals.gas.species
+    assert signals.notices == ("table 'chromatograph': 2 peaks without a name are not reduced",)
 
 
 def test_real_files_together(real: Path) -> None:
