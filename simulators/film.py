@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
 from simulators._arrays import LN10, Array, functions, ten_to
 from simulators._torch import Record
@@ -171,6 +171,20 @@ def _proton(acid: Array, k2: Array, kw: Array, salt: Array) -> Array:
     return xp.exp(log_h)
 
 
+class Exchange(NamedTuple):
+    """What an electrode takes and gives at a trial surface state: nearly in proportion to the CO2 there, or not.
+
+    Attributes:
+        uptake: CO2 consumed over its concentration at the surface, m s-1.
+        hydroxide: released with the products of CO2, over the concentration of CO2, m s-1.
+        from_water: hydroxide released with hydrogen, mol m-2 s-1.
+    """
+
+    uptake: Array
+    hydroxide: Array
+    from_water: Array
+
+
 @dataclass(frozen=True)
 class Film(Record):
     """The boundary layer of a stirred cell: its thickness, m, one entry an experiment."""
@@ -181,21 +195,17 @@ class Film(Record):
         """Mass-transfer coefficient of CO from the electrode into the bulk, m s-1."""
         return solution.d_co / self.thickness
 
-    def surface(
-        self, solution: Electrolyte, oh: Array, uptake: Array, carbon: Array, hydroxide: Array
-    ) -> tuple[Array, Array]:
+    def surface(self, solution: Electrolyte, oh: Array, exchange: Exchange) -> tuple[Array, Array]:
         """One step of the film, see :func:`film_surface`."""
-        return film_surface(solution, self.thickness, oh, uptake, carbon, hydroxide)
+        return film_surface(solution, self.thickness, oh, exchange)
 
     def absorbed(self, solution: Electrolyte, oh: Array, uptake: Array) -> Array:
         """CO2 that hydroxide turns into (bi)carbonate on its way to the electrode, mol m-2 s-1."""
-        co2, _ = film_surface(solution, self.thickness, oh, uptake, 0.0 * oh, 0.0 * oh)
+        co2, _ = film_surface(solution, self.thickness, oh, Exchange(uptake, 0.0, 0.0))
         return solution.d_co2 * (solution.co2 - co2) / self.thickness - uptake * co2
 
 
-def film_surface(
-    solution: Electrolyte, thickness: Array, oh: Array, uptake: Array, carbon: Array, hydroxide: Array
-) -> tuple[Array, Array]:
+def film_surface(solution: Electrolyte, thickness: Array, oh: Array, exchange: Exchange) -> tuple[Array, Array]:
     """One step of the film: surface concentrations from the fluxes at a trial surface state.
 
     At the steady state the returned hydroxide equals the trial value. Only the excess of hydroxide over the bulk
@@ -205,9 +215,7 @@ def film_surface(
         solution: the bulk.
         thickness: of the film, m.
         oh: trial hydroxide concentration at the surface, mol m-3.
-        uptake: CO2 consumed at the electrode over its surface concentration, m s-1.
-        carbon: CO2 consumed at the electrode, mol m-2 s-1.
-        hydroxide: hydroxide released there, mol m-2 s-1.
+        exchange: with the electrode.
 
     Returns:
         CO2 at the surface, and the next trial value of hydroxide there, mol m-3; never below the bulk's.
@@ -219,29 +227,36 @@ def film_surface(
     decay = xp.exp(-hatta)
     squared = decay * decay
     sech, tanh = 2.0 * decay / (1.0 + squared), xp.tanh(hatta)
-    co2 = solution.co2 * sech / (1.0 + uptake * travel * tanh / hatta)
+    co2 = solution.co2 * sech / (1.0 + exchange.uptake * travel * tanh / hatta)
     salts = solution.d_hco3 * solution.hco3 + solution.d_co3 * solution.co3
-    total_carbon = salts + solution.d_co2 * (solution.co2 - co2) - carbon * thickness
-    alkalinity = solution.d_oh * solution.oh + salts + solution.d_co3 * solution.co3 + hydroxide * thickness
-    # a little more hydroxide takes much CO2 out of a thick film: the carbon flux is therefore taken as linear in the
-    # hydroxide around its trial value, or the next value would overshoot
-    slope = solution.d_co2 * co2 * tanh * hatta / (2.0 * excess + 1e-9 * solution.oh)
-    return co2, xp.larger(surface_hydroxide(solution, total_carbon - slope * oh, slope, alkalinity), solution.oh)
+    total_carbon = salts + solution.d_co2 * (solution.co2 - co2) - exchange.uptake * co2 * thickness
+    released = (exchange.hydroxide * co2 + exchange.from_water) * thickness
+    alkalinity = solution.d_oh * solution.oh + salts + solution.d_co3 * solution.co3 + released
+    # a little more hydroxide takes much CO2 out of a thick film: fluxes are therefore taken as linear in the hydroxide
+    # around its trial value, or the next value would overshoot
+    fall = co2 * tanh * hatta / (2.0 * excess + 1e-9 * solution.oh)
+    slopes = (solution.d_co2 + exchange.uptake * thickness) * fall, exchange.hydroxide * thickness * fall
+    return co2, xp.larger(surface_hydroxide(solution, oh, total_carbon, alkalinity, *slopes), solution.oh)
 
 
-def surface_hydroxide(solution: Electrolyte, offset: Array, slope: Array, alkalinity: Array) -> Array:
+def surface_hydroxide(
+    solution: Electrolyte, oh: Array, carbon: Array, alkalinity: Array, rise: Array, fall: Array
+) -> Array:
     """Hydroxide at a surface, mol m-3, where carbonate equilibrium and both balances hold.
 
     Args:
         solution: the bulk.
-        offset: the flux of dissolved carbonates times the film's thickness without hydroxide, mol m-1 s-1.
-        slope: its rise with hydroxide, m2 s-1.
-        alkalinity: the flux of alkalinity times the thickness, mol m-1 s-1.
+        oh: hydroxide for which the fluxes are given, mol m-3.
+        carbon: flux of dissolved carbonates times the film's thickness, mol m-1 s-1.
+        alkalinity: flux of alkalinity times the thickness, mol m-1 s-1.
+        rise: of ``carbon`` with hydroxide, m2 s-1.
+        fall: of ``alkalinity`` with hydroxide, m2 s-1.
     """
     a = solution.d_co3 * solution.carbonate
-    square = a * (solution.d_oh + 2.0 * slope)
-    linear = (solution.d_oh + slope) * solution.d_hco3 + a * (2.0 * offset - alkalinity)
-    constant = (offset - alkalinity) * solution.d_hco3
+    carbon, alkalinity, mobile = carbon - rise * oh, alkalinity + fall * oh, solution.d_oh + fall
+    square = a * (mobile + 2.0 * rise)
+    linear = (mobile + rise) * solution.d_hco3 + a * (2.0 * carbon - alkalinity)
+    constant = (carbon - alkalinity) * solution.d_hco3
     return _positive_root(square, linear, constant)
 
 

@@ -13,7 +13,7 @@ from typing import Final
 
 from simulators._arrays import Array, functions
 from simulators._torch import Record
-from simulators.film import Electrolyte, surface_hydroxide
+from simulators.film import Electrolyte, Exchange, surface_hydroxide
 
 GAS_FILM: Final = 0.1e-6
 """Liquid between gas and catalyst, m."""
@@ -36,13 +36,15 @@ class GasBalance:
         co2: at the catalyst, mol m-3.
         left: share of the inlet's CO2 that leaves the channel as gas.
         absorbed: CO2 that leaves as (bi)carbonate, mol m-2 s-1.
-        slope: change of ``absorbed`` with the hydroxide at the catalyst, m s-1.
+        fall: of ``co2`` with the hydroxide at the catalyst.
+        rise: of ``absorbed`` with it, m s-1.
     """
 
     co2: Array
     left: Array
     absorbed: Array
-    slope: Array
+    fall: Array
+    rise: Array
 
 
 @dataclass(frozen=True)
@@ -65,13 +67,10 @@ class GasElectrode(Record):
         """Mass-transfer coefficient of CO from the catalyst to the gas, m s-1."""
         return solution.d_co / CO_DISTANCE
 
-    def surface(
-        self, solution: Electrolyte, oh: Array, uptake: Array, carbon: Array, hydroxide: Array
-    ) -> tuple[Array, Array]:
+    def surface(self, solution: Electrolyte, oh: Array, exchange: Exchange) -> tuple[Array, Array]:
         """CO2 at the catalyst and the next trial value of hydroxide there, as :func:`simulators.film.film_surface`."""
-        del carbon  # it comes out of the gas, not out of the liquid
-        balance = self.balance(solution, oh, uptake)
-        return balance.co2, self.hydroxide(solution, balance, oh, hydroxide)
+        balance = self.balance(solution, oh, exchange.uptake)
+        return balance.co2, self.hydroxide(solution, balance, oh, exchange)
 
     def absorbed(self, solution: Electrolyte, oh: Array, uptake: Array) -> Array:
         """CO2 that leaves as (bi)carbonate, mol m-2 s-1."""
@@ -97,30 +96,28 @@ class GasElectrode(Record):
         fed = dry + wet
         left = 1.0 / (1.0 + used * fed / self.inlet)
         co2 = fed * left
-        change = dry / (through_film + used) + wet / (through_liquid + used) + fed * fed / self.inlet
-        return GasBalance(
-            co2=co2,
-            left=left,
-            absorbed=absorbing * co2,
-            slope=reaction * (co2 - absorbing * left * left * change),
-        )
+        fall = dry / (through_film + used) + wet / (through_liquid + used) + fed * fed / self.inlet
+        fall = reaction * left * left * fall
+        rise = reaction * co2 - absorbing * fall
+        return GasBalance(co2=co2, left=left, absorbed=absorbing * co2, fall=fall, rise=rise)
 
-    def hydroxide(self, solution: Electrolyte, balance: GasBalance, oh: Array, released: Array) -> Array:
+    def hydroxide(self, solution: Electrolyte, balance: GasBalance, oh: Array, exchange: Exchange) -> Array:
         """The next trial value of hydroxide at the catalyst, mol m-3.
 
-        Absorbed CO2 is taken as linear in the hydroxide around its trial value.
+        CO2 and what is absorbed of it are taken as linear in the hydroxide around its trial value.
 
         Args:
             solution: the liquid.
             balance: of the gas side at the trial value.
             oh: trial value, mol m-3.
-            released: hydroxide from the reactions, mol m-2 s-1.
+            exchange: of the catalyst.
         """
         salts = solution.d_hco3 * solution.hco3 + solution.d_co3 * solution.co3
         carbon = salts + balance.absorbed * self.thickness
-        alkalinity = solution.d_oh * solution.oh + salts + solution.d_co3 * solution.co3 + released * self.thickness
-        slope = balance.slope * self.thickness
-        root = surface_hydroxide(solution, carbon - slope * oh, slope, alkalinity)
+        released = (exchange.hydroxide * balance.co2 + exchange.from_water) * self.thickness
+        alkalinity = solution.d_oh * solution.oh + salts + solution.d_co3 * solution.co3 + released
+        slopes = balance.rise * self.thickness, exchange.hydroxide * self.thickness * balance.fall
+        root = surface_hydroxide(solution, oh, carbon, alkalinity, *slopes)
         return functions(root).larger(root, solution.neutral_oh)
 
 
@@ -130,8 +127,10 @@ class MembraneElectrode(GasElectrode):
     Charge leaves as carbonate, but for a little hydroxide where CO2 is short.
     """
 
-    def hydroxide(self, solution: Electrolyte, balance: GasBalance, oh: Array, released: Array) -> Array:
+    def hydroxide(self, solution: Electrolyte, balance: GasBalance, oh: Array, exchange: Exchange) -> Array:
         """The next trial value of hydroxide at the catalyst, mol m-3; arguments as for liquid."""
         leak = HYDROXIDE_LEAK * solution.d_oh / self.thickness
-        supply = released + leak * solution.neutral_oh - 2.0 * (balance.absorbed - balance.slope * oh)
-        return functions(oh).larger(supply / (leak + 2.0 * balance.slope), solution.neutral_oh)
+        released = exchange.hydroxide * balance.co2 + exchange.from_water
+        slope = 2.0 * balance.rise + exchange.hydroxide * balance.fall
+        supply = released + leak * solution.neutral_oh - 2.0 * balance.absorbed + slope * oh
+        return functions(oh).larger(supply / (leak + slope), solution.neutral_oh)

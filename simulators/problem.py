@@ -18,7 +18,7 @@ import numpy as np
 from simulators._arrays import Array, functions
 from simulators.constants import FARADAY
 from simulators.control import HIGHEST, LOWEST, TAFEL, Galvanostat, Potentiostat
-from simulators.film import Electrolyte, Film
+from simulators.film import Electrolyte, Exchange, Film
 from simulators.gas_diffusion import GasElectrode
 from simulators.kinetics import RateConstants, SiteConstants, Surface, Turnover, turnover
 from simulators.solver import Floats, Mask, newton, relax
@@ -32,7 +32,7 @@ class Status(IntEnum):
     OUT_OF_REACH = 2
 
 
-_SWEEPS, _NEWTON = 2, 40
+_SWEEPS, _NEWTON = 4, 40
 _RELAXATION: Final = 0.8
 _RESCUES: Final = ((300, 0.15), (2000, 0.03))
 """Sweeps and relaxation for the few rows (thick films of hot, pressurised electrolyte) that swing to and fro."""
@@ -95,8 +95,9 @@ class CellProblem:
         """The state that follows from the rates at a trial state, of its shape."""
         made = self.turnover(state)
         xp = functions(state)
-        oh, uptake = xp.exp(state[0]), made.carbon * xp.exp(-state[1])
-        co2, oh = self.layer.surface(self.solution, oh, uptake, made.carbon, made.hydroxide)
+        inverse, from_water = xp.exp(-state[1]), 2.0 * made.products[0]
+        exchange = Exchange(made.carbon * inverse, (made.hydroxide - from_water) * inverse, from_water)
+        co2, oh = self.layer.surface(self.solution, xp.exp(state[0]), exchange)
         image = [xp.log(xp.at_least(part, _SMALLEST)) for part in (oh, co2, made.coupling, made.co)]
         if self.drive is not None:
             current = xp.at_least(FARADAY * made.charge, _LEAST_CURRENT)

@@ -18,8 +18,8 @@ Mask: TypeAlias = npt.NDArray[np.bool_]
 CLOSE: Final = 1e-7
 """Length of a Newton step (the unknowns are logarithms) after which a row has converged: to about its square."""
 
-_STEP, _LONGEST = 1e-6, 4.0
-_RELAXATION: Final = 0.8
+_STEP: Final = 1e-6
+_LONGEST, _RELAXATION = 2.0, 0.8
 
 
 class Problem(Protocol):

@@ -6,7 +6,7 @@ import torch
 from simulators._torch import double
 from simulators.cell import conditions
 from simulators.constants import FARADAY
-from simulators.film import Electrolyte, electrolyte, film_surface
+from simulators.film import Electrolyte, Exchange, electrolyte, film_surface
 
 
 def bulk(molar: float, **others: float) -> Electrolyte:
@@ -33,7 +33,7 @@ def surface(solution: Electrolyte, thickness: float, carbon: float, hydroxide: f
     delta, taken, given = double([thickness]), double([carbon]), double([hydroxide])
     oh, co2 = 10.0 * solution.oh, 0.5 * solution.co2
     for _ in range(400):
-        new_co2, new_oh = film_surface(solution, delta, oh, taken / co2, taken, given)
+        new_co2, new_oh = film_surface(solution, delta, oh, Exchange(taken / co2, double(0.0), given))
         oh, co2 = torch.exp(0.5 * (oh.log() + new_oh.log())), torch.exp(0.5 * (co2.log() + new_co2.log()))
     return float(solution.surface_ph(oh.log())), float(co2)
 
