@@ -9,7 +9,7 @@ import difflib
 import math
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from instruments.electrochemistry.constants import FARADAY, GAS_CONSTANT, ROOM_TEMPERATURE
 from instruments.errors import SignalError
@@ -21,10 +21,11 @@ class ReferenceElectrode:
 
     Attributes:
         name: how a setup calls it.
-        potential: at 298.15 K, V vs SHE.
+        potential: at 298.15 K, V on ``scale``.
         slope: its change with temperature, V K-1; ``None`` where it is not known: other temperatures are refused.
         sem: standard uncertainty of a well-kept electrode, V.
         source: of the numbers.
+        scale: ``RHE`` for an electrode that stands in the very electrolyte of the cell, where no pH enters.
     """
 
     name: str
@@ -32,6 +33,7 @@ class ReferenceElectrode:
     slope: float | None
     sem: float
     source: str
+    scale: Literal["SHE", "RHE"] = "SHE"
 
 
 _IJC: Final = "Int. J. Corros. 2010, 756950"
@@ -50,13 +52,11 @@ _ROWS: Final = (
     ReferenceElectrode("Hg/HgO (1 M NaOH)", 0.140, -1.1e-3, 15e-3, "makers' tables"),
     ReferenceElectrode("Hg/HgO (0.1 M NaOH)", 0.165, -1.1e-3, 15e-3, _IJC),
     ReferenceElectrode("Hg/Hg2SO4 (K2SO4 sat.)", 0.645, -0.8e-3, 5e-3, _BARD),
+    ReferenceElectrode("Hg/HgO (same electrolyte)", 0.926, -0.3e-3, 5e-3, "thermodynamics", scale="RHE"),
 )
 
 REFERENCE_ELECTRODES: Final = MappingProxyType({row.name: row for row in _ROWS})
 """Reference electrodes by name."""
-
-MERCURY_OXIDE_VS_RHE: Final = ReferenceElectrode("Hg/HgO (same electrolyte)", 0.926, -0.3e-3, 5e-3, "thermodynamics")
-"""Hg/HgO in the very electrolyte of the cell, V vs RHE: no pH enters."""
 
 
 def reference_electrode(name: str) -> ReferenceElectrode:
@@ -77,7 +77,7 @@ def reference_electrode(name: str) -> ReferenceElectrode:
 
 
 def reference_potential(electrode: ReferenceElectrode, temperature: Any = ROOM_TEMPERATURE) -> Any:
-    """Potential of a reference electrode at a temperature in K, V vs SHE.
+    """Potential of a reference electrode at a temperature in K, V on its scale.
 
     Raises:
         SignalError: its change with temperature is not known and the temperature is another than 298.15 K.
