@@ -6,11 +6,11 @@ id holds a digest of its content, so that two records with one id are one record
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import date, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -19,7 +19,8 @@ from instruments.electrochemistry._schema import Record
 from instruments.electrochemistry.uncertain import Floats, Uncertain
 from instruments.errors import CalibrationError, InstrumentsError
 
-Matrix = tuple[tuple[float, ...], ...]
+Day: TypeAlias = datetime.date
+Matrix: TypeAlias = tuple[tuple[float, ...], ...]
 
 
 class Calibration(Record):
@@ -50,8 +51,8 @@ class Calibration(Record):
 
     device: str
     species: str
-    date: date
-    expires: date | None = None
+    date: Day
+    expires: Day | None = None
     version: int = Field(default=1, ge=1)
     form: Literal["response", "inverse"] = "response"
     coefficients: tuple[float, ...] = Field(min_length=1, max_length=5)
@@ -123,7 +124,7 @@ class Calibration(Record):
         values = np.asarray(amount)
         return (values >= (self.low or 0.0)) & (values <= above * self.high)
 
-    def expired(self, on: date) -> bool:
+    def expired(self, on: Day) -> bool:
         """Whether its validity has ended by a day."""
         return self.expires is not None and on > self.expires
 
@@ -145,7 +146,8 @@ def polynomial(signal: Any, coefficients: Floats, factor: Floats, source: str) -
         return own
     orders = np.arange(1, coefficients.shape[-1])
     slope = (orders * powers[..., :-1] * coefficients[..., 1:]).sum(-1)
-    return own + (signal - values) * slope
+    through_signal: Uncertain = (signal - values) * slope
+    return own + through_signal
 
 
 def fit_calibration(
@@ -218,7 +220,7 @@ class Calibrations:
             place = (record.device, record.species, record.signal_unit, record.date, record.version)
             if places.setdefault(place, record.id) != record.id:
                 raise CalibrationError(
-                    f"two calibrations of {record.device or 'one device'} for {record.species} on {record.date} differ.",
+                    f"two calibrations of {record.device or 'a device'} for {record.species} of {record.date} differ.",
                     field="calibrations",
                     mend="Give the later one a higher `version`.",
                 )
@@ -240,7 +242,7 @@ class Calibrations:
             raise CalibrationError(f"there is no calibration {name!r}.", field="calibrations")
         return self._records[name]
 
-    def at(self, device: str, species: str, day: date | None) -> Calibration | None:
+    def at(self, device: str, species: str, day: Day | None) -> Calibration | None:
         """The record that held on a day: the latest of that day or before it, of the highest version.
 
         An expired record is returned as well: it is quality control that minds. Without a day it is the latest.
@@ -252,7 +254,7 @@ class Calibrations:
         ]
         return max(held, key=lambda record: (record.date, record.version), default=None)
 
-    def species(self, day: date | None) -> frozenset[tuple[str, str]]:
+    def species(self, day: Day | None) -> frozenset[tuple[str, str]]:
         """Devices and species for which a record held on a day."""
         return frozenset((record.device, record.species) for record in self if day is None or record.date <= day)
 
@@ -279,6 +281,6 @@ class Calibrations:
         return cls(made)
 
 
-def days_old(record: Calibration, on: date) -> int:
+def days_old(record: Calibration, on: Day) -> int:
     """Age of a calibration on a day."""
-    return (on - record.date) // timedelta(days=1)
+    return (on - record.date) // datetime.timedelta(days=1)
