@@ -268,5 +268,5 @@ def _impedance(source: Source, grid: Grid, notices: list[str]) -> pd.DataFrame:
         mend = "It was recorded without a sine: export the technique with one."
         raise source.error("no point has a frequency above zero", line=columns.lines[0], field=frequency, mend=mend)
     if idle.any():
-        notices.append(f"{int(idle.sum())} points between the spectra have no frequency, and are left out")
+        notices.append(f"{int(idle.sum())} of {len(frame)} points have no frequency, and are left out")
     return frame[~idle].reset_index(drop=True)

@@ -144,12 +144,17 @@ def _members(source: Source) -> Iterator[Source]:
         raise source.error(message, mend="Pack it again, without a password.") from error
 
 
-def _document(source: Source) -> Mapping[str, Any]:
-    def refuse(word: str) -> float:
-        raise ValueError(f"{word} is not a number of JSON")
+def _finite(word: str) -> float:
+    """A number of JSON, which has none that are not finite."""
+    value = float(word)
+    if not math.isfinite(value):
+        raise ValueError(f"{word} is no finite number")
+    return value
 
+
+def _document(source: Source) -> Mapping[str, Any]:
     try:
-        document = json.loads(source.text, parse_constant=refuse)
+        document = json.loads(source.text, parse_constant=_finite, parse_float=_finite)
     except json.JSONDecodeError as error:
         mend = "The file is cut or damaged: fetch it again from the instrument."
         raise source.error(f"it is not valid JSON: {error.msg}", line=error.lineno, mend=mend) from error
@@ -225,13 +230,11 @@ def _peaks(run: _Run, options: FusionOptions, notices: list[str]) -> Iterator[di
                 "fraction/1": share,
             }
     if nameless:
-        notices.append(f"{len(nameless)} peaks have no name (at {', '.join(nameless)}) and no fraction")
+        notices.append(f"peaks without a name, and so without a fraction: {', '.join(nameless)}")
     if uncalibrated:
-        notices.append(f"the instrument has no calibration for {', '.join(uncalibrated)}: their fraction is not known")
+        notices.append(f"the instrument has no calibration, and gives no fraction, for {', '.join(uncalibrated)}")
     if unknown:
-        notices.append(
-            f"{', '.join(unknown)} have no known key: their label stands for it, give species= to change that"
-        )
+        notices.append(f"labels without a known key, kept as they are: {', '.join(unknown)}; species= gives them one")
 
 
 def _check_total(run: _Run, peaks: list[dict[str, Any]], notices: list[str]) -> None:

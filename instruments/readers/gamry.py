@@ -284,7 +284,7 @@ def _part(
             any(place < len(o) and o[place] != "." for place in _OVERLOADS) for o in columns.texts["Over"]
         ]
         if (count := int(part["overload"].sum())) > 0:
-            content.notices.append(f"{table.name} has {count} points in overload")
+            content.notices.append(f"{table.name}: {count} of {len(columns)} points in overload")
     if thermometer:
         _add_temperature(part, columns, table, units[names.index("Temp")], content)
     return part, columns

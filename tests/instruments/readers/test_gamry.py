@@ -80,7 +80,7 @@ def test_overloads_by_their_place(trace: dict[str, list[float]], gamry_text: Tex
     flags = ["....ih.....", "t.....s....", "..........a", "........i.."]
     recording = read_text("a.dta", gamry_text([("CURVE", curve(trace, Over=("bits", flags)))]))
     assert recording.signals["potentiostat"]["overload"].tolist() == [True, False, False, True]
-    assert "CURVE has 2 points in overload" in recording.notices
+    assert "CURVE: 2 of 4 points in overload" in recording.notices
 
 
 def test_a_thermometer(trace: dict[str, list[float]], gamry_text: Text, read_text: ReadText) -> None:
