@@ -178,7 +178,7 @@ def _aligned(sites: Sites, run: Conditions, electrode: Electrode | None) -> tupl
     count = max(len(sites.fractions), len(run.potential), len(electrode.roughness))
 
     def full(tensor: Tensor) -> Tensor:
-        return tensor.expand(count, *tensor.shape[1:])
+        return tensor if len(tensor) == count else tensor.expand(count, *tensor.shape[1:])
 
     sites = Sites(full(sites.fractions), full(sites.log10_k), sites.elements)
     return sites, run.each(full), electrode.each(full)

@@ -78,6 +78,9 @@ class Electrolyte(Record):
         k_oh: rate constant of CO2 with hydroxide, m3 mol-1 s-1.
         carbonate: equilibrium constant of HCO3- + OH- = CO3-- + H2O, m3 mol-1.
         neutral_oh: hydroxide of the solution once it is saturated with CO2, mol m-3; less absorbs no CO2.
+        carbonates: bulk (bi)carbonate, each times its diffusivity, mol m-1 s-1.
+        alkalinity: bulk alkalinity, likewise.
+        exchange: ``carbonate`` times the diffusivity of carbonate, m5 mol-1 s-1.
     """
 
     co2: Array
@@ -94,6 +97,9 @@ class Electrolyte(Record):
     k_oh: Array
     carbonate: Array
     neutral_oh: Array
+    carbonates: Array
+    alkalinity: Array
+    exchange: Array
 
     def surface_ph(self, log_oh: Array) -> Array:
         """The pH that goes with the natural logarithm of a hydroxide concentration in mol m-3."""
@@ -140,6 +146,8 @@ def electrolyte(
         hco3, co3 = (xp.where(alkaline, _NO_CARBONATE, carbon) for carbon in (hco3, co3))
         oh = xp.where(alkaline, concentration, oh)
     mobility = temperature / ROOM_TEMPERATURE * (_ROOM_VISCOSITY / _viscosity(temperature))
+    d_hco3, d_co3, d_oh = 1.19e-9 * mobility, 0.923e-9 * mobility, 5.27e-9 * mobility
+    carbonates = d_hco3 * hco3 + d_co3 * co3
     return Electrolyte(
         co2=co2,
         hco3=hco3,
@@ -148,13 +156,16 @@ def electrolyte(
         ph=pkw + xp.log(oh / 1e3) / LN10,
         pkw=pkw,
         d_co2=1.91e-9 * mobility,
-        d_hco3=1.19e-9 * mobility,
-        d_co3=0.923e-9 * mobility,
-        d_oh=5.27e-9 * mobility,
+        d_hco3=d_hco3,
+        d_co3=d_co3,
+        d_oh=d_oh,
         d_co=2.03e-9 * mobility,
         k_oh=_HYDROXYLATION * arrhenius(temperature, _HYDROXYLATION_BARRIER),
         carbonate=k2 / kw,
         neutral_oh=neutral,
+        carbonates=carbonates,
+        alkalinity=d_oh * oh + carbonates + d_co3 * co3,
+        exchange=d_co3 * k2 / kw,
     )
 
 
@@ -223,19 +234,19 @@ def film_surface(solution: Electrolyte, thickness: Array, oh: Array, exchange: E
     xp = functions(oh)
     excess = xp.at_least(oh - solution.oh, 0.0)
     travel = thickness / solution.d_co2
-    hatta = xp.sqrt((PROFILE_FACTOR * solution.k_oh * thickness * travel) * excess + 1e-12)
+    hatta = xp.sqrt(PROFILE_FACTOR * solution.k_oh * thickness * travel * excess + 1e-12)
     decay = xp.exp(-hatta)
     squared = decay * decay
     sech, tanh = 2.0 * decay / (1.0 + squared), xp.tanh(hatta)
-    co2 = solution.co2 * sech / (1.0 + exchange.uptake * travel * tanh / hatta)
-    salts = solution.d_hco3 * solution.hco3 + solution.d_co3 * solution.co3
-    total_carbon = salts + solution.d_co2 * (solution.co2 - co2) - exchange.uptake * co2 * thickness
+    co2 = solution.co2 * sech / (1.0 + exchange.uptake * travel * (tanh / hatta))
+    taken = exchange.uptake * thickness
+    total_carbon = solution.carbonates + solution.d_co2 * (solution.co2 - co2) - taken * co2
     released = (exchange.hydroxide * co2 + exchange.from_water) * thickness
-    alkalinity = solution.d_oh * solution.oh + salts + solution.d_co3 * solution.co3 + released
+    alkalinity = solution.alkalinity + released
     # a little more hydroxide takes much CO2 out of a thick film: fluxes are therefore taken as linear in the hydroxide
     # around its trial value, or the next value would overshoot
     fall = co2 * tanh * hatta / (2.0 * excess + 1e-9 * solution.oh)
-    slopes = (solution.d_co2 + exchange.uptake * thickness) * fall, exchange.hydroxide * thickness * fall
+    slopes = (solution.d_co2 + taken) * fall, exchange.hydroxide * thickness * fall
     return co2, xp.larger(surface_hydroxide(solution, oh, total_carbon, alkalinity, *slopes), solution.oh)
 
 
@@ -252,7 +263,7 @@ def surface_hydroxide(
         rise: of ``carbon`` with hydroxide, m2 s-1.
         fall: of ``alkalinity`` with hydroxide, m2 s-1.
     """
-    a = solution.d_co3 * solution.carbonate
+    a = solution.exchange
     carbon, alkalinity, mobile = carbon - rise * oh, alkalinity + fall * oh, solution.d_oh + fall
     square = a * (mobile + 2.0 * rise)
     linear = (mobile + rise) * solution.d_hco3 + a * (2.0 * carbon - alkalinity)

@@ -91,12 +91,13 @@ class GasElectrode(Record):
         open_pores = 1.0 - self.crust
         through_film = solution.d_co2 / GAS_FILM * open_pores * open_pores * open_pores
         through_liquid = solution.d_co2 / self.thickness
-        dry = (1.0 - self.flooded) * through_film * solution.co2 / (through_film + used)
-        wet = self.flooded * through_liquid * solution.co2 / (through_liquid + used)
+        film, liquid = through_film + used, through_liquid + used
+        dry = (1.0 - self.flooded) * through_film * solution.co2 / film
+        wet = self.flooded * through_liquid * solution.co2 / liquid
         fed = dry + wet
         left = 1.0 / (1.0 + used * fed / self.inlet)
         co2 = fed * left
-        fall = dry / (through_film + used) + wet / (through_liquid + used) + fed * fed / self.inlet
+        fall = dry / film + wet / liquid + fed * fed / self.inlet
         fall = reaction * left * left * fall
         rise = reaction * co2 - absorbing * fall
         return GasBalance(co2=co2, left=left, absorbed=absorbing * co2, fall=fall, rise=rise)
@@ -112,10 +113,9 @@ class GasElectrode(Record):
             oh: trial value, mol m-3.
             exchange: of the catalyst.
         """
-        salts = solution.d_hco3 * solution.hco3 + solution.d_co3 * solution.co3
-        carbon = salts + balance.absorbed * self.thickness
+        carbon = solution.carbonates + balance.absorbed * self.thickness
         released = (exchange.hydroxide * balance.co2 + exchange.from_water) * self.thickness
-        alkalinity = solution.d_oh * solution.oh + salts + solution.d_co3 * solution.co3 + released
+        alkalinity = solution.alkalinity + released
         slopes = balance.rise * self.thickness, exchange.hydroxide * self.thickness * balance.fall
         root = surface_hydroxide(solution, oh, carbon, alkalinity, *slopes)
         return functions(root).larger(root, solution.neutral_oh)

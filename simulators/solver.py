@@ -15,7 +15,7 @@ import numpy.typing as npt
 Floats: TypeAlias = npt.NDArray[np.float64]
 Mask: TypeAlias = npt.NDArray[np.bool_]
 
-CLOSE: Final = 1e-7
+CLOSE: Final = 1e-5
 """Length of a Newton step (the unknowns are logarithms) after which a row has converged: to about its square."""
 
 _STEP: Final = 1e-6
