@@ -40,6 +40,8 @@ _NUMPY: Final = SimpleNamespace(
     larger=np.maximum,
     total=_sum,
     stack=np.array,
+    last=lambda parts: np.stack(np.broadcast_arrays(*parts), axis=-1),
+    join=np.concatenate,
     ones=np.ones_like,
 )
 
@@ -61,6 +63,8 @@ _TORCH: Final = SimpleNamespace(
     larger=torch.maximum,
     total=_torch_sum,
     stack=_torch_stack,
+    last=lambda parts: _torch_stack(parts).movedim(0, -1),
+    join=torch.cat,
     ones=torch.ones_like,
 )
 
@@ -68,7 +72,8 @@ _TORCH: Final = SimpleNamespace(
 def functions(array: Array) -> SimpleNamespace:
     """The functions for an array's kind: ``at_least`` and ``at_most`` take a number, ``larger`` an array of that kind.
 
-    ``total`` sums over the first axis, ``stack`` makes a new first axis of arrays of one shape.
+    ``total`` sums over the first axis, ``stack`` makes a new first axis of arrays of one shape, ``last`` a
+    new last one; ``join`` puts arrays one after the other along an axis.
     """
     return _TORCH if isinstance(array, torch.Tensor) else _NUMPY
 

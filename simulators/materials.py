@@ -11,13 +11,14 @@ The forms and their coefficients are simulator parameters: they are chosen so th
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, Final
 
 import torch
 from torch import Tensor
 
+from simulators._arrays import LN10, Array, functions, ten_to
 from simulators._torch import double
 from simulators.elements import STEPS, element_table
 from simulators.worlds import World
@@ -37,7 +38,7 @@ _TINY: Final = 1e-12
 
 @dataclass(frozen=True)
 class Elements:
-    """Columns of the element table for some elements; each tensor has one entry an element.
+    """Columns of the element table for some elements; each array has one entry an element.
 
     Attributes:
         names: element symbols.
@@ -55,17 +56,21 @@ class Elements:
     """
 
     names: tuple[str, ...]
-    e_co: Tensor
-    g_h: Tensor
-    e_ocho: Tensor
-    radius: Tensor
-    surface_energy: Tensor
-    sp_ligand: Tensor
-    poisoned: Tensor
-    d_metal: Tensor
-    blocker: Tensor
-    log10_k: Tensor
-    copper: Tensor
+    e_co: Array
+    g_h: Array
+    e_ocho: Array
+    radius: Array
+    surface_energy: Array
+    sp_ligand: Array
+    poisoned: Array
+    d_metal: Array
+    blocker: Array
+    log10_k: Array
+    copper: Array
+
+    def each(self, change: Callable[[Any], Any]) -> Elements:
+        """The same elements with every array changed."""
+        return replace(self, **{f.name: change(getattr(self, f.name)) for f in fields(self) if f.name != "names"})
 
 
 def elements_of(names: Sequence[str], world: World) -> Elements:
@@ -99,24 +104,44 @@ class Sites:
     """The surface of a batch of electrodes.
 
     Attributes:
-        fractions: surface atomic fractions, [..., elements].
-        log10_k: site rate constants, [..., elements, steps], log10 of mol m-2 s-1.
-        elements: what the sites are made of.
+        fractions: surface atomic fractions, [..., sites].
+        log10_k: site rate constants, [..., sites, steps], log10 of mol m-2 s-1.
+        elements: what the sites are made of, one entry a site.
     """
 
-    fractions: Tensor
-    log10_k: Tensor
+    fractions: Array
+    log10_k: Array
     elements: Elements
 
 
-def surface_composition(bulk: Tensor, elements: Elements, segregation: float) -> Tensor:
-    """Surface fractions [..., elements]: what has a low surface energy (J m-2) comes to the surface."""
-    mean = (bulk * elements.surface_energy).sum(-1, keepdim=True)
-    weights = bulk * torch.exp(-segregation * (elements.surface_energy - mean))
-    return weights / weights.sum(-1, keepdim=True)
+def surface_composition(
+    bulk: Array, elements: Elements, segregation: float, lost: Array | float | None = None
+) -> Array:
+    """Surface fractions [..., elements]: what has a low surface energy (J m-2) comes to the surface.
+
+    Args:
+        bulk: atomic fractions, [..., elements], summing to one.
+        elements: the elements of the last axis.
+        segregation: m2 J-1.
+        lost: share of each element that has left the surface since, [..., elements]; none by default.
+    """
+    weights = bulk * functions(bulk).exp(
+        -segregation * (elements.surface_energy - _mean(bulk, elements.surface_energy))
+    )
+    if lost is not None:
+        weights = weights * (1.0 - lost)
+    return weights / weights.sum(-1)[..., None]
 
 
-def surface_sites(bulk: Tensor, elements: Elements, world: World, mixing: Tensor | float = TYPICAL_MIXING) -> Sites:
+def surface_sites(
+    bulk: Tensor,
+    elements: Elements,
+    world: World,
+    mixing: Tensor | float = TYPICAL_MIXING,
+    *,
+    lost: Tensor | None = None,
+    disorder: bool = False,
+) -> Sites:
     """Site rate constants of alloys.
 
     Args:
@@ -124,55 +149,97 @@ def surface_sites(bulk: Tensor, elements: Elements, world: World, mixing: Tensor
         elements: the elements of the last axis.
         world: alloy rules.
         mixing: degree of mixing, [...]: 1 for a solid solution, 0 for separated phases.
+        lost: share of each element that has left the surface, [..., elements]; none by default.
+        disorder: whether sites of one element differ by their chance neighbours: there are then three for each
+            element, of all elements one after the other.
     """
-    surface = surface_composition(bulk, elements, world.segregation)
-    mixed = double(mixing).unsqueeze(-1)
+    mixed = double(mixing)
+    if torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in (bulk, mixed, lost)):
+        return _sites(bulk, elements, world, mixed, lost, disorder)
+    arrays = elements.each(Tensor.numpy)
+    gone = None if lost is None else lost.numpy()
+    made = _sites(bulk.detach().numpy(), arrays, world, mixed.detach().numpy(), gone, disorder)
+    return Sites(torch.from_numpy(made.fractions), torch.from_numpy(made.log10_k), made.elements.each(torch.from_numpy))
 
-    def with_neighbours(own: Tensor) -> Tensor:
-        mean = (surface * own).sum(-1, keepdim=True)
-        return own + world.mixing * mixed * (mean - own)
 
-    stretch = (bulk * elements.radius).sum(-1, keepdim=True) / elements.radius - 1.0
-    strain = -world.strain * torch.tanh(1.5 * stretch / 0.08)
-    ligands = (surface * elements.sp_ligand).sum(-1, keepdim=True)
-    e_co = with_neighbours(elements.e_co) + elements.d_metal * mixed * (strain + ligands)
-    g_h = with_neighbours(elements.g_h)
-    e_ocho = with_neighbours(elements.e_ocho)
+def _sites(bulk: Array, elements: Elements, world: World, mixing: Array, lost: Array | None, disorder: bool) -> Sites:
+    xp = functions(bulk)
+    surface = surface_composition(bulk, elements, world.segregation, lost)
+    mixed = mixing[..., None]
 
+    def with_neighbours(own: Array) -> Array:
+        return own + world.mixing * mixed * (_mean(surface, own) - own)
+
+    stretch = _mean(bulk, elements.radius) / elements.radius - 1.0
+    strain = -world.strain * xp.tanh(1.5 / 0.08 * stretch)
+    shift = elements.d_metal * mixed * (strain + _mean(surface, elements.sp_ligand))
+    descriptors = [with_neighbours(elements.e_co) + shift, with_neighbours(elements.g_h)]
+    descriptors.append(with_neighbours(elements.e_ocho))
+    own = (elements.e_co, elements.g_h, elements.e_ocho)
+    average = _log10_k(surface, descriptors, elements, world)
+    if not disorder:
+        return Sites(surface, average, elements)
+    spreads = [world.mixing / 3.0 * xp.sqrt(_variance(surface, each) + _TINY) for each in own]
+    parts = [average]
+    for node in (-math.sqrt(3.0), math.sqrt(3.0)):
+        moved = [each + node * spread for each, spread in zip(descriptors, spreads, strict=True)]
+        parts.append(_log10_k(surface, moved, elements, world))
+    fractions = [surface * (2.0 / 3.0), surface / 6.0, surface / 6.0]
+    thrice = elements.each(lambda column: column if column is elements.copper else xp.join([column] * 3, 0))
+    return Sites(xp.join(fractions, -1), xp.join(parts, -2), replace(thrice, names=elements.names * 3))
+
+
+def _log10_k(surface: Array, descriptors: Sequence[Array], elements: Elements, world: World) -> Array:
+    """Rate constants [..., elements, steps] of sites with these descriptors: energies of CO, hydrogen, formate."""
+    xp = functions(surface)
+    e_co, g_h, e_ocho = descriptors
     own = elements.log10_k
     shift_co = (e_co - elements.e_co) / DECADE
     off_apex_co = _off_apex(e_co, elements.e_co, CARBON_MONOXIDE_APEX)
     water = own[:, 2] - 0.30 * _off_apex(g_h, elements.g_h, HYDROGEN_APEX)
-    ensemble = torch.log10((1.0 - (surface * elements.blocker).sum(-1, keepdim=True)).clamp_min(_TINY))
+    ensemble = xp.log(xp.at_least(1.0 - _mean(surface, elements.blocker), _TINY)) / LN10
     ensemble = ensemble * (1.0 - elements.blocker)
     columns = (
         own[:, 0] - 0.10 * shift_co,
         own[:, 1] - 0.30 * _off_apex(e_ocho, elements.e_ocho, FORMATE_APEX),
         water,
-        own[:, 3] + 0.7 * (water - own[:, 2]).clamp_max(0.0),
+        own[:, 3] + 0.7 * xp.at_most(water - own[:, 2], 0.0),
         own[:, 4] + 0.50 * shift_co,
         own[:, 5] - 0.15 * off_apex_co + 2.0 * ensemble + _hydrogen_supply(surface, water, elements),
         own[:, 6] - 0.15 * off_apex_co + 3.0 * ensemble + _asymmetry(surface, elements, world),
     )
-    return Sites(surface, torch.stack(columns, dim=-1), elements)
+    return xp.last(columns)
 
 
-def _off_apex(energy: Tensor, own: Tensor, apex: float) -> Tensor:
+def _mean(weights: Array, values: Array) -> Array:
+    """Weighted mean over elements, [..., 1]."""
+    return (weights * values).sum(-1)[..., None]
+
+
+def _variance(weights: Array, values: Array) -> Array:
+    away = values - _mean(weights, values)
+    return _mean(weights, away * away)
+
+
+def _off_apex(energy: Array, own: Array, apex: float) -> Array:
     """How much farther a descriptor is from its Sabatier optimum than in the pure metal, in decades."""
-    return ((energy - apex).abs() - (own - apex).abs()) / DECADE
+    return (abs(energy - apex) - abs(own - apex)) / DECADE
 
 
-def _hydrogen_supply(surface: Tensor, water: Tensor, elements: Elements) -> Tensor:
+def _hydrogen_supply(surface: Array, water: Array, elements: Elements) -> Array:
     """log10 of the supply of hydrogen to *CO, relative to the pure metal."""
-    reference = elements.copper[2]
-    here = (surface * 10.0 ** (0.5 * (water - reference))).sum(-1, keepdim=True).clamp(0.05, 3.0)
-    pure = (10.0 ** (0.5 * (elements.log10_k[:, 2] - reference))).clamp(0.05, 3.0)
-    return torch.log10(here / pure)
+    xp = functions(surface)
+    reference = elements.copper[STEPS.index("water_to_h2")]
+
+    def limited(supply: Array) -> Array:
+        return xp.log(xp.at_most(xp.at_least(supply, 0.05), 3.0)) / LN10
+
+    here = limited(_mean(surface, ten_to(0.5 * (water - reference))))
+    return here - limited(ten_to(0.5 * (elements.log10_k[:, 2] - reference)))
 
 
-def _asymmetry(surface: Tensor, elements: Elements, world: World) -> Tensor:
+def _asymmetry(surface: Array, elements: Elements, world: World) -> Array:
     """log10 of the gain of C-C coupling where neighbouring sites bind CO differently."""
-    mean = (surface * elements.e_co).sum(-1, keepdim=True)
-    variance = (surface * (elements.e_co - mean).square()).sum(-1, keepdim=True)
     limit = world.asymmetry_limit
-    return limit * torch.tanh(world.asymmetry * variance / limit) / math.log(10.0)
+    spread = _variance(surface, elements.e_co)
+    return limit * functions(surface).tanh(world.asymmetry / limit * spread) / LN10
