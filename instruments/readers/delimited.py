@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -12,12 +12,12 @@ import numpy as np
 from instruments.electrochemistry.units import scale
 from instruments.readers.clock import ClockOptions, start_of
 from instruments.readers.headers import Meaning, meaning_given, meaning_of, table_for
-from instruments.readers.quantities import TABLES
+from instruments.readers.quantities import GAPS, TABLES
 from instruments.readers.recording import UNKNOWN, Recording
 from instruments.readers.signs import Cathodic, signed
 from instruments.readers.source import Source
 from instruments.readers.species import key_of
-from instruments.readers.tabular import Columns, Decimal, Grid, Splitter, check_times
+from instruments.readers.tabular import Columns, Decimal, Grid, Splitter, check_times, is_number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,22 +72,24 @@ def read_delimited(source: Source, options: DelimitedOptions) -> Recording:
     split = _splitter(source, separator)
     names = [name.strip() for name in split([source.lines[row]])[0]]
     _check_names(source, names, row, separator)
-    meanings, left_out = _meanings(source, names, row + 1, options)
+    units, first = _unit_row(source, row + 1, names, split)
+    meanings, left_out = _meanings(source, names, units, row + 1, options)
     table = table_for(meanings, left_out, options.table, source, row + 1)
-    needed, optional = TABLES[table]
-    left_out += [one.column for one in meanings if one.quantity not in (*needed, *optional)]
-    meanings = [one for one in meanings if one.quantity in (*needed, *optional)]
+    quantities = {quantity for quantities in TABLES[table] for quantity in quantities}
+    left_out += [one.column for one in meanings if one.quantity not in quantities]
+    meanings = [one for one in meanings if one.quantity in quantities]
     if left_out:
         notices.append(f"columns that {table} does not have are left out: {', '.join(left_out)}")
-    span = range(row + 1, len(source.lines))
-    grid = Grid(source, "the table", names, span, split, options.decimal, separator != ",", notices)
+    span = range(first, len(source.lines))
+    grid = Grid(source, "the table", names, span, split, options.decimal, separator != ",", f" \t{separator}", notices)
     _check_commas(grid, separator)
+    numbers = [one.column for one in meanings if one.quantity not in _TEXTS]
     texts = [one.column for one in meanings if one.quantity in _TEXTS]
-    columns = grid.read([one.column for one in meanings if one.quantity not in _TEXTS], texts)
+    gaps = [one.column for one in meanings if one.quantity in GAPS.get(table, ())]
+    columns = grid.read(numbers, texts, gaps)
     frame = _frame(source, columns, meanings, options)
-    _check(source, table, frame, columns, notices)
-    if "potentiostat" in table or (table == "impedance" and any(one.quantity == "current" for one in meanings)):
-        frame = signed(frame, options.cathodic, None, source)
+    _check_time(source, table, frame, columns, notices)
+    frame = signed(frame, options.cathodic, None, source)
     start = start_of(None, options.clock, file=source.name)
     references = {one.column: one.reference for one in meanings if one.reference}
     metadata = {
@@ -165,8 +167,19 @@ def _check_names(source: Source, names: list[str], row: int, separator: str) -> 
             raise source.error(message, line=row + 1, field="columns", mend="Give each column a name of its own.")
 
 
+def _unit_row(source: Source, row: int, names: list[str], split: Splitter) -> tuple[dict[str, str], int]:
+    """Units by column where the line below the names holds them, and the index of the first line of values.
+
+    A line of as many words as there are names, none of them a number, can be nothing else.
+    """
+    words = [word.strip() for word in split([source.lines[row]])[0]] if row < len(source.lines) else []
+    if len(words) != len(names) or not any(words) or any(is_number(word) for word in words):
+        return {}, row
+    return {name: word for name, word in zip(names, words, strict=True) if word}, row + 1
+
+
 def _meanings(
-    source: Source, names: list[str], line: int, options: DelimitedOptions
+    source: Source, names: list[str], units: Mapping[str, str], line: int, options: DelimitedOptions
 ) -> tuple[list[Meaning], list[str]]:
     """What the columns hold, and those that are not understood or not wanted."""
     if options.columns is not None:
@@ -176,7 +189,9 @@ def _meanings(
                 raise source.error(f"there is no column {column!r}", line=line, field=f"columns.{column}", mend=mend)
         meanings = [meaning_given(column, said, source) for column, said in options.columns.items()]
     else:
-        meanings = [found for name in names if (found := meaning_of(name, source, line)) is not None]
+        said = {name: f"{name} / {units[name]}" if name in units else name for name in names}
+        found = {name: meaning_of(said[name], source, line) for name in names}
+        meanings = [replace(one, column=name) for name, one in found.items() if one is not None]
     quantities = [one.quantity for one in meanings]
     for one in meanings:
         if quantities.count(one.quantity) > 1:
@@ -256,12 +271,8 @@ def _whole(source: Source, columns: Columns, one: Meaning) -> Any:
     return values.astype(np.int64)
 
 
-def _check(source: Source, table: str, frame: pd.DataFrame, columns: Columns, notices: list[str]) -> None:
+def _check_time(source: Source, table: str, frame: pd.DataFrame, columns: Columns, notices: list[str]) -> None:
     time = next((name for name in frame.columns if name.startswith("time/")), None)
     if time is not None and table in ("potentiostat", "open_circuit", "flow"):
         mend = "Sort the rows by time, or take the part before apart from the part after."
         check_times(frame[time].to_numpy(), columns, source, field=time, notices=notices, mend=mend)
-    if table == "chromatograph" and not any(name.split("/")[0] in ("area", "fraction") for name in frame.columns):
-        message = "there is neither an area nor a fraction of the peaks"
-        mend = 'Name the column, as in columns={"your header": "area/pA s"}.'
-        raise source.error(message, line=columns.lines[0] - 1, field="area", mend=mend)

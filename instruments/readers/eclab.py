@@ -82,8 +82,7 @@ def read_eclab(source: Source, options: EcLabOptions) -> Recording:
         raise source.error("its times are dates, not seconds", field="Time format", mend=mend)
     grid = Grid(source, "the table", names, range(row + 1, len(source.lines)), decimal=options.decimal, notices=notices)
     kind, frame = _table(source, grid, technique, notices)
-    if kind == "potentiostat":
-        frame = signed(frame, options.cathodic, "negative", source)
+    frame = signed(frame, options.cathodic, "negative", source)
     settings = _settings(header)
     start = _start(source, settings, options)
     software = next((line.strip() for line in header if line.startswith(("EC-Lab for", "BT-Lab for"))), UNKNOWN)

@@ -108,9 +108,8 @@ def read_gamry(source: Source, options: GamryOptions) -> Recording:
     for kind, tables in _by_kind(source, content, technique, options).items():
         signals[kind] = _frame(source, kind, tables, content, options)
     start = _start(source, content, signals, options)
-    if "potentiostat" in signals:
-        given: Cathodic | None = "negative" if content.items.get("CONVENTION", 1) == 1 else None
-        signals["potentiostat"] = signed(signals["potentiostat"], options.cathodic, given, source)
+    given: Cathodic | None = "negative" if content.items.get("CONVENTION", 1) == 1 else None
+    signals = {kind: signed(table, options.cathodic, given, source) for kind, table in signals.items()}
     if content.items.get("EXPERIMENTABORTED") is True:
         content.notices.append("the experiment was aborted")
     metadata = {
@@ -152,6 +151,9 @@ def _scan(source: Source) -> _Content:
             content.items["TAG"] = parts[1].strip()
         elif len(parts) > 2 and parts[0]:
             content.items[parts[0]] = _value(parts, index, content.notices)
+        elif len(parts) > 3:
+            mend = "The line before it was to begin a table, and is damaged: copy the file again."
+            raise source.error("it has the form of a point, and stands in no table", line=index, mend=mend)
         elif parts[0].strip():
             content.notices.append(f"line {index} of the header is not understood, and left out")
     return content

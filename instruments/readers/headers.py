@@ -167,11 +167,16 @@ def table_for(meanings: Sequence[Meaning], left_out: Sequence[str], said: str | 
     if said is not None:
         if said not in TABLES:
             raise source.error(f"there is no table {said!r}", field="table", mend=f"It is one of {', '.join(TABLES)}.")
-        if missing := [one for one in TABLES[said][0] if one not in have]:
+        missing = [one for one in TABLES[said][0] if one not in have]
+        if said == "chromatograph" and not have & {"area", "fraction"}:
+            missing.append("area")
+        if missing:
             raise _incomplete(said, missing, left_out, source, line)
         return said
     complete = [name for name, (needed, _) in TABLES.items() if have >= set(needed)]
     largest = [name for name in complete if not any(set(TABLES[name][0]) < set(TABLES[other][0]) for other in complete)]
+    if largest == ["chromatograph"] and not have & {"area", "fraction"}:
+        raise _incomplete("chromatograph", ["area"], left_out, source, line)
     if len(largest) == 1 and largest != ["open_circuit"]:
         return largest[0]
     if not largest:

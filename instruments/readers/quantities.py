@@ -43,6 +43,15 @@ _UNIT: Final = re.compile(
 """A product of names with exponents; what else there may be between them is damage, and no unit."""
 
 
+GAPS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "chromatograph": ("retention",),
+        "liquid": ("concentration_sem", "detection_limit", "recovery", "signal_to_noise", "time", "dilution"),
+    }
+)
+"""Quantities that need not be known in every row of a table."""
+
+
 def plain_unit(unit: str) -> str | None:
     """A unit in the spelling that the reduction knows, or ``None`` where it is written like none."""
     text = unit.strip().replace("−", "-").replace("·", "*")

@@ -15,7 +15,7 @@ SIGNS: Final = ("negative", "positive")
 
 
 def signed(table: pd.DataFrame, said: Cathodic | None, convention: Cathodic | None, source: Source) -> pd.DataFrame:
-    """A table whose cathodic currents are negative.
+    """A table whose cathodic currents are negative; one without currents stays as it is.
 
     Args:
         table: a table whose currents have the file's sign.
@@ -26,9 +26,12 @@ def signed(table: pd.DataFrame, said: Cathodic | None, convention: Cathodic | No
     Raises:
         ReaderError: nobody says it, or what the person says is no sign.
     """
+    currents = [name for name in table.columns if name.split("/")[0] in ("current", "set_current")]
     if said is not None and said not in SIGNS:
         raise source.error(f"cathodic is {said!r}", field="cathodic", mend='It is "negative" or "positive".')
     sign = said or convention
+    if not currents:
+        return table
     if sign is None:
         raise source.error(
             "the file does not say which sign its cathodic currents have",
@@ -37,5 +40,4 @@ def signed(table: pd.DataFrame, said: Cathodic | None, convention: Cathodic | No
         )
     if sign == "negative":
         return table
-    flipped = {name: -table[name] for name in table.columns if name.split("/")[0] in ("current", "set_current")}
-    return table.assign(**flipped)
+    return table.assign(**{name: -table[name] for name in currents})

@@ -27,6 +27,11 @@ _NUMBER: Final = re.compile(r"[ \t]*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-
 _THOUSANDS: Final = re.compile(r"[ \t]*[+-]?[1-9][0-9]{0,2}(,[0-9]{3})+[ \t]*")
 
 
+def is_number(text: str) -> bool:
+    """Whether a field is a number, with whatever decimal sign."""
+    return _NUMBER.fullmatch(text.replace(",", ".")) is not None
+
+
 def by_tabs(lines: list[str]) -> list[list[str]]:
     """Take lines apart at tabulators."""
     return [line.split("\t") for line in lines]
@@ -62,6 +67,7 @@ class Grid:
         split: takes lines apart.
         decimal: the decimal sign where it is known; otherwise the numbers must agree on one.
         thousands: whether commas may stand between thousands, so that ``1,234`` alone does not say what it is.
+        blank: the signs of which a line without values may consist.
         notices: what was odd, collected here.
     """
 
@@ -72,19 +78,21 @@ class Grid:
     split: Splitter = by_tabs
     decimal: Decimal | None = None
     thousands: bool = False
+    blank: str = " \t"
     notices: list[str] = field(default_factory=list)
 
-    def read(self, numbers: Sequence[str], texts: Sequence[str] = ()) -> Columns:
+    def read(self, numbers: Sequence[str], texts: Sequence[str] = (), gaps: Sequence[str] = ()) -> Columns:
         """The wanted columns.
 
         Args:
             numbers: columns that hold numbers.
             texts: columns that hold text.
+            gaps: columns of numbers in which a field may be empty; that becomes NaN, with a notice.
 
         Raises:
             ReaderError: there are no rows, a row has too few or too many fields, or a field is no finite number.
         """
-        rows = [index for index in self.span if self.source.lines[index].strip()]
+        rows = [index for index in self.span if self.source.lines[index].strip(self.blank)]
         rows = self._without_cut(rows, [*numbers, *texts])
         if not rows:
             mend = "The recording ended before its first point."
@@ -97,11 +105,26 @@ class Grid:
             chunk = rows[begin : begin + _CHUNK]
             fields = self._fields(chunk)
             for name in numbers:
-                parts[name].append(signs.floats([row[places[name]] for row in fields], name, chunk))
+                tokens = [row[places[name]] for row in fields]
+                read = self._with_gaps if name in gaps else _Signs.floats
+                parts[name].append(read(signs, tokens, name, chunk))
             for name in texts:
                 words[name].extend(row[places[name]].strip() for row in fields)
         signs.settle()
-        return Columns({name: np.concatenate(part) for name, part in parts.items()}, words, [row + 1 for row in rows])
+        values = {name: np.concatenate(part) for name, part in parts.items()}
+        for name in gaps:
+            if (empty := int(np.isnan(values[name]).sum())) > 0:
+                self.notices.append(f"{name} is empty in {empty} of {len(rows)} rows")
+        return Columns(values, words, [row + 1 for row in rows])
+
+    @staticmethod
+    def _with_gaps(signs: _Signs, tokens: list[str], name: str, rows: list[int]) -> Floats:
+        """Numbers where there are any, NaN elsewhere."""
+        there = [place for place, token in enumerate(tokens) if token.strip()]
+        values = np.full(len(tokens), np.nan)
+        if there:
+            values[there] = signs.floats([tokens[i] for i in there], name, [rows[i] for i in there])
+        return values
 
     def _fields(self, rows: list[int]) -> list[list[str]]:
         width = len(self.names)
@@ -129,8 +152,10 @@ class Grid:
         if not cut and not self.source.ends_with_a_break and self.names[-1] in wanted and len(rows) > 1:
             before = self.split([self.source.lines[rows[-2]]])[0]
             cut = _is_shorter(last[-1], before[-1])
+            if not cut:
+                self.notices.append(f"line {rows[-1] + 1}, the last of the file, has no line break, and may be cut")
         if cut:
-            self.notices.append(f"line {rows[-1] + 1}: the last line of the file is cut, and left out")
+            self.notices.append(f"line {rows[-1] + 1}, the last of the file, is cut, and left out")
             return rows[:-1]
         return rows
 
@@ -139,11 +164,12 @@ class Grid:
 
 
 def _is_shorter(last: str, before: str) -> bool:
-    """Whether a number's exponent has fewer digits than that of its forerunner, in a format that writes all alike."""
+    """Whether a number's exponent has fewer digits than that of its forerunner, where these are three.
+
+    Instruments write all exponents as ``E-003``; where they have fewer digits, a number may well have none.
+    """
     usual, found = _EXPONENT.search(before.strip()), _EXPONENT.search(last.strip())
-    if usual is None:
-        return False
-    return found is None or len(found[1]) < len(usual[1])
+    return usual is not None and len(usual[1]) >= 3 and (found is None or len(found[1]) < len(usual[1]))
 
 
 class _Signs:

@@ -219,6 +219,33 @@ def test_liquids(read_text: ReadText) -> None:
         read_text("liquids.csv", text.replace("nmr", ""))
 
 
+def test_what_is_not_known_of_every_sample(read_text: ReadText) -> None:
+    text = "species,compartment,concentration/mM,detection_limit/mM\nFormate,catholyte,12.5,\nEtOH,anolyte,1.5,0.2\n"
+    recording = read_text("liquids.csv", text)
+    limit = recording.signals["liquid"]["detection_limit/mM"]
+    assert limit.isna().tolist() == [True, False]
+    assert recording.notices[0] == "detection_limit/mM is empty in 1 of 2 rows"
+    with pytest.raises(ReaderError, match="concentration/mM is empty"):
+        read_text("liquids.csv", text.replace("1.5", ""))
+
+
+def test_a_row_of_units(read_text: ReadText) -> None:
+    """As PalmSens writes it."""
+    text = "Time;Potential;Current;Remark\ns;V;µA;\n0;-1,1;-10,5;a\n1;-1,2;-11,5;b\n;;;\n"
+    recording = read_text("a.csv", text.encode("utf-16"), cathodic="negative")
+    assert table(recording) == {"time/s": [0.0, 1.0], "potential/V": [-1.1, -1.2], "current/µA": [-10.5, -11.5]}
+    assert recording.metadata["settings"]["columns"]["Current"] == "current"  # type: ignore[index]
+    with pytest.raises(ReaderError, match="'V' in the column 'Current / V' is no unit of current") as caught:
+        read_text("a.csv", text.replace("µA", "V"), cathodic="negative")
+    assert caught.value.field == "Current / V"
+
+
+def test_a_last_value_that_may_be_cut(read_text: ReadText) -> None:
+    recording = read_text("a.csv", "t/s,E/V,I/A\n0,-1,-1e-05\n1,-1,-0.5", cathodic="negative")
+    assert table(recording)["current/A"] == [-1e-5, -0.5]
+    assert "line 3, the last of the file, has no line break, and may be cut" in recording.notices
+
+
 def test_chromatograms(read_text: ReadText) -> None:
     text = "injection,time/min,species,area/pA s,detector\n1,5,H2,100,tcd\n1,5,CO,20,fid\n2,15,H2,101,tcd\n"
     recording = read_text("gc.csv", text)
@@ -226,7 +253,7 @@ def test_chromatograms(read_text: ReadText) -> None:
     assert table(recording)["injection"] == [1, 1, 2]
     with pytest.raises(ReaderError, match=r"1\.5, which is no whole number"):
         read_text("gc.csv", text.replace("\n2,", "\n1.5,"))
-    with pytest.raises(ReaderError, match="neither an area nor a fraction"):
+    with pytest.raises(ReaderError, match="for a table chromatograph there is no area"):
         read_text("gc.csv", text.replace("area/pA s", "height"))
 
 

@@ -140,7 +140,7 @@ def test_a_cut_last_line(trace: dict[str, list[float]], gamry_text: Text, read_t
     text = gamry_text([("CURVE", curve(trace, Over=("bits", ["..........."] * 4)))])
     recording = read_text("a.dta", text[: text.rindex("-0.022") + 3])
     assert len(recording.signals["potentiostat"]) == 3
-    assert "line 11: the last line of the file is cut, and left out" in recording.notices
+    assert "line 11, the last of the file, is cut, and left out" in recording.notices
 
 
 @pytest.mark.parametrize("damage", ["", "abc", "nan", "inf", "1e400", "1_0", "0x1p3", "--1", "1e200"])
@@ -159,6 +159,14 @@ def test_a_row_that_lost_its_tabulator(trace: dict[str, list[float]], gamry_text
     with pytest.raises(ReaderError, match="the row has 4 values") as caught:
         read_text("a.dta", text)
     assert caught.value.line == 9
+
+
+def test_points_of_no_table(trace: dict[str, list[float]], gamry_text: Text, read_text: ReadText) -> None:
+    """A damaged beginning of a table does not lose its points."""
+    text = gamry_text([("CURVE1", curve(trace)), ("CURVE2", curve(trace))]).replace("CURVE2\tTABLE", "CURVE2\tTABLF")
+    with pytest.raises(ReaderError, match="stands in no table") as caught:
+        read_text("a.dta", text, curve=1)
+    assert caught.value.line == 13
 
 
 def test_mixed_decimal_signs(trace: dict[str, list[float]], gamry_text: Text, read_text: ReadText) -> None:
