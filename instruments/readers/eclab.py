@@ -108,9 +108,9 @@ def _row_of_names(source: Source, notices: list[str]) -> int:
         if found:
             row = int(found[1]) - 1
             if row < 1 or row >= len(lines) or "\t" not in lines[row]:
-                message = f"the line of column names should be line {row + 1}, and is not there"
+                message = f"by its header the columns are named in line {row + 1}, which is not so"
                 mend = "The file was cut or changed: export it again."
-                raise source.error(message, line=min(row + 1, len(lines)), field="Nb header lines", mend=mend)
+                raise source.error(message, line=max(1, min(row + 1, len(lines))), field="Nb header lines", mend=mend)
             return row
     known = {*_TIME, *_POTENTIAL, *_CURRENT, *_IMPEDANCE}
     for row, line in enumerate(lines):

@@ -102,7 +102,8 @@ def read(
 
     Returns:
         The signals in the raw-signal form, with what the file says about itself and what was odd. No value is
-        missing, but for ``fraction/1`` of peaks that the instrument has no calibration for.
+        missing, but for ``fraction/1`` of peaks that the instrument has no calibration for, and for what a plain table
+        of liquids leaves empty beside the concentrations; a notice tells both.
 
     Raises:
         ReaderError: the file cannot be read, or leaves something open that must not be guessed.

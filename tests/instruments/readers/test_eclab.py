@@ -119,12 +119,13 @@ def test_a_name_without_values_shifts_nothing(trace: Trace, eclab_text: Text, re
         read_text("a.mpt", text)
 
 
-@pytest.mark.parametrize("number", ["3", "999", "0", "1"])
+@pytest.mark.parametrize("number", ["3", "999", "0", "1", "13"])
 def test_a_header_of_another_length(number: str, trace: Trace, eclab_text: Text, read_text: ReadText) -> None:
     text = eclab_text(columns(trace)).replace("Nb header lines : 8", f"Nb header lines : {number}")
     with pytest.raises(ReaderError) as caught:
         read_text("a.mpt", text)
     assert caught.value.field == "Nb header lines"
+    assert caught.value.line == max(1, min(int(number), 12))  # the text has twelve lines
 
 
 def test_a_header_without_its_length(trace: Trace, eclab_text: Text, read_text: ReadText) -> None:
@@ -153,3 +154,16 @@ def test_a_last_number_that_is_cut(trace: Trace, eclab_text: Text, read_text: Re
         recording = read_text("a.mpt", text[:-cut])
         assert recording.signals["potentiostat"]["current/mA"].tolist() == [-1e-2]
         assert any("is cut" in notice for notice in recording.notices)
+
+
+def test_a_file_without_names_of_columns(read_text: ReadText) -> None:
+    with pytest.raises(ReaderError, match="it has no line of column names") as caught:
+        read_text("a.mpt", "EC-Lab ASCII FILE\n\nCyclic Voltammetry\n1\t2\t3\n")
+    assert caught.value.field == "Nb header lines"
+
+
+def test_columns_of_the_same_name(trace: Trace, eclab_text: Text, read_text: ReadText) -> None:
+    text = eclab_text(columns(trace, **{"P/W": [0.0] * 4})).replace("P/W", "I/mA")
+    with pytest.raises(ReaderError, match="two columns have the same name") as caught:
+        read_text("a.mpt", text)
+    assert caught.value.line == 8

@@ -94,8 +94,9 @@ def test_several_injections_in_an_archive(read_text: ReadText) -> None:
     assert any(n.startswith("injection 3: moduleA:tcd has 1 of 2 values") for n in recording.notices)
     with pytest.raises(ReaderError, match="one start does not do"):
         read_text("runs.zip", archive(RUN, later), start="2022-06-08T14:10:58Z")
-    with pytest.raises(ReaderError, match="no order"):
+    with pytest.raises(ReaderError, match="no order") as caught:
         read_text("runs.zip", archive(RUN, changed(runTimeStamp=...)))
+    assert caught.value.file == "runs.zip/run1.fusion-data"
 
 
 def test_labels_and_keys(read_text: ReadText) -> None:

@@ -194,3 +194,33 @@ def test_a_header_that_is_not_understood_is_noticed(
         "line 7 of the header is not understood, and left out",
         "line 8 of the header: LIMIT is not of its kind QUANT, and kept as text",
     )
+
+
+def test_notes_of_several_lines(trace: dict[str, list[float]], gamry_text: Text, read_text: ReadText) -> None:
+    items = ["NOTES\tNOTES\t2\t&Notes...", "\tfirst line", "\tCURVE\tTABLE", "PSTAT\tPSTAT\tREF600\tPotentiostat"]
+    recording = read_text("a.dta", gamry_text([("CURVE", curve(trace))], items=items))
+    settings: Any = recording.metadata["settings"]
+    assert settings["NOTES"] == "first line\nCURVE\tTABLE"
+    assert settings["PSTAT"] == "REF600"
+    fewer = read_text("a.dta", gamry_text([("CURVE", curve(trace))], items=[items[0], items[1], items[3]]))
+    assert fewer.metadata["settings"]["PSTAT"] == "REF600"  # type: ignore[index]
+
+
+def test_curves_that_differ(trace: dict[str, list[float]], gamry_text: Text, read_text: ReadText) -> None:
+    later = curve({**trace, "time": [10.0, 11.0, 12.0, 13.0]})
+    milli = {**later, "Im": ("mA", trace["current"])}
+    with pytest.raises(ReaderError, match="its curves differ in columns or units"):
+        read_text("a.dta", gamry_text([("CURVE1", curve(trace)), ("CURVE2", milli)]))
+    with pytest.raises(ReaderError, match="its curves differ"):
+        read_text("a.dta", gamry_text([("CURVE1", curve(trace, Over=("bits", ["."] * 4))), ("CURVE2", later)]))
+    named = gamry_text([("CURVEA", curve(trace)), ("CURVEB", later)])
+    assert read_text("a.dta", named).signals["potentiostat"]["cycle"].tolist() == [1] * 4 + [2] * 4
+
+
+def test_curves_without_points(trace: dict[str, list[float]], gamry_text: Text, read_text: ReadText) -> None:
+    empty: dict[str, list[float]] = {name: [] for name in trace}
+    for text in (gamry_text([("CURVE", curve(empty))]), "EXPLAIN\nTAG\tCV\nCURVE\tTABLE\n\tPt\tT\n"):
+        with pytest.raises(ReaderError, match="CURVE holds no points") as caught:
+            read_text("a.dta", text)
+        assert caught.value.line is not None
+        assert "TABLE" in text.splitlines()[caught.value.line - 1] or caught.value.line == 7

@@ -49,6 +49,19 @@ def test_one_clock_for_all() -> None:
     json.dumps(merged.metadata, allow_nan=False)
 
 
+def test_recordings_of_several_injections_interleave() -> None:
+    def series(file: str, times: list[float]) -> Recording:
+        table = {"injection": [1, 2], "time/s": times, "species": ["h2"] * 2, "area/count s": times}
+        trace = {"time/s": [0.0, 0.0], "signal/1": times, "injection": [1, 2]}
+        return recording(file, START, chromatograph=table, chromatogram__tcd=trace)
+
+    merged = merge(series("a.zip", [100.0, 400.0]), series("b.zip", [200.0, 300.0]))
+    table = merged.signals["chromatograph"]
+    assert table["injection"].tolist() == [1, 2, 3, 4]
+    assert table["time/s"].tolist() == table["area/count s"].tolist() == [100.0, 200.0, 300.0, 400.0]
+    assert merged.signals["chromatogram/tcd"]["signal/1"].tolist() == [100.0, 200.0, 300.0, 400.0]
+
+
 def test_a_missing_start_needs_an_offset() -> None:
     unknown = injection("1.json", "unknown")
     with pytest.raises(ReaderError, match="no common clock") as caught:
@@ -70,6 +83,9 @@ def test_an_offset_of_the_reference_moves_the_clock() -> None:
     assert merged.signals["potentiostat"]["time/s"].tolist() == [-60.0, -50.0]
     assert merged.signals["chromatograph"]["time/s"].tolist() == [240.0, 240.0]
     assert merged.metadata["start_time"] == "2024-05-01T10:01:00+00:00"
+    alone = merge(electrolysis(start="unknown"), offset={"ca.dta": 5.0})
+    assert alone.metadata["start_time"] == "unknown"
+    assert alone.signals["potentiostat"]["time/s"].tolist() == [5.0, 15.0]
 
 
 def test_tables_without_time_need_no_clock() -> None:

@@ -41,5 +41,5 @@ def test_tables_and_options_are_described() -> None:
         assert all(f"`{quantity}`" in row for quantity in (*needed, *optional)), name
     for name in FORMATS:
         assert f"| `{name}` |" in page
-    described = set(inspect.signature(read).parameters) - {"path", "decimal", "separator"}
+    described = set(inspect.signature(read).parameters) - {"path"}
     assert not [option for option in described if f"{option}=" not in page]

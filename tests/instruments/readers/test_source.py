@@ -81,8 +81,8 @@ def test_the_content_tells_the_format(trace: dict[str, list[float]], eclab_text:
 
 
 def test_a_format_that_the_content_does_not_have(read_text: ReadText) -> None:
-    for name in ("gamry", "eclab", "fusion"):
-        with pytest.raises(ReaderError):
+    for name, match in [("gamry", "not EXPLAIN"), ("eclab", "not 'EC-Lab ASCII FILE'"), ("fusion", "not valid JSON")]:
+        with pytest.raises(ReaderError, match=match):
             read_text("a.csv", "t/s,E/V,I/A\n0,1,2\n", format=name)
     with pytest.raises(ReaderError, match="there is no format 'xml'") as caught:
         read_text("a.csv", "t/s,E/V,I/A\n0,1,2\n", format="xml")
