@@ -79,7 +79,8 @@ class InternalStandard(Record):
 
     Attributes:
         species: ``n2`` or ``ar``.
-        flow: as text with its unit; standard flows refer to ``flow_reference`` of the setup.
+        flow: as text with its unit; standard flows refer to ``flow_reference`` of the setup. It is no part of the
+            inlet flow in the table of flows.
         position: whether it joins the gas before or after the cell.
     """
 

@@ -212,6 +212,11 @@ class Uncertain:
         """Along an axis."""
         return self.sum(axis) / self.shape[axis % self.ndim]
 
+    def mixed(self, matrix: ArrayLike) -> Uncertain:
+        """Linear combinations along the last axis: [..., n] to [..., m] by an exact matrix [m, n]."""
+        rows = np.asarray(matrix, dtype=np.float64)
+        return Uncertain._made(self.values @ rows.T, {name: rows @ part for name, part in self._sources.items()})
+
     def weighted(self, weights: ArrayLike, axis: int = -1) -> Uncertain:
         """Sum along an axis with exact weights, which have the values' shape or broadcast to it."""
         axis %= self.ndim
