@@ -10,6 +10,7 @@ import datetime
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -89,7 +90,7 @@ class Calibration(Record):
             raise CalibrationError("it expired before it was made", field="expires")
         return self
 
-    @property
+    @cached_property
     def id(self) -> str:
         """Device, species, date, and a digest of everything."""
         content = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))

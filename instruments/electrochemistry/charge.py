@@ -6,12 +6,15 @@ Currents are signed by IUPAC, cathodic negative; efficiencies and rates use magn
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from instruments.electrochemistry.constants import FARADAY
 from instruments.electrochemistry.uncertain import Floats, Value, total
+
+Places: TypeAlias = NDArray[np.intp]
 
 SPECIFIC_CAPACITANCE: Final = {"Cu": 0.29, "Ag": 0.25}
 """Double-layer capacitance of smooth metals, F m-2, good to 30 %."""
@@ -34,7 +37,7 @@ def integral(time: Floats, values: Floats) -> Floats:
     return np.concatenate([np.zeros_like(pieces[..., :1]), np.cumsum(pieces, axis=-1)], axis=-1)
 
 
-def places(time: Floats, at: Floats) -> tuple[Floats, Floats]:
+def places(time: Floats, at: Floats) -> tuple[Places, Floats]:
     """Where times stand in a time base: index of the point before, and the share of the way to the next.
 
     Args:
@@ -42,32 +45,38 @@ def places(time: Floats, at: Floats) -> tuple[Floats, Floats]:
         at: times, [..., n]; those outside stand at the nearest end.
 
     Returns:
-        Index (as integers) and share, each [..., n].
+        Indices and shares, each [..., n].
     """
     last = time.shape[-1] - 2
     before = np.clip((time[..., None, :] <= at[..., :, None]).sum(-1) - 1, 0, last)
-    start = np.take_along_axis(time, before, -1)
-    length = np.take_along_axis(time, before + 1, -1) - start
+    start = _taken(time, before)
+    length = _taken(time, before + 1) - start
     share = np.divide(at - start, length, out=np.zeros(before.shape), where=length > 0.0)
     return before, np.clip(share, 0.0, 1.0)
 
 
-def value_at(values: Floats, place: tuple[Floats, Floats]) -> Floats:
+def _taken(values: Floats, where: Places) -> Floats:
+    """Values at indices of the last axis; rows go with rows."""
+    if values.ndim == 1:
+        return values[where]
+    rows = np.arange(len(values))[:, None]
+    found: Floats = values[rows, where] if values.ndim == 2 else np.take_along_axis(values, where, -1)
+    return found
+
+
+def value_at(values: Floats, place: tuple[Places, Floats]) -> Floats:
     """A trace at :func:`places`, linear between its points."""
     before, share = place
-    low = np.take_along_axis(values, before, -1)  # type: ignore[arg-type]
-    high = np.take_along_axis(values, before + 1, -1)  # type: ignore[arg-type]
-    return low + share * (high - low)
+    low = _taken(values, before)
+    return low + share * (_taken(values, before + 1) - low)
 
 
-def integral_at(time: Floats, values: Floats, place: tuple[Floats, Floats]) -> Floats:
+def integral_at(time: Floats, values: Floats, place: tuple[Places, Floats]) -> Floats:
     """Integral of a trace, linear between its points, from its first point to :func:`places`."""
     before, share = place
-    low = np.take_along_axis(values, before, -1)  # type: ignore[arg-type]
-    high = np.take_along_axis(values, before + 1, -1)  # type: ignore[arg-type]
-    length = np.take_along_axis(time, before + 1, -1) - np.take_along_axis(time, before, -1)  # type: ignore[arg-type]
-    done = np.take_along_axis(integral(time, values), before, -1)  # type: ignore[arg-type]
-    return done + length * share * (low + 0.5 * share * (high - low))
+    low, high = _taken(values, before), _taken(values, before + 1)
+    length = _taken(time, before + 1) - _taken(time, before)
+    return _taken(integral(time, values), before) + length * share * (low + 0.5 * share * (high - low))
 
 
 def mean_between(time: Floats, values: Floats, start: Floats, end: Floats) -> Floats:
@@ -86,15 +95,22 @@ class WindowMeans:
     """Time averages of several traces of one time base over the same windows, see :func:`mean_between`."""
 
     def __init__(self, time: Floats, start: Floats, end: Floats) -> None:
-        self._time = time
-        self._start, self._end = places(time, start), places(time, end)
-        self._length = np.clip(end, time[..., :1], time[..., -1:]) - np.clip(start, time[..., :1], time[..., -1:])
+        self._time, self._count = time, start.shape[-1]
+        edges = np.concatenate([start, end], axis=-1)
+        self._places = places(time, edges)
+        inside = np.clip(edges, time[..., :1], time[..., -1:])
+        self._length = inside[..., self._count :] - inside[..., : self._count]
 
     def __call__(self, values: Floats) -> Floats:
         """Averages of a trace, [..., n]."""
-        passed = integral_at(self._time, values, self._end) - integral_at(self._time, values, self._start)
-        instant = value_at(values, self._end)
-        return np.divide(passed, self._length, out=instant, where=self._length > 0.0)
+        passed = integral_at(self._time, values, self._places)
+        passed = passed[..., self._count :] - passed[..., : self._count]
+        if (self._length > 0.0).all():
+            whole: Floats = passed / self._length
+            return whole
+        instant = value_at(values, self._places)[..., self._count :]
+        mean: Floats = np.divide(passed, self._length, out=instant, where=self._length > 0.0)
+        return mean
 
 
 def current_density(current: Value, area: Value) -> Value:

@@ -120,8 +120,8 @@ def reduce_batch(batch: Batch) -> Figures:
     amounts = read_liquids(reading)
     gases = read_gases(reading, amounts) if layout.flow_method and layout.gases else None
     if gases is not None:
-        reading.watch(gases.windows, gases.accepted)
-    current = -reading.average(batch.current) * reading.current_gain
+        reading.watch(gases.means, gases.accepted)
+    current = -reading.average("current") * reading.current_gain
     efficiencies = _efficiencies(gases, amounts, len(batch))
     _tell_efficiencies(table, efficiencies, current, reading)
     potential = _potential(table, reading)
@@ -194,17 +194,17 @@ def _tell_efficiencies(table: _Collector, efficiencies: Efficiencies, current: V
 
 def _potential(table: _Collector, reading: Reading) -> Value | None:
     """The iR-corrected potential on the reversible hydrogen scale, averaged over the windows."""
-    layout, batch = reading.layout, reading.batch
+    layout = reading.layout
     if layout.scale is None:
         return None
     temperature = reading.scalar("temperature")
     reference = reading.scalar("reference")
     if reading.known("reference_slope"):
         reference = reference + reading.exact("reference_slope") * (temperature - ROOM_TEMPERATURE)
-    measured: Value = reading.average(batch.potential)
+    measured: Value = reading.average("potential")
     if reading.known("accuracy_potential"):
         measured = Uncertain.systematic(measured, reading.exact("accuracy_potential"), "potential")
-    current = reading.average(batch.current) * reading.current_gain
+    current = reading.average("current") * reading.current_gain
     potential = corrected(
         she(measured, reference), current, reading.scalar("resistance"), reading.scalar("compensated")
     )
@@ -255,10 +255,9 @@ def _carbonate_share(
 
 def _energy(table: _Collector, reading: Reading, efficiencies: Efficiencies) -> None:
     """Cell voltage and energy efficiencies."""
-    voltages = reading.batch.cell_voltage
-    if voltages is None:
+    if reading.batch.cell_voltage is None:
         return
-    voltage: Value = reading.average(voltages)
+    voltage: Value = reading.average("cell_voltage")
     if reading.known("accuracy_potential"):
         voltage = Uncertain.systematic(voltage, reading.exact("accuracy_potential"), "potential")
     table.add(["u_cell"], voltage)

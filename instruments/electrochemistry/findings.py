@@ -136,21 +136,20 @@ def ohmic_uncertainty(reading: Reading) -> Floats | None:
     """Standard uncertainty of the ohmic drop that is corrected in software, V, [E]."""
     if not reading.known("resistance", "compensated") or np.isnan(reading.batch.scalars["resistance"][1]).all():
         return None
-    current = reading.average(reading.batch.current)
+    current = reading.average("current")
     drop: Uncertain = ohmic_drop(current, reading.scalar("resistance"), reading.scalar("compensated"))
     error: Floats = np.where(np.isnan(reading.batch.scalars["resistance"][1]), np.nan, drop.sem)
     return error
 
 
 def _resistance(reading: Reading) -> dict[str, Any]:
-    batch = reading.batch
     found: dict[str, Any] = {}
     error = ohmic_uncertainty(reading)
     if error is not None:
         found["ohmic_sem"] = error
     if reading.known("resistance", "rest_potential"):
-        distance = np.abs(reading.average(batch.potential) - reading.exact("rest_potential"))
-        drop = np.abs(reading.average(batch.current)) * reading.exact("resistance")
+        distance = np.abs(reading.average("potential") - reading.exact("rest_potential"))
+        drop = np.abs(reading.average("current")) * reading.exact("resistance")
         found["ohmic_share"] = np.divide(drop, distance, out=np.full(len(reading), np.nan), where=distance > 0.0)
     if reading.known("resistance_before", "resistance_after"):
         before = reading.exact("resistance_before")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -31,6 +32,7 @@ class Gases:
         weights: of the injections, which sum to 1, [E, N].
         residence: of the gas in the headspace, s, [E, N].
         windows: when the gas was made, s, [E, N] each.
+        means: averages of traces over these windows.
         inlet: mol s-1, [E, N], or ``None``.
         outlet: dry flow of the gas that was sampled, mol s-1, [E, N].
         current: mean magnitude over the window, A, [E, N].
@@ -49,6 +51,7 @@ class Gases:
     weights: Floats
     residence: Floats
     windows: tuple[Floats, Floats]
+    means: WindowMeans
     inlet: Value | None
     outlet: Value
     current: Value
@@ -57,7 +60,7 @@ class Gases:
     absent: Flags
     below: Flags
 
-    @property
+    @cached_property
     def mean_efficiency(self) -> Uncertain:
         """Over the accepted injections, NaN where there is none, [E, G]."""
         mean = self.efficiency.weighted(self.weights[:, :, None], axis=1)
@@ -98,7 +101,8 @@ def read_gases(reading: Reading, amounts: Amounts | None) -> Gases:
     fractions = _fractions(batch, peaks, accepted)
     meters = _meters(batch, *windows)
     outlet = _outlet(reading, fractions, meters, amounts)
-    current = -WindowMeans(batch.time, *windows)(batch.current)
+    means = WindowMeans(batch.time, *windows)
+    current = -means(batch.current)
     usable = np.where(accepted & (current > 0.0), current, np.inf) * reading.current_gain[:, None]
     through = _defined(outlet, accepted) / usable
     electrons = np.array([PRODUCTS[key].electrons for key in products], dtype=float)
@@ -119,6 +123,7 @@ def read_gases(reading: Reading, amounts: Amounts | None) -> Gases:
         weights=weights,
         residence=residence,
         windows=windows,
+        means=means,
         inlet=None if meters[0] is None else meters[0] * reading.gain("inlet")[:, None],
         outlet=outlet,
         current=usable,

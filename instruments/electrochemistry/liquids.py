@@ -79,7 +79,7 @@ def read_liquids(reading: Reading) -> Amounts | None:
         scale = liquid.batch_efficiency(electrons, 1.0, _plain(charge)[:, None])
     else:
         stream = reading.scalar("liquid_flow", "liquid flow")
-        current = -reading.average(batch.current) * reading.current_gain
+        current = -reading.average("current") * reading.current_gain
         summed = concentration.sum(2)
         efficiency = liquid.flow_efficiency(electrons, summed, stream[:, None], current[:, None])
         rates = summed * stream[:, None]

@@ -9,17 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from instruments.electrochemistry.evidence import Evidence
-from instruments.electrochemistry.limits import FINE, INVALID, LEVELS, NOT_ASSESSED, SUSPECT
+from instruments.electrochemistry.limits import FINE, LEVELS, NOT_ASSESSED, SUSPECT
 from instruments.electrochemistry.looks import Finding
 from instruments.electrochemistry.rules import RULES, VERSION, QualityRules
 from instruments.electrochemistry.tables import Flags, Floats
 from instruments.errors import SignalError
-from instruments.lab import Verdict
+from instruments.lab import Verdict, VerdictName
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -81,10 +82,7 @@ class Judgement:
 
     def verdict(self, i: int = 0) -> Verdict:
         """Of one experiment, with the reasons, the worst first."""
-        broken = [check for check in self.checks(i) if check.level in ("suspect", "invalid")]
-        broken.sort(key=lambda check: check.level != "invalid")
-        name = "invalid" if self.levels[i] == INVALID else "suspect" if self.levels[i] == SUSPECT else "valid"
-        return Verdict(name, tuple(str(check) for check in broken))  # type: ignore[arg-type]
+        return verdict_of(self.checks(i))
 
     def checks(self, i: int = 0) -> tuple[Check, ...]:
         """Everything that was looked at in one experiment, and what was not assessed, by the rules that are on."""
@@ -92,11 +90,16 @@ class Judgement:
 
     def flags(self, i: int = 0) -> tuple[str, ...]:
         """What is only told of one experiment."""
-        return tuple(str(check) for check in self.checks(i) if check.level == "info")
+        return flags_of(self.checks(i))
+
+    @cached_property
+    def _thresholds(self) -> dict[str, dict[str, Any]]:
+        given = {name: getattr(self.rules, name) for name in RULES}
+        return {name: limits.model_dump() for name, limits in given.items() if limits is not None}
 
     def _check(self, name: str, i: int) -> Check:
         rule, found = RULES[name], self.findings[name]
-        thresholds = getattr(self.rules, name).model_dump()
+        thresholds = self._thresholds[name]
         level = NOT_ASSESSED if found is None else int(found.level[i])
         if found is None or level == NOT_ASSESSED:
             return Check(name, rule.id, LEVELS[NOT_ASSESSED], None, rule.unit, "", "", rule.says, thresholds)
@@ -113,6 +116,19 @@ class Judgement:
             says=rule.says,
             thresholds=thresholds,
         )
+
+
+def verdict_of(checks: Sequence[Check]) -> Verdict:
+    """The verdict that checks amount to, with the reasons, the worst first."""
+    broken = [check for check in checks if check.level in ("suspect", "invalid")]
+    broken.sort(key=lambda check: check.level != "invalid")
+    name: VerdictName = broken[0].level if broken else "valid"  # type: ignore[assignment]
+    return Verdict(name, tuple(str(check) for check in broken))
+
+
+def flags_of(checks: Sequence[Check]) -> tuple[str, ...]:
+    """What checks only tell."""
+    return tuple(str(check) for check in checks if check.level == "info")
 
 
 def judge(evidence: Evidence, rules: QualityRules = DEFAULT_RULES) -> Judgement:

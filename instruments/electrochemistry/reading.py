@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 
 from instruments.electrochemistry.batch import Batch
@@ -24,7 +26,7 @@ class Reading:
         self.current_gain = self.gain("current")
         self._windows: WindowMeans | None = None
         self._weights: Floats | None = None
-        self._whole = WindowMeans(batch.time, batch.time[:, :1], batch.time[:, -1:])
+        self._averages: dict[str, Floats] = {}
 
     def __len__(self) -> int:
         return len(self.batch)
@@ -49,18 +51,29 @@ class Reading:
             return np.ones(len(self))
         return Uncertain.systematic(np.ones(len(self)), self.exact(name), source or instrument)
 
-    def watch(self, windows: tuple[Floats, Floats], accepted: Flags) -> None:
-        """Average over the windows of the accepted injections from now on, [E, N] each."""
-        self._windows = WindowMeans(self.batch.time, *windows)
-        self._weights = weights_of(accepted)
+    def watch(self, windows: WindowMeans, accepted: Flags) -> None:
+        """Average over the windows of the accepted injections from now on."""
+        self._windows, self._weights = windows, weights_of(accepted)
+        self._averages.clear()
 
-    def average(self, values: Floats) -> Floats:
+    def average(self, trace: Literal["current", "potential", "cell_voltage"]) -> Floats:
         """Mean of a trace over the windows, or over all of it where there is none, [E]."""
-        whole = self._whole(values)[:, 0]
+        if trace not in self._averages:
+            values = getattr(self.batch, trace)
+            self._averages[trace] = self._average(values)
+        return self._averages[trace]
+
+    def _average(self, values: Floats) -> Floats:
         if self._windows is None or self._weights is None:
-            return whole
+            return self._whole(values)
         mean: Floats = (self._windows(values) * self._weights).sum(1)
-        return np.where(self._weights.sum(1) > 0.0, mean, whole)
+        some = self._weights.sum(1) > 0.0
+        return mean if some.all() else np.where(some, mean, self._whole(values))
+
+    def _whole(self, values: Floats) -> Floats:
+        time = self.batch.time
+        mean: Floats = np.trapezoid(values, time, axis=1) / (time[:, -1] - time[:, 0])
+        return mean
 
     @property
     def sampled(self) -> Floats:

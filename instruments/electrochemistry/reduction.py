@@ -12,7 +12,7 @@ from instruments.electrochemistry.batch import Layout, gather
 from instruments.electrochemistry.calibration import Calibration, Calibrations
 from instruments.electrochemistry.core import CHUNK, Figures, reduce_batch
 from instruments.electrochemistry.prepare import Prepared, prepare
-from instruments.electrochemistry.quality import DEFAULT_RULES, Check, Judgement, judge
+from instruments.electrochemistry.quality import DEFAULT_RULES, Check, Judgement, flags_of, judge, verdict_of
 from instruments.electrochemistry.rules import VERSION, QualityRules
 from instruments.electrochemistry.setup import Setup
 from instruments.electrochemistry.signals import read_signals
@@ -197,16 +197,17 @@ def _one(figures: Figures, judgement: Judgement, i: int, member: Prepared) -> Re
         told[name] = Figure(float(values[place]), sem, bound)  # type: ignore[arg-type]
         if bound is None:
             own.append(place)
+    checks = judgement.checks(i)
     observation = Observation(
         figures=told,
-        verdict=judgement.verdict(i),
+        verdict=verdict_of(checks),
         calibrations=tuple(record.id for record in member.calibrations),
     )
     accepted = () if figures.accepted is None else _injections(figures.accepted[i], member)
     return Reduction(
         observation=observation,
-        checks=judgement.checks(i),
-        flags=judgement.flags(i),
+        checks=checks,
+        flags=flags_of(checks),
         names=tuple(figures.names[place] for place in own),
         joint=_named(figures.joint[i, np.array(own, dtype=int)], member),
         calibrations=member.calibrations,
