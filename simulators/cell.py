@@ -25,7 +25,7 @@ from simulators.conditions import (
     conditions,
 )
 from simulators.constants import FARADAY, GAS_CONSTANT, MA_PER_CM2
-from simulators.control import LOWEST, TAFEL, Galvanostat, Potentiostat, anode_potential
+from simulators.control import LOWEST, TAFEL, Galvanostat, Potentiostat, anode_potential, bubble_factor
 from simulators.elements import STEPS
 from simulators.errors import ConvergenceError
 from simulators.film import Electrolyte, Film, electrolyte
@@ -33,7 +33,7 @@ from simulators.gas_diffusion import GasElectrode, MembraneElectrode
 from simulators.kinetics import CARBONS, ELECTRONS, Electrode, site_constants
 from simulators.materials import Sites
 from simulators.problem import CellProblem, Status, solve
-from simulators.solver import linearise
+from simulators.solver import Floats, linearise
 
 __all__ = [
     "DEFAULT_CONCENTRATION",
@@ -72,6 +72,7 @@ class SteadyState:
         status: how the search ended, see :class:`Status`; the other fields of a row mean nothing unless it converged.
         run: conditions.
         solution: the bulk electrolyte.
+        unknowns: what the solver found, for :func:`steady_state` to start from with slightly different conditions.
     """
 
     rates: Tensor
@@ -84,6 +85,7 @@ class SteadyState:
     status: Tensor
     run: Conditions
     solution: Electrolyte
+    unknowns: Floats
 
     @property
     def converged(self) -> Tensor:
@@ -113,9 +115,15 @@ class SteadyState:
         return self.potential - volts
 
     @property
+    def resistance(self) -> Tensor:
+        """Of the whole cell times its area, with bubbles, ohm m2, [experiments]."""
+        factor: Tensor = bubble_factor(self.run.bubbles, self.current * MA_PER_CM2)
+        return self.run.resistance * factor
+
+    @property
     def drop(self) -> Tensor:
         """Ohmic drop over the whole cell, V, [experiments]."""
-        return self.current * MA_PER_CM2 * self.run.resistance
+        return self.current * MA_PER_CM2 * self.resistance
 
     @property
     def applied(self) -> Tensor:
@@ -145,7 +153,12 @@ class SteadyState:
 
 
 def steady_state(
-    sites: Sites, run: Conditions, electrode: Electrode | None = None, *, strict: bool = True
+    sites: Sites,
+    run: Conditions,
+    electrode: Electrode | None = None,
+    *,
+    strict: bool = True,
+    start: SteadyState | None = None,
 ) -> SteadyState:
     """Solve a batch of cells.
 
@@ -154,22 +167,24 @@ def steady_state(
         run: their conditions.
         electrode: their individuality; ideal by default.
         strict: whether an experiment without a steady state is an error. If not, ``status`` tells which are without.
+        start: of the same kind of cell and control, to begin the search at; the result is the same to rounding.
 
     Raises:
         ConvergenceError: ``strict``, and an experiment has no steady state within tolerance.
     """
     sites, run, electrode = _aligned(sites, run, electrode)
+    begin = None if start is None else start.unknowns
     tensors = [sites.fractions, sites.log10_k]
     run.each(lambda tensor: _kept(tensor, tensors))
     electrode.each(lambda tensor: _kept(tensor, tensors))
     if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
         problem = _problem(sites, run, electrode)
-        state, status = solve(problem.each(_as_array))
-        return _result(problem, _differentiable(problem, state), status, run, strict)
+        state, status = solve(problem.each(_as_array), begin)
+        return _result(problem, _differentiable(problem, state), state, status, run, strict)
     arrays = Sites(_as_array(sites.fractions), _as_array(sites.log10_k), sites.elements)
     problem = _problem(arrays, run.each(_as_array), electrode.each(_as_array))
-    state, status = solve(problem)
-    return _result(problem, state, status, run, strict)
+    state, status = solve(problem, begin)
+    return _result(problem, state, state, status, run, strict)
 
 
 def _aligned(sites: Sites, run: Conditions, electrode: Electrode | None) -> tuple[Sites, Conditions, Electrode]:
@@ -217,7 +232,7 @@ def _problem(sites: Sites, run: Conditions, electrode: Electrode) -> CellProblem
         return _driven(problem, Galvanostat(functions(run.current).log(run.current * MA_PER_CM2)))
     resistance = run.uncompensated * run.resistance
     if (resistance > 0.0).any():
-        return _driven(problem, Potentiostat(run.potential, resistance))
+        return _driven(problem, Potentiostat(run.potential, resistance, run.bubbles))
     return problem.at(run.potential)
 
 
@@ -236,7 +251,9 @@ def _differentiable(problem: CellProblem, state: Any) -> Tensor:
     return fixed - step
 
 
-def _result(problem: CellProblem, state: Array, status: Any, run: Conditions, strict: bool) -> SteadyState:
+def _result(
+    problem: CellProblem, state: Array, unknowns: Floats, status: Any, run: Conditions, strict: bool
+) -> SteadyState:
     if strict and status.any():
         raise _failure(status, run)
     made = problem.turnover(state[:, None])
@@ -254,6 +271,7 @@ def _result(problem: CellProblem, state: Array, status: Any, run: Conditions, st
         status=torch.from_numpy(np.asarray(status, dtype=np.int8)),
         run=run,
         solution=problem.solution.each(_tensor),
+        unknowns=unknowns,
     )
 
 

@@ -74,6 +74,7 @@ class Conditions(Record):
         inlet: CO2 that enters, mol m-2 s-1 over the geometric area.
         flooded: share of a gas-diffusion electrode that gas does not reach.
         crust: share of its pores that salt closes.
+        bubbles: share of gas in the electrolyte at 100 mA cm-2, which raises the resistance.
         cell: kind of cell, the same for the batch.
         control: what is held, the same for the batch.
     """
@@ -92,6 +93,7 @@ class Conditions(Record):
     inlet: Tensor
     flooded: Tensor
     crust: Tensor
+    bubbles: Tensor
     cell: CellKind = "h_cell"
     control: Control = "potential"
 
@@ -123,6 +125,7 @@ def conditions(
     inlet: object = DEFAULT_INLET,
     flooded: object = 0.0,
     crust: object = 0.0,
+    bubbles: object = 0.0,
 ) -> Conditions:
     """Conditions of a batch; everything broadcasts against everything.
 
@@ -142,6 +145,7 @@ def conditions(
         inlet: CO2 that enters, mol m-2 s-1 over the geometric area.
         flooded: share of a gas-diffusion electrode that gas does not reach, 0 to 1.
         crust: share of its pores that salt closes, 0 to below 1.
+        bubbles: share of gas in the electrolyte at 100 mA cm-2, which raises the resistance.
 
     Raises:
         ChemistryError: neither or both of potential and current are given, or an H-cell has a hydroxide electrolyte.
@@ -182,6 +186,7 @@ def conditions(
         inlet,
         flooded,
         crust,
+        bubbles,
     )
     tensors = [double(column).reshape(-1) for column in columns]
     count = max(len(column) for column in tensors)

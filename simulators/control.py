@@ -29,7 +29,7 @@ ANODE_TAFEL, ANODE_EXCHANGE = 0.060, 1e-4
 LOWEST, HIGHEST = -2.5, 0.3
 """V vs RHE between which a galvanostat finds its current; above, nothing is reduced."""
 
-_SOFT: Final = 0.025
+_SOFT, _MOST_GAS = 0.025, 0.5
 _BICARBONATE_CONDUCTIVITY, _HYDROXIDE_CONDUCTIVITY, _POTASSIUM_CONDUCTIVITY = 44.5, 198.0, 73.5
 _CONDUCTIVITY_DECLINE, _CONDUCTIVITY_RISE = 0.66, 0.02
 
@@ -51,16 +51,31 @@ class Potentiostat(Record):
 
     Attributes:
         applied: V vs RHE.
-        resistance: what is not compensated, ohm m2.
+        resistance: what is not compensated, ohm m2, without bubbles.
+        bubbles: share of gas in the electrolyte at 100 mA cm-2.
     """
 
     applied: Array
     resistance: Array
+    bubbles: Array
 
     def miss(self, potential: Array, current: Array) -> Array:
         """Zero where potential and ohmic drop make the applied potential, negative where there is too much current."""
         arcsinh = functions(current).arcsinh
-        return arcsinh((potential - self.applied) / _SOFT) - arcsinh(self.resistance * current / _SOFT)
+        drop = self.resistance * bubble_factor(self.bubbles, current) * current
+        return arcsinh((potential - self.applied) / _SOFT) - arcsinh(drop / _SOFT)
+
+
+def bubble_factor(bubbles: Array, current: Array) -> Array:
+    """By how much bubbles raise a resistance (Bruggeman's relation; the share of gas grows as the current's root).
+
+    Args:
+        bubbles: share of gas at 100 mA cm-2.
+        current: A m-2.
+    """
+    xp = functions(current)
+    share = xp.at_most(bubbles * xp.sqrt(current / 1000.0), _MOST_GAS)
+    return xp.exp(-1.5 * xp.log(1.0 - share))
 
 
 def conductivity(concentration: Array, temperature: Array, mobility: Array, hydroxide: Array) -> Array:

@@ -32,7 +32,7 @@ class Status(IntEnum):
     OUT_OF_REACH = 2
 
 
-_SWEEPS, _NEWTON = 4, 40
+_SWEEPS, _NEWTON, _NEAR = 4, 40, 8
 _RELAXATION: Final = 0.8
 _RESCUES: Final = ((300, 0.15), (2000, 0.03))
 """Sweeps and relaxation for the few rows (thick films of hot, pressurised electrolyte) that swing to and fro."""
@@ -114,13 +114,23 @@ class CellProblem:
         return np.array(guess)
 
 
-def solve(problem: CellProblem) -> tuple[Floats, Any]:
+def solve(problem: CellProblem, start: Floats | None = None) -> tuple[Floats, Any]:
     """States [4 or 5, experiments] of a problem of numpy arrays, and how each search ended [experiments].
 
     Rows that did not converge have finite but meaningless states.
+
+    Args:
+        problem: the cells.
+        start: states near by, if there are any.
     """
     with np.errstate(all="ignore"):
-        state, going = _search(problem, problem.start())
+        if start is not None and start.shape == problem.start().shape:
+            state, going = newton(problem, start, _NEAR)
+            if going.any():
+                part = problem.rows(going)
+                state[:, going], going[going] = _search(part, part.start())
+        else:
+            state, going = _search(problem, problem.start())
         status = np.where(going, Status.NOT_CONVERGED, Status.CONVERGED)
         if problem.drive is None:
             return np.nan_to_num(state), status
