@@ -97,6 +97,10 @@ class Calibration(Record):
         digest = hashlib.sha256(content.encode()).hexdigest()[:12]
         return "-".join(filter(None, (self.device, self.species, self.date.isoformat(), digest)))
 
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Calibration:  # noqa: ARG002
+        """A record with some fields changed, which is checked like any other and has an id of its own."""
+        return type(self)(**{**{name: getattr(self, name) for name in type(self).model_fields}, **(update or {})})
+
     def inverse(self) -> tuple[Floats, Floats]:
         """Coefficients of amount = c0 + c1 * signal + ..., and a factor ``L`` of their covariance ``L L'``.
 

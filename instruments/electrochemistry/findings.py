@@ -203,10 +203,7 @@ def _drift(reading: Reading, gases: Gases) -> dict[str, Any]:
     start = np.maximum(start - reading.exact("steady_after")[:, None] * gases.residence, batch.time[:, :1])
     middle = 0.5 * (start + end)
     values = batch.current if layout.control == "potential" else batch.potential
-    first, second = (
-        WindowMeans(batch.time, np.where(gases.accepted, a, 0.0), np.where(gases.accepted, b, 0.0))(values)
-        for a, b in ((start, middle), (middle, end))
-    )
+    first, second = (WindowMeans(batch.time, *half)(values) for half in ((start, middle), (middle, end)))
     change = 2.0 * np.abs(second - first)
     if layout.control == "potential":
         mean = np.abs(0.5 * (first + second))

@@ -15,7 +15,7 @@ from instruments.electrochemistry.liquids import Amounts
 from instruments.electrochemistry.products import PRODUCTS
 from instruments.electrochemistry.reading import Reading, weights_of
 from instruments.electrochemistry.tables import Flags, Floats
-from instruments.electrochemistry.uncertain import Uncertain, Value
+from instruments.electrochemistry.uncertain import Uncertain, Value, where
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,11 +31,11 @@ class Gases:
         accepted: which injections are steady and complete, [E, N].
         weights: of the injections, which sum to 1, [E, N].
         residence: of the gas in the headspace, s, [E, N].
-        windows: when the gas was made, s, [E, N] each.
+        windows: when the gas was made; all of the trace where an injection is not used, s, [E, N] each.
         means: averages of traces over these windows.
         inlet: mol s-1, [E, N], or ``None``.
-        outlet: dry flow of the gas that was sampled, mol s-1, [E, N].
-        current: mean magnitude over the window, A, [E, N].
+        outlet: dry flow of the gas that was sampled, 0 where an injection is not used, mol s-1, [E, N].
+        current: mean magnitude over the window, 1 where an injection is not used, A, [E, N].
         efficiency: Faradaic efficiency, [E, N, G].
         limits: the least efficiency that could be seen, NaN where not known, [E, G].
         absent: products without any peak whose detection limit is not known, [E, G].
@@ -63,20 +63,18 @@ class Gases:
     @cached_property
     def mean_efficiency(self) -> Uncertain:
         """Over the accepted injections, NaN where there is none, [E, G]."""
-        mean = self.efficiency.weighted(self.weights[:, :, None], axis=1)
-        return mean + np.where(self.accepted.any(1), 0.0, np.nan)[:, None]
+        return self.efficiency.weighted(self.weights[:, :, None], axis=1) + self._nowhere[:, None]
+
+    @cached_property
+    def _nowhere(self) -> Floats:
+        """NaN for experiments without an accepted injection, else 0, [E]."""
+        return np.where(self.accepted.any(1), 0.0, np.nan)
 
     def mean(self, number: Value) -> Value:
-        """Of something by injection over the accepted ones, [E, N] to [E]."""
+        """Of something by injection over the accepted ones, NaN where there is none, [E, N] to [E]."""
         if isinstance(number, Uncertain):
-            return number.weighted(self.weights, axis=1)
-        return (number * self.weights).sum(1)
-
-    def mean_fraction(self, species: str) -> Value | None:
-        """Mean mole fraction of a species, 0 without a peak, [E]; ``None`` without a channel."""
-        if species not in self.species:
-            return None
-        return self.mean(self.fractions[:, :, self.species.index(species)])
+            return number.weighted(self.weights, axis=1) + self._nowhere
+        return (number * self.weights).sum(1) + self._nowhere
 
 
 def read_gases(reading: Reading, amounts: Amounts | None) -> Gases:
@@ -97,14 +95,16 @@ def read_gases(reading: Reading, amounts: Amounts | None) -> Gases:
     windows = gas.window(injections, loop[:, None], residence)
     accepted = _accepted(reading, injections, residence, windows) & np.isfinite(rough)
     weights = weights_of(accepted)
+    # what is not used gets a window all the same, so that no NaN spreads from it
+    windows = np.where(accepted, windows[0], batch.time[:, :1]), np.where(accepted, windows[1], batch.time[:, -1:])
 
     fractions = _fractions(batch, peaks, accepted)
     meters = _meters(batch, *windows)
-    outlet = _outlet(reading, fractions, meters, amounts)
+    outlet = where(accepted, _outlet(reading, fractions, meters, amounts), np.zeros(accepted.shape))
     means = WindowMeans(batch.time, *windows)
     current = -means(batch.current)
-    usable = np.where(accepted & (current > 0.0), current, np.inf) * reading.current_gain[:, None]
-    through = _defined(outlet, accepted) / usable
+    usable = np.where(accepted, current, 1.0) * reading.current_gain[:, None]
+    through = outlet / usable
     electrons = np.array([PRODUCTS[key].electrons for key in products], dtype=float)
     efficiency = gas.faradaic_efficiency(electrons, fractions[:, :, columns], through[:, :, None], 1.0)
     values = through.values if isinstance(through, Uncertain) else through
@@ -124,13 +124,13 @@ def read_gases(reading: Reading, amounts: Amounts | None) -> Gases:
         residence=residence,
         windows=windows,
         means=means,
-        inlet=None if meters[0] is None else meters[0] * reading.gain("inlet")[:, None],
+        inlet=None if meters[0] is None else np.where(accepted, meters[0], 0.0) * reading.gain("inlet")[:, None],
         outlet=outlet,
         current=usable,
         efficiency=efficiency,
         limits=limits,
         absent=~some & np.isnan(limit),
-        below=np.where(np.isnan(limit), False, (mean < limit) | ~some),
+        below=np.where(np.isnan(limit), False, (mean < limit) | ~some) & accepted.any(1)[:, None],
     )
 
 
@@ -139,13 +139,6 @@ def _given(array: Floats | None) -> Floats:
     if array is None:
         raise ValueError("the batch lacks an array that its layout promises")
     return array
-
-
-def _defined(number: Value, accepted: Flags) -> Value:
-    """Zero instead of NaN where an injection is not used, so that it adds nothing."""
-    from instruments.electrochemistry.uncertain import where
-
-    return where(accepted, number, np.zeros(accepted.shape))
 
 
 def _fractions(batch: Batch, peaks: Flags, accepted: Flags | None) -> Uncertain:

@@ -213,9 +213,16 @@ class Uncertain:
         return self.sum(axis) / self.shape[axis % self.ndim]
 
     def mixed(self, matrix: ArrayLike) -> Uncertain:
-        """Linear combinations along the last axis: [..., n] to [..., m] by an exact matrix [m, n]."""
+        """Linear combinations along the last axis: [..., n] to [..., m] by an exact matrix [m, n].
+
+        A value that is NaN makes only those combinations NaN that it is part of.
+        """
         rows = np.asarray(matrix, dtype=np.float64)
-        return Uncertain._made(self.values @ rows.T, {name: rows @ part for name, part in self._sources.items()})
+        unknown = np.isnan(self.values)
+        values = np.where(unknown, 0.0, self.values) @ rows.T
+        if unknown.any():
+            values = np.where(unknown.astype(float) @ np.abs(rows.T) > 0.0, np.nan, values)
+        return Uncertain._made(values, {name: rows @ part for name, part in self._sources.items()})
 
     def weighted(self, weights: ArrayLike, axis: int = -1) -> Uncertain:
         """Sum along an axis with exact weights, which have the values' shape or broadcast to it."""
