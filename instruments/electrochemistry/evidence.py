@@ -48,7 +48,9 @@ class Evidence:
         calibration_fit: R squared, the worst.
         retention_shift: relative.
         injections: number of steady ones.
-        injection_difference: largest relative difference of consecutive injections for a major product.
+        injection_products: names along the axis of ``injection_difference``, product by product for each pair.
+        injection_difference: relative, of consecutive injections, NaN where the product is no major one.
+        injection_sigmas: the same over its standard uncertainty, NaN where the repeatability is not known.
         carbon_balance: carbon found over carbon fed.
         conversion: single-pass conversion.
         conversion_sem: its standard uncertainty.
@@ -105,7 +107,9 @@ class Evidence:
     calibration_fit: Floats | None = None
     retention_shift: Floats | None = None
     injections: Floats | None = None
+    injection_products: tuple[str, ...] = ()
     injection_difference: Floats | None = None
+    injection_sigmas: Floats | None = None
     carbon_balance: Floats | None = None
     conversion: Floats | None = None
     conversion_sem: Floats | None = None

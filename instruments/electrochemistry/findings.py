@@ -20,6 +20,9 @@ from instruments.electrochemistry.uncertain import Uncertain, Value
 MAJOR = 0.10
 """Efficiency from which a product counts as a major one: its injections must agree."""
 
+MEDIAN_OF_THREE = 3.1864
+"""Standard deviation of normal noise over the median distance of its points from their running median of three."""
+
 DIFFUSIVITY, SOLUBILITY = 1.91e-9, 33.0
 """Of CO2 in water at 298.15 K and 1 bar, m2 s-1 and mol m-3, for the limiting current."""
 
@@ -39,7 +42,7 @@ def evidence_of(results: Results) -> Evidence:
     found.update(_closure(results))
     if results.gases is not None:
         found.update(_chromatograph(reading, results.gases))
-        found.update(_injections(results.gases))
+        found.update(_injections(reading, results.gases))
         found.update(_carbon(results))
     found.update(_pressures(reading.batch))
     found.update(_checks(reading))
@@ -127,7 +130,7 @@ def spikes(values: Floats, points: Floats, floor: float | None = None) -> Floats
         known = np.arange(count) < points[:, None]
         typical = np.nanmedian(np.where(known, np.abs(values), np.nan), axis=1)
         spread = np.nanmedian(np.where(inside, rest, np.nan), axis=1)
-    scale = np.maximum(1.4826 * spread, 1e-3 * typical if floor is None else floor)
+    scale = np.maximum(MEDIAN_OF_THREE * spread, 1e-3 * typical if floor is None else floor)
     share = ((rest > 6.0 * scale[:, None]) & inside).sum(1) / size
     return np.where(points >= 10, share, np.nan)
 
@@ -214,17 +217,33 @@ def _drift(reading: Reading, gases: Gases) -> dict[str, Any]:
     return {name: np.where(usable.any(1), worst, np.nan)}
 
 
-def _injections(gases: Gases) -> dict[str, Any]:
-    """How many injections are steady, and whether those of major products agree."""
+def _injections(reading: Reading, gases: Gases) -> dict[str, Any]:
+    """How many injections are steady, and how far consecutive ones of major products differ.
+
+    Where the repeatability of peaks is known, the differences are also told in units of what it lets expect.
+    """
     count = gases.accepted.sum(1).astype(float)
-    both = gases.accepted[:, 1:] & gases.accepted[:, :-1]
     values = gases.efficiency.values
     later, earlier = values[:, 1:], values[:, :-1]
     mean = 0.5 * (later + earlier)
-    major = (gases.mean_efficiency.values > MAJOR)[:, None, :]
-    relative = np.divide(np.abs(later - earlier), mean, out=np.zeros(mean.shape), where=mean > 0.0)
-    worst = np.where(both[:, :, None] & major, relative, 0.0).max((1, 2), initial=0.0)
-    return {"injections": count, "injection_difference": np.where(both.any(1), worst, np.nan)}
+    both = (gases.accepted[:, 1:] & gases.accepted[:, :-1])[:, :, None]
+    counts = both & (gases.mean_efficiency.values > MAJOR)[:, None, :] & (mean > 0.0)
+    change = np.abs(later - earlier)
+    relative = np.divide(change, mean, out=np.full(mean.shape, np.nan), where=counts)
+    found = {
+        "injections": count,
+        "injection_products": gases.products * mean.shape[1],
+        "injection_difference": relative.reshape(len(count), -1),
+    }
+    peaks = gases.efficiency.sources.get("peaks")
+    known = reading.batch.repeatability
+    if peaks is not None and known is not None:
+        variance = np.einsum("...k,...k->...", peaks, peaks)
+        expected = np.sqrt(variance[:, 1:] + variance[:, :-1])
+        assessed = counts & ~np.isnan(known[:, None, gases.columns]) & (expected > 0.0)
+        sigmas = np.divide(change, expected, out=np.full(mean.shape, np.nan), where=assessed)
+        found["injection_sigmas"] = sigmas.reshape(len(count), -1)
+    return found
 
 
 def _last_over_first(gases: Gases, product: str) -> Floats:

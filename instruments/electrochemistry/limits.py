@@ -132,9 +132,17 @@ class Range(Record):
 
 
 class Agreement(Record):
-    """Bounds of the difference of consecutive injections, and how many there must be."""
+    """Bounds of the difference of consecutive injections.
+
+    Attributes:
+        suspect: relative difference from which it is suspect,
+        sigmas: unless it is less than so many standard uncertainties, where the repeatability of peaks is known.
+        invalid: relative difference from which it is invalid.
+        injections: how many there must be.
+    """
 
     suspect: float = Field(gt=0.0)
+    sigmas: float = Field(default=3.5, ge=0.0)
     invalid: float = Field(gt=0.0)
     injections: int = Field(default=2, ge=1)
 

@@ -90,10 +90,9 @@ def closure(evidence: Evidence, limits: Closure) -> Finding | None:
     whole = np.ones(evidence.count, dtype=bool) if evidence.complete is None else evidence.complete
     low, high = limits.suspect
     least, most = limits.invalid
-    off = np.zeros(total.shape)
+    by_sigmas = np.zeros(total.shape, dtype=bool)
     if sem is not None and limits.sigmas is not None:
-        off = np.divide(np.abs(total - 1.0), sem, out=np.zeros(total.shape), where=sem > 0.0)
-    by_sigmas = np.zeros(total.shape, dtype=bool) if limits.sigmas is None else off > limits.sigmas
+        by_sigmas = (np.abs(total - 1.0) > limits.sigmas * sem) & (sem > 0.0)
     level = np.where(np.isnan(total), NOT_ASSESSED, FINE)
     told = ~whole | ((total > 1.0) & (sem is None))
     level = np.where(told & (level == FINE), INFO, level)
@@ -169,22 +168,24 @@ def agreement(evidence: Evidence, limits: Agreement) -> Finding | None:
     if evidence.injections is None:
         return None
     few = evidence.injections < limits.injections
-    difference = (
-        np.full(evidence.count, np.nan) if evidence.injection_difference is None else evidence.injection_difference
-    )
-    level = Above(suspect=limits.suspect, invalid=limits.invalid).judge(difference)
-    level = np.where(few, INVALID, level)
-    value = np.where(few, evidence.injections, difference)
+    difference = evidence.injection_difference
+    if difference is None or not difference.shape[1]:
+        found = Finding(np.where(few, INVALID, NOT_ASSESSED), evidence.injections, lambda _: "")
+    else:
+        level = Above(suspect=limits.suspect, invalid=limits.invalid).judge(difference)
+        if evidence.injection_sigmas is not None:
+            expected = (level == SUSPECT) & (evidence.injection_sigmas <= limits.sigmas)
+            level = np.where(expected, FINE, level)
+        found = _worst(level, difference, evidence.injection_products, lambda _: "", most=True)
 
-    def bound(found: int) -> str:
-        suspect = f"> {limits.suspect:g}"
-        return (
-            f"> {limits.invalid:g}, or fewer than {limits.injections} steady injections"
-            if found == INVALID
-            else suspect
-        )
+    def bound(level: int) -> str:
+        if level == SUSPECT:
+            return f"> {limits.suspect:g}"
+        return f"> {limits.invalid:g}, or fewer than {limits.injections} steady injections"
 
-    return Finding(level, value, bound)
+    level = np.where(few, INVALID, found.level)
+    value = np.where(few, evidence.injections, found.value)
+    return Finding(level, value, bound, lambda i: "" if few[i] else found.subject(i))
 
 
 def conversion(evidence: Evidence, limits: Conversion) -> Finding | None:

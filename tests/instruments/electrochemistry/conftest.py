@@ -47,7 +47,7 @@ class Bench:
         decay: relative loss of ethylene's efficiency to hydrogen, per hour.
         setup: changes to the setup; None leaves a key out.
         scatter: relative error of each peak, [injections, species], or 0.
-        factors: errors by instrument, as factors on what it reports.
+        factors: errors by instrument, as factors on what it reports; of the liquids (``volume``) also one a species.
     """
 
     efficiency: Mapping[str, float] = field(default_factory=lambda: dict(COPPER))
@@ -62,7 +62,7 @@ class Bench:
     decay: float = 0.0
     setup: Mapping[str, Any] = field(default_factory=dict)
     scatter: Any = 0.0
-    factors: Mapping[str, float] = field(default_factory=dict)
+    factors: Mapping[str, Any] = field(default_factory=dict)
 
     def changed(self, **changes: Any) -> Bench:
         """Another run."""
