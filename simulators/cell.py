@@ -6,7 +6,7 @@ differentiates the converged state implicitly.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any, Final
 
@@ -174,10 +174,7 @@ def steady_state(
     """
     sites, run, electrode = _aligned(sites, run, electrode)
     begin = None if start is None else start.unknowns
-    tensors = [sites.fractions, sites.log10_k]
-    run.each(lambda tensor: _kept(tensor, tensors))
-    electrode.each(lambda tensor: _kept(tensor, tensors))
-    if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
+    if torch.is_grad_enabled() and _traced(sites, run, electrode):
         problem = _problem(sites, run, electrode)
         state, status = solve(problem.each(_as_array), begin)
         return _result(problem, _differentiable(problem, state), state, status, run, strict)
@@ -199,9 +196,10 @@ def _aligned(sites: Sites, run: Conditions, electrode: Electrode | None) -> tupl
     return sites, run.each(full), electrode.each(full)
 
 
-def _kept(tensor: Tensor, tensors: list[Tensor]) -> Tensor:
-    tensors.append(tensor)
-    return tensor
+def _traced(*records: Any) -> bool:
+    """Whether gradients with respect to anything in the records are wanted."""
+    values = (getattr(record, each.name) for record in records for each in fields(record))
+    return any(isinstance(value, Tensor) and value.requires_grad for value in values)
 
 
 def _as_array(tensor: Tensor) -> Any:

@@ -170,7 +170,7 @@ def conditions(
     hydroxide = double([float(each == "hydroxide") for each in salts])
     warmth, molarity = double(temperature).reshape(-1), double(concentration).reshape(-1)
     if resistance is None:
-        resistance = design.contact + design.gap / conductivity(molarity, warmth, mobility, hydroxide)
+        resistance = design.contact + design.gap / _conductivity(molarity, warmth, mobility, hydroxide)
     columns: tuple[object, ...] = (
         float("nan") if potential is None else potential,
         warmth,
@@ -194,3 +194,11 @@ def conditions(
     names = [field.name for field in fields(Conditions)]
     settings: dict[str, Any] = {name: column.expand(count) for name, column in zip(names, tensors, strict=False)}
     return Conditions(**settings, cell=cell, control=control)
+
+
+def _conductivity(*columns: Tensor) -> Tensor:
+    """As :func:`simulators.control.conductivity`, without torch's overhead where no gradient is wanted."""
+    if any(column.requires_grad for column in columns):
+        traced: Tensor = conductivity(*columns)
+        return traced
+    return double(conductivity(*(column.numpy() for column in columns)))
