@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
@@ -73,7 +73,9 @@ class Solved:
             state.run.resistance,
             state.solution.ph,
         )
-        return cls(*(tensor.numpy() for tensor in tensors))
+        solved = cls(*(tensor.numpy() for tensor in tensors))
+        # the electrolyte of an H-cell stays saturated: what hydroxide takes up there leaves as CO2 again
+        return replace(solved, absorbed=0.0 * solved.absorbed) if state.run.cell == "h_cell" else solved
 
     def weighted(self, weights: Floats, rows: npt.NDArray[np.int64]) -> Solved:
         """Weighted sums over the entries that belong to one row each; rows are sorted and none is left out."""
@@ -171,26 +173,21 @@ def average_batch(chemistry: Chemistry, elements: Elements, layout: Layout, poin
     )
 
 
-def figures(
-    kind: CellKind,
-    partials: Floats,
-    potential: Floats | float,
-    voltage: Floats | float,
-    inlet: Floats | float,
-    absorbed: Floats | float,
-) -> Floats:
+def figures(partials: Floats, conditions: Circumstances) -> Floats:
     """True figures of merit in the order of ``chemistries.FIGURES``, [..., figures].
 
     Args:
-        kind: of cell.
         partials: partial current densities, mA cm-2, [..., products].
-        potential: V vs RHE, [...].
-        voltage: of the cell, V, [...].
-        inlet: CO2 fed, mol m-2 s-1, [...].
-        absorbed: CO2 that becomes carbonate, mol m-2 s-1, [...].
+        conditions: beside them.
     """
     total = partials.sum(-1)[..., None]
+    potential, voltage, inlet, absorbed = (
+        np.asarray(each)[..., None]
+        for each in (conditions.potential, conditions.voltage, conditions.inlet, conditions.absorbed)
+    )
     efficiencies = partials / total
+    energy = efficiencies * (OXYGEN - equilibrium_potentials(conditions.ph)) / voltage
+    converted = partials * (MA_PER_CM2 / CHARGES) * CARBONS / inlet
     parts = [
         efficiencies,
         (efficiencies * IN_C2PLUS).sum(-1, keepdims=True),
@@ -198,42 +195,54 @@ def figures(
         total,
         partials,
         (partials * IN_C2PLUS).sum(-1, keepdims=True),
-        np.asarray(potential)[..., None],
+        potential,
+        voltage,
+        energy,
+        (energy * IN_C2PLUS).sum(-1, keepdims=True),
+        converted.sum(-1, keepdims=True),
+        absorbed / inlet,
     ]
-    if kind != "h_cell":
-        fed = np.asarray(inlet)[..., None]
-        volts = np.asarray(voltage)[..., None]
-        energy = efficiencies * (OXYGEN - standard_potentials()) / volts
-        converted = partials * (MA_PER_CM2 / CHARGES) * CARBONS / fed
-        parts += [
-            volts,
-            energy,
-            (energy * IN_C2PLUS).sum(-1, keepdims=True),
-            converted.sum(-1, keepdims=True),
-            np.asarray(absorbed)[..., None] / fed,
-        ]
     return np.concatenate(parts, axis=-1)
 
 
-def standard_potentials() -> Floats:
-    """Equilibrium potentials of the products near neutral pH, V vs RHE, by which energy efficiencies are counted."""
-    return np.array([PRODUCTS[key].equilibrium_potential(NEUTRAL) for key in SIMULATED])
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What figures of merit need beside the partial currents; each [...].
+
+    Attributes:
+        potential: V vs RHE.
+        voltage: of the cell, V.
+        inlet: CO2 fed, mol m-2 s-1.
+        absorbed: CO2 that becomes carbonate, mol m-2 s-1.
+        ph: of the bulk electrolyte.
+    """
+
+    potential: Floats | float
+    voltage: Floats | float
+    inlet: Floats | float
+    absorbed: Floats | float
+    ph: Floats | float
 
 
-NEUTRAL: Final = 6.8
-"""The pH to which standard potentials of anions refer in energy efficiencies."""
+def equilibrium_potentials(ph: Floats | float) -> Floats:
+    """Of the products at a bulk pH, V vs RHE, [..., products]."""
+    return _AT_PH_0 + _PER_PH * np.asarray(ph)[..., None]
+
+
+_AT_PH_0: Final = np.array([PRODUCTS[key].potential for key in SIMULATED])
+_PER_PH: Final = np.array([PRODUCTS[key].potential_slope for key in SIMULATED])
 
 
 def truth(chemistry: Chemistry, layout: Layout, points: Points) -> Floats:
     """Noise-free figures of merit [experiments, figures] at one or more points that were checked."""
     count = len(next(iter(points.values())))
     elements = elements_of(layout.elements, chemistry.world)
-    kind = chemistry.definition.cell
     parts = []
     with one_thread(), torch.no_grad():
         for start in range(0, count, CHUNK):
             part = {name: values[start : start + CHUNK] for name, values in points.items()}
             solved = average_batch(chemistry, elements, layout, part).solve()
             partials = solved.rates * (CHARGES / MA_PER_CM2)
-            parts.append(figures(kind, partials, solved.potential, solved.voltage, solved.inlet, solved.absorbed))
+            beside = Circumstances(solved.potential, solved.voltage, solved.inlet, solved.absorbed, solved.ph)
+            parts.append(figures(partials, beside))
     return np.concatenate(parts)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from instruments.errors import LabError
 from simulators._schema import nearest
-from simulators.constants import SIMULATED
+from simulators.constants import FIGURES
 from simulators.elements import STEPS, element_names
 from simulators.errors import ChemistryError
 from simulators.settings import CATION_NAMES, CURRENT, POTENTIAL, CellKind, Layout, Vocabulary
@@ -25,28 +25,6 @@ Goal = Literal["maximize", "minimize"]
 _METALS = ("Cu", "Ag", "Au", "Zn", "Pd", "Sn", "Al", "Ga", "In", "Bi", "Ni", "Fe", "Pt", "Ti", "Pb", "Cd")
 _POTENTIAL = {"type": "continuous", "name": "potential", "low": -1.5, "high": -0.5, "unit": "V vs RHE"}
 _CURRENT = {"type": "continuous", "name": "current_density", "low": 50.0, "high": 500.0, "unit": "mA cm-2"}
-
-H_CELL_FIGURES: Final = (
-    *(f"fe_{product}" for product in SIMULATED),
-    "fe_c2plus",
-    "fe_total",
-    "j_total",
-    *(f"j_{product}" for product in SIMULATED),
-    "j_c2plus",
-    "e_rhe",
-)
-GAS_FED_FIGURES: Final = (
-    *H_CELL_FIGURES,
-    "u_cell",
-    *(f"ee_{product}" for product in SIMULATED),
-    "ee_c2plus",
-    "spc_co2",
-    "co2_carbonate",
-)
-FIGURES: Final[Mapping[CellKind, tuple[str, ...]]] = MappingProxyType(
-    {"h_cell": H_CELL_FIGURES, "gde": GAS_FED_FIGURES, "mea": GAS_FED_FIGURES}
-)
-"""The figures of merit of an experiment in each kind of cell, in the order of their tensors."""
 
 
 def _composition(*components: str) -> dict[str, Any]:
@@ -211,11 +189,6 @@ class Chemistry:
         definition = self.definition
         return Vocabulary.of(definition.cell, definition.composition, definition.defaults)
 
-    @property
-    def figures(self) -> tuple[str, ...]:
-        """Names of the figures of merit, in the order of :meth:`truth`."""
-        return FIGURES[self.definition.cell]
-
     def truth(self, points: pd.DataFrame) -> pd.DataFrame:
         """Noise-free figures of merit of an average electrode.
 
@@ -243,9 +216,9 @@ class Chemistry:
         for row in points.to_dict("records"):
             layout.check({str(name): value for name, value in row.items()})
         if not len(points):
-            return pd.DataFrame(index=points.index, columns=list(self.figures), dtype=float)
+            return pd.DataFrame(index=points.index, columns=list(FIGURES), dtype=float)
         columns = {str(name): points[name].tolist() for name in points.columns}
-        return pd.DataFrame(truth(self, layout, columns), columns=list(self.figures), index=points.index)
+        return pd.DataFrame(truth(self, layout, columns), columns=list(FIGURES), index=points.index)
 
     def optimum(self, metric: str, goal: Goal = "maximize") -> dict[str, Any]:
         """The best point of :attr:`space` for a metric, by brute force.

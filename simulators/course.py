@@ -9,14 +9,12 @@ from typing import Final
 
 import numpy as np
 
-from simulators.batch import CARBONS, CHARGES, Batch, Floats
+from simulators.batch import CARBONS, CHARGES, Floats
 from simulators.constants import MA_PER_CM2, SIMULATED
 from simulators.settings import CellKind
-from simulators.variability import GASES, LIQUIDS
+from simulators.variability import GASES
 
 IS_GAS: Final = np.array([key in GASES for key in SIMULATED])
-PRESSURE_DROP: Final = 1500.0
-"""Across a clean cell, Pa; a simulator parameter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,31 +139,3 @@ class Course:
     def charge(self, seconds: float) -> float:
         """Passed until then, C, a positive magnitude."""
         return float(seconds * self.mean(self.currents.sum(-1), 0.0, seconds))
-
-
-def steady(batch: Batch, area: float, temperature_set: float) -> Course:
-    """The course of the first experiment of a batch, without any change in time.
-
-    Args:
-        batch: solved as it is.
-        area: true area of the electrode, m2.
-        temperature_set: K, as it should be.
-    """
-    solved = batch.solve()
-    return Course(
-        kind=batch.run.cell,
-        area=area,
-        time=np.zeros(1),
-        rates=solved.rates[:1],
-        potential=solved.potential[:1],
-        voltage=solved.voltage[:1],
-        resistance=solved.resistance[:1] / area,
-        carbonate=solved.absorbed[:1] if batch.run.cell != "h_cell" else np.zeros(1),
-        pressure_drop=np.full(1, PRESSURE_DROP),
-        inlet=float(solved.inlet[0]) * area,
-        kept=np.ones(len(LIQUIDS)),
-        ph=float(solved.ph[0]),
-        temperature=float(batch.run.temperature[0]),
-        temperature_set=temperature_set,
-        galvanostatic=batch.run.control == "current",
-    )

@@ -1,8 +1,8 @@
 """Why virtual experiments fail: hazards by mode, each with the cause under which a laboratory would report it.
 
-A failed experiment has no figures of merit. Hazards act over the run, ``P = 1 - exp(-integral of the hazard)``; sizes are
-simulator parameters. Labels follow the idea of Raccuglia et al., Nature 2016, 533, 73: what failed, when, and whether
-it teaches anything about the material (``material``), about the conditions (``condition``), or about neither.
+A failed experiment has no figures of merit. Hazards act over the run, ``P = 1 - exp(-integral of the hazard)``; their
+sizes are simulator parameters. Labels follow the idea of Raccuglia et al., Nature 2016, 533, 73: what failed, when, and
+whether it teaches anything about the material (``material``), about the conditions (``condition``), or about neither.
 """
 
 from __future__ import annotations

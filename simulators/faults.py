@@ -42,7 +42,6 @@ class Fault:
     flooded: float = 0.0
 
 
-
 def _other_reference(draft: Draft, generator: np.random.Generator) -> None:  # noqa: ARG001
     reference = draft.setup["reference"]
     for when in ("before", "after"):

@@ -17,8 +17,9 @@ from instruments.electrochemistry.energy import full_cell_efficiency
 from instruments.electrochemistry.gas import faradaic_efficiency
 from instruments.electrochemistry.uncertain import Uncertain, concatenate
 from instruments.lab import Figure
-from simulators.batch import CARBONS, CHARGES, IN_C2PLUS, Floats, standard_potentials
-from simulators.constants import FARADAY, GAS_CONSTANT, MA_PER_CM2, SIMULATED
+from simulators.batch import CARBONS, CHARGES, IN_C2PLUS, equilibrium_potentials
+from simulators.constants import FARADAY, FIGURES, GAS_CONSTANT, MA_PER_CM2, MULTICARBON, SIMULATED
+from simulators.control import OXYGEN
 from simulators.course import HARDWARE, IS_GAS, Course
 from simulators.readings import AREA_SCATTER, DETECTION, GAS_FLOORS, SPECTRUM_FLOOR, SPECTRUM_SCATTER, Readings
 from simulators.variability import (
@@ -80,14 +81,13 @@ class Declared:
         )
 
 
-def measured(readings: Readings, course: Course, declared: Declared, names: tuple[str, ...]) -> dict[str, Figure]:
+def measured(readings: Readings, course: Course, declared: Declared) -> dict[str, Figure]:
     """Figures of merit with one standard uncertainty each; what is below its limit of detection is censored there.
 
     Args:
         readings: of the instruments.
         course: for the cell's hardware.
         declared: what the laboratory states of its instruments.
-        names: of the figures, in the order of ``chemistries.FIGURES``.
     """
     current = Uncertain.systematic(readings.current, declared.current * readings.current, "current")
     mean = current.mean()
@@ -96,55 +96,75 @@ def measured(readings: Readings, course: Course, declared: Declared, names: tupl
     area = Uncertain.systematic(readings.area, declared.area * readings.area, "area")
     density = mean / area / MA_PER_CM2
     partial = efficiency * density[None]
-    parts = [
-        efficiency,
-        _c2plus(efficiency),
-        efficiency.sum()[None],
-        density[None],
-        partial,
-        _c2plus(partial),
-        _potential(readings, course, declared)[None],
-    ]
-    if course.kind != "h_cell":
-        parts += _of_gas_fed(readings, efficiency, mean, declared)
-    figures = concatenate(parts)
+    figures = concatenate(
+        [
+            efficiency,
+            _c2plus(efficiency),
+            efficiency.sum()[None],
+            density[None],
+            partial,
+            _c2plus(partial),
+            _potential(readings, course, declared)[None],
+            *_of_the_cell(readings, course, efficiency, mean, declared),
+        ]
+    )
+    bounds = _bounds(readings, course, declared)
     values, sems = figures.values.tolist(), figures.sem.tolist()
-    below = dict(zip(SIMULATED, _undetected(readings, efficiency.values, declared)[_ORDER].tolist(), strict=True))
-    return {
-        name: Figure(value, sem, "below" if below.get(name.partition("_")[2]) else None)
-        for name, value, sem in zip(names, values, sems, strict=True)
-    }
+    told = {name: Figure(value, sem) for name, value, sem in zip(FIGURES, values, sems, strict=True)}
+    energy = (OXYGEN - equilibrium_potentials(course.ph)) / float(readings.voltage.mean())
+    for product, bound in bounds.items():
+        told[f"fe_{product}"] = Figure(bound, None, "below")
+        told[f"j_{product}"] = Figure(bound * float(density.values), None, "below")
+        if product in SIMULATED:
+            share = float(energy[SIMULATED.index(product)])
+            told[f"ee_{product}"] = Figure(bound * share, None, "below")
+    return told
 
 
 def _gases(readings: Readings, current: Uncertain, declared: Declared) -> Uncertain:
     """Faradaic efficiencies of the gases, means over the injections, [gases]."""
     seen = readings.fractions
+    limits = declared.noise * _LIMITS
+    found = seen > limits
     scatter = declared.noise * np.hypot(AREA_SCATTER * seen, GAS_FLOORS)
+    scatter = np.where(found, scatter, limits / math.sqrt(12.0))  # anywhere between nothing and the limit
     single = Uncertain.independent(np.zeros_like(seen), scatter, "peak areas")
     slopes = Uncertain.independent(np.ones(len(GASES)), declared.slope, "calibration")
     outlet = Uncertain.systematic(readings.outlet, declared.flow * readings.outlet, "outlet")
     electrons = ELECTRONS[IS_GAS]
-    floor = np.maximum(seen, declared.noise * _LIMITS)
-    efficiency: Uncertain = faradaic_efficiency(electrons, slopes * floor + single, outlet[:, None], current[:, None])
+    peaks = np.where(found, seen, 0.5 * limits)
+    efficiency: Uncertain = faradaic_efficiency(electrons, slopes * peaks + single, outlet[:, None], current[:, None])
     return efficiency.mean(0)
 
 
 def _liquids(readings: Readings, course: Course, declared: Declared) -> Uncertain:
     """Faradaic efficiencies of the liquid products from the whole charge, [liquids]."""
-    seen = readings.concentrations
+    seen, limit = readings.concentrations, 3.0 * declared.noise * SPECTRUM_FLOOR
     scatter = declared.noise * np.hypot(SPECTRUM_SCATTER * seen, SPECTRUM_FLOOR)
-    floor = np.maximum(seen, 3.0 * declared.noise * SPECTRUM_FLOOR)
-    concentration = Uncertain.independent(floor, scatter, "liquid analyses")
+    nothing = (seen <= 0.0) & (limit > 0.0)
+    concentration = Uncertain.independent(
+        np.where(nothing, 0.5 * limit, seen), np.where(nothing, limit / math.sqrt(12.0), scatter), "liquid analyses"
+    )
     charge = Uncertain.systematic(readings.charge, declared.current * readings.charge, "current")
     return concentration * (CHARGES[~IS_GAS] * HARDWARE[course.kind].catholyte) / charge[None]
 
 
-def _undetected(readings: Readings, efficiency: Floats, declared: Declared) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    """Which products were below their limit of detection in every analysis, gases before liquids."""
-    del efficiency
-    gases = (readings.fractions < declared.noise * _LIMITS).all(0)
-    liquids = readings.concentrations < 3.0 * declared.noise * SPECTRUM_FLOOR
-    return np.concatenate([gases, liquids])
+def _bounds(readings: Readings, course: Course, declared: Declared) -> dict[str, float]:
+    """Efficiencies that products have at the most which no analysis saw, by product, with their sum where no product
+    with two or more carbon atoms was seen.
+    """
+    if declared.noise == 0.0:
+        return {}
+    limit = declared.noise * _LIMITS * CHARGES[IS_GAS] * float((readings.outlet / readings.current).mean())
+    unseen = (readings.fractions <= declared.noise * _LIMITS).all(0)
+    bounds = {key: bound for key, bound, hidden in zip(GASES, limit.tolist(), unseen, strict=True) if hidden}
+    lowest = 3.0 * declared.noise * SPECTRUM_FLOOR
+    for key, charge, seen in zip(LIQUIDS, CHARGES[~IS_GAS], readings.concentrations, strict=True):
+        if seen < lowest:
+            bounds[key] = float(lowest * charge * HARDWARE[course.kind].catholyte / readings.charge)
+    if all(key in bounds for key in MULTICARBON):
+        bounds["c2plus"] = sum(bounds[key] for key in MULTICARBON)
+    return bounds
 
 
 def _c2plus(products: Uncertain) -> Uncertain:
@@ -166,20 +186,16 @@ def _potential(readings: Readings, course: Course, declared: Declared) -> Uncert
     )
 
 
-def _of_gas_fed(
-    readings: Readings, efficiency: Uncertain, current: Uncertain, declared: Declared
+def _of_the_cell(
+    readings: Readings, course: Course, efficiency: Uncertain, current: Uncertain, declared: Declared
 ) -> list[Uncertain]:
-    """Cell voltage, energy efficiencies, conversion and carbonate of a cell with a gas channel."""
+    """Cell voltage, energy efficiencies, conversion, and what is missing at the outlet without being in a product."""
     voltage = float(readings.voltage.mean())
-    energy: Uncertain = full_cell_efficiency(efficiency, standard_potentials(), voltage)
+    energy: Uncertain = full_cell_efficiency(efficiency, equilibrium_potentials(course.ph), voltage)
     inlet = Uncertain.systematic(readings.inlet, declared.flow * readings.inlet, "inlet")
     converted = (efficiency * (CARBONS / CHARGES)).sum() * current / inlet
-    left = (readings.outlet * readings.co2).mean()
-    outlet = Uncertain.systematic(left, declared.flow * left, "outlet") / inlet
-    return [
-        Uncertain([voltage]),
-        energy,
-        _c2plus(energy),
-        converted[None],
-        (1.0 - outlet - converted)[None],
-    ]
+    seen = Uncertain.independent(readings.co2, declared.noise * AREA_SCATTER * readings.co2, "peak areas of CO2")
+    slope = Uncertain.systematic(1.0, declared.slope, "calibration for CO2")
+    outlet = Uncertain.systematic(readings.outlet, declared.flow * readings.outlet, "outlet")
+    left = (seen * outlet).mean() * slope / inlet
+    return [Uncertain([voltage]), energy, _c2plus(energy), converted[None], (1.0 - left - converted)[None]]

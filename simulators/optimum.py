@@ -16,6 +16,7 @@ import numpy as np
 
 from simulators._schema import nearest
 from simulators.batch import Floats, truth
+from simulators.constants import FIGURES
 from simulators.errors import ChemistryError
 from simulators.worlds import stream
 
@@ -33,10 +34,8 @@ _STARTS, _NEIGHBOURS, _ROUNDS, _SHRINK, _FINALISTS = 24, 48, 20, 0.68, 3
 
 def optimum(chemistry: Chemistry, metric: str, goal: str) -> dict[str, Any]:
     """The best point of a chemistry's space; see :meth:`Chemistry.optimum`."""
-    if metric not in chemistry.figures:
-        raise ChemistryError(
-            f"there is no metric {metric!r} here.", field="metric", mend=nearest(metric, chemistry.figures)
-        )
+    if metric not in FIGURES:
+        raise ChemistryError(f"there is no metric {metric!r} here.", field="metric", mend=nearest(metric, FIGURES))
     if goal not in GOALS:
         raise ChemistryError(f"the goal is {goal!r}.", field="goal", mend="Use maximize or minimize.")
     world = chemistry.world
@@ -62,7 +61,7 @@ def stored(chemistry: str, world: str) -> Mapping[str, Any]:
 def searched(name: str, world: str, seed: int, metric: str, goal: str) -> tuple[Mapping[str, Any], float]:
     """Look for an optimum, whatever is kept: parameters, and the value there."""
     problem, surveys = _surveyed(name, world, seed)
-    sign, figure = GOALS[goal], problem.chemistry.figures.index(metric)
+    sign, figure = GOALS[goal], FIGURES.index(metric)
     leaders = [survey.leaders(figure, sign) for survey in surveys]
     leaders.sort(key=lambda each: -float(each.scores[0]))
     finished = [problem.refine(each, figure, sign) for each in leaders[:_FINALISTS]]

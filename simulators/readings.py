@@ -23,13 +23,14 @@ AREA_SCATTER: Final = 0.015
 """Of a chromatogram's peak area, relative."""
 SPECTRUM_SCATTER, SPECTRUM_FLOOR = 0.04, 5e-3
 """Of a concentration by nuclear magnetic resonance: relative, and in mol m-3."""
-LOOP: Final = 5.0
+LOOP: Final = 20.0
 """Time to fill the sampling loop, s."""
 
 GAS_DENSITY: Final = 101325.0 / (GAS_CONSTANT * ROOM_TEMPERATURE)
 """Of the gas in the headspace, mol m-3."""
 
 GAS_FLOORS: Final = np.array([DETECTION[key] / 3.0 for key in GASES])
+PEAK_FLOORS: Final = np.append(GAS_FLOORS, 0.0)
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ def read(course: Course, run: Run, offsets: Offsets, slopes: Floats, potential_e
         course: what truly happens.
         run: the draws of the run.
         offsets: of the laboratory.
-        slopes: errors of the chromatograph's calibration, relative, one a gas.
+        slopes: errors of the chromatograph's calibration, relative, [peaks].
         potential_error: reported minus true potential on the reversible hydrogen scale, V.
         noise: factor on the errors of the run.
     """
@@ -89,8 +90,9 @@ def read(course: Course, run: Run, offsets: Offsets, slopes: Floats, potential_e
     def averaged(values: Floats) -> Floats:
         return np.array([course.mean(values, start, end) for start, end in windows])
 
-    true = averaged(course.gas_fractions)
-    seen = true * (1.0 + noise * AREA_SCATTER * run.areas[:count]) + noise * GAS_FLOORS * run.floors[:count]
+    true = averaged(np.column_stack([course.gas_fractions, course.co2_fraction]))
+    seen = true * (1.0 + noise * AREA_SCATTER * run.areas[:count]) + noise * PEAK_FLOORS * run.floors[:count]
+    seen = seen * (1.0 + slopes) * (1.0 + offsets.slopes)
     outlet = averaged(course.outlet) / (1.0 + offsets.flow)
     current_factor = 1.0 + noise * CURRENT_ERROR * run.current
     concentrations = course.liquids(run.seconds) / hardware.catholyte
@@ -101,8 +103,8 @@ def read(course: Course, run: Run, offsets: Offsets, slopes: Floats, potential_e
     return Readings(
         times=times,
         windows=windows,
-        fractions=seen * (1.0 + slopes) * (1.0 + offsets.slopes),
-        co2=averaged(course.co2_fraction),
+        fractions=seen[:, :-1],
+        co2=seen[:, -1],
         inlet=course.inlet / (1.0 + offsets.flow) * (1.0 + noise * FLOW_ERROR * run.inlet),
         outlet=outlet * (1.0 + noise * FLOW_ERROR * run.outlet),
         concentrations=concentrations * (1.0 + noise * SPECTRUM_SCATTER * relative) + noise * SPECTRUM_FLOOR * floor,

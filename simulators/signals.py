@@ -1,6 +1,6 @@
 """The long way: a run's raw signals, in the form in which a laboratory would store them, and what it notes beside them.
 
-Traces have the instruments' noise (white, slow, and the ticking of gas bubbles), peaks are areas under a calibration
+Traces have the instruments' noise (white, slow, and gas bubbles that detach), peaks are areas under a calibration
 that expires, concentrations are what a spectrometer prints. What a laboratory cannot see is not here.
 """
 
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from instruments.electrochemistry.potentials import REFERENCE_ELECTRODES, nernst_slope, reference_potential
+from instruments.electrochemistry.setup import Setup
 from simulators.batch import Floats
 from simulators.constants import SCCM
 from simulators.course import HARDWARE, IS_GAS, Course
@@ -24,7 +25,9 @@ from simulators.worlds import stream
 if TYPE_CHECKING:
     import pandas as pd
 
-INTERVAL: Final = 10.0
+    from instruments.electrochemistry.calibration import Calibrations
+
+INTERVAL: Final = 2.0
 """Between points of the potentiostat's record, s."""
 ELECTRODE: Final = "Ag/AgCl (3 M KCl)"
 OPEN_CIRCUIT: Final = -0.35
@@ -33,7 +36,7 @@ REFERENCE_SEM: Final = 0.001
 """Standard uncertainty of the calibrated reference electrode, V."""
 
 WHITE, SLOW, BUBBLES = 3e-4, 3e-4, 2e-5
-"""Noise of the current, relative: white, slow (about ten minutes), and ticks for each mA cm-2 of gas."""
+"""Noise of the current, relative: white, slow (about ten minutes), and bubbles for each mA cm-2 of gas."""
 VOLTAGE_NOISE: Final = 5e-5
 """V."""
 
@@ -63,6 +66,11 @@ class Draft:
     setup: dict[str, Any]
     checks: dict[str, Any] = field(default_factory=dict)
 
+    def metadata(self, records: Calibrations) -> dict[str, Any]:
+        """Setup and calibrations, as the reduction of the measurement reads them."""
+        setup = Setup(**self.setup, checks=self.checks)
+        return {**setup.to_metadata(), "calibrations": records.to_json()}
+
     def tables(self) -> dict[str, pd.DataFrame]:
         """The tables of the raw-signal form."""
         import pandas as pd
@@ -75,7 +83,7 @@ class Draft:
         }
 
 
-def draft(course: Course, readings: Readings, run: Run, declared: Declared, seed: int) -> Draft:
+def draft(course: Course, readings: Readings, run: Run, declared: Declared, seed: int, stability_of: str) -> Draft:
     """The raw signals of a run without faults.
 
     Args:
@@ -84,6 +92,7 @@ def draft(course: Course, readings: Readings, run: Run, declared: Declared, seed
         run: the draws of the run.
         declared: what the laboratory states of its instruments.
         seed: of the run, for the noise of the traces.
+        stability_of: the metric whose change over time is of interest.
     """
     generator = stream("trace", seed)
     return Draft(
@@ -91,7 +100,7 @@ def draft(course: Course, readings: Readings, run: Run, declared: Declared, seed
         peaks=_peaks(readings, declared, generator),
         flows=_flows(readings, course),
         liquids=_liquids(readings, declared),
-        setup=_setup(course, readings, run, declared, generator),
+        setup=_setup(course, readings, run, declared, generator, stability_of),
         checks=_checks(declared, generator),
     )
 
@@ -139,7 +148,7 @@ def _read_ph(course: Course, run: Run, declared: Declared) -> float:
 
 
 def _noise(count: int, ticks: float, generator: np.random.Generator) -> Floats:
-    """White noise, noise with a memory of about ten minutes, and a telegraph of bubbles, relative to the signal."""
+    """White noise, noise with a memory of about ten minutes, and bubbles that detach, relative to the signal."""
     memory = math.exp(-INTERVAL / 600.0)
     steps = SLOW * math.sqrt(1.0 - memory**2) * generator.standard_normal(count)
     slow = np.empty(count)
@@ -147,8 +156,8 @@ def _noise(count: int, ticks: float, generator: np.random.Generator) -> Floats:
     for i, step in enumerate(steps):
         level = memory * level + step
         slow[i] = level
-    telegraph = ticks * np.sign(generator.standard_normal(count))
-    noise: Floats = WHITE * generator.standard_normal(count) + slow + telegraph
+    detaching = ticks * generator.laplace(size=count)
+    noise: Floats = WHITE * generator.standard_normal(count) + slow + detaching
     return noise
 
 
@@ -204,7 +213,12 @@ def _liquids(readings: Readings, declared: Declared) -> list[dict[str, Any]]:
 
 
 def _setup(
-    course: Course, readings: Readings, run: Run, declared: Declared, generator: np.random.Generator
+    course: Course,
+    readings: Readings,
+    run: Run,
+    declared: Declared,
+    generator: np.random.Generator,
+    stability_of: str,
 ) -> dict[str, Any]:
     """What the laboratory notes; texts with units, as a person would write them."""
     kind, noise = course.kind, declared.noise
@@ -224,7 +238,7 @@ def _setup(
         "area": written(readings.area, declared.area * readings.area, "m2"),
         "reference": {
             "electrode": ELECTRODE,
-            "potential": written(reference, math.hypot(declared.reference, 0.0), "V"),
+            "potential": written(reference, declared.reference, "V"),
             "before": written(float(before), 1e-3, "V"),
             "after": written(float(after), 1e-3, "V"),
         },
@@ -247,6 +261,7 @@ def _setup(
         "liquid_mode": "batch",
         "analysed": ["gas", "liquid"],
         "expected": [*GASES, *LIQUIDS],
+        "stability_of": stability_of,
         "accuracy": {
             "current": repr(declared.current),
             "inlet": repr(declared.flow),

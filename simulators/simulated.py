@@ -4,25 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
+from instruments.electrochemistry.rules import QualityRules
 from instruments.errors import ExecutionCancelled, LabError
-from instruments.lab import Context, Failure, Figure, Job, Observation, Outcome, Parameters
+from instruments.lab import Context, Failure, Job, Outcome, Parameters
 from instruments.metrics import METRICS
 from simulators._schema import CONFIG, nearest, speaks_lab_error
-from simulators.chemistries import CHEMISTRIES, FIGURES, Chemistry, chemistry
-from simulators.elements import element_names
+from simulators.chemistries import CHEMISTRIES, Chemistry, chemistry
+from simulators.constants import FIGURES
 from simulators.errors import ConvergenceError
 from simulators.worlds import WorldName
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from simulators.materials import Elements
-    from simulators.measurement import Run
+    from simulators.bench import Bench, HiddenTruth
+
+Speed: TypeAlias = Literal["instant", "60x", "real"]
+SPEEDS: Final[Mapping[Speed, float]] = MappingProxyType({"60x": 60.0, "real": 1.0})
+"""Laboratory seconds a real second, where time really passes."""
+
+
+RAW_FIGURES: Final = ("stability_slope", "t80")
+"""Figures that raw signals give beside :data:`FIGURES`, from three injections on."""
 
 
 @speaks_lab_error
@@ -36,11 +45,20 @@ class SimulatedOptions:
         world: ``nominal``, ``shifted`` or ``null``.
         world_seed: which of the shifted worlds.
         seed: which of the laboratories; electrodes of the same name differ between laboratories.
-        speed: ``instant``: time passes only in the outcomes' durations.
+        speed: ``instant``: time passes only in the outcomes' durations; ``60x`` and ``real``: a run takes its time.
         noise: factor on all errors and spreads; 0 gives the truth.
+        bias: factor on this laboratory's systematic offsets (potential scale, flows, areas, chromatograph); 0 has none.
+        signals: ``figures``: figures of merit at once; ``raw``: traces, peaks, flows and concentrations, which go
+            through the data reduction and its quality control.
+        failures: whether experiments fail, with their causes.
+        drift: whether electrodes and instruments change with time.
+        faults: gross errors, each with its probability a run, see :data:`simulators.faults.FAULTS`.
+        scatter: how well a synthesis meets its composition: ``typical``, or ``ocx24``, off by 5.5 at% in the median;
+            then the composition is measured afterwards.
+        quality: rules of quality control that differ from their defaults; for raw signals.
 
     Raises:
-        LabError: there is no such chemistry.
+        LabError: there is no such chemistry or fault, or options contradict one another.
     """
 
     chemistry: str
@@ -48,8 +66,15 @@ class SimulatedOptions:
     world: WorldName = "nominal"
     world_seed: int = 0
     seed: int = 0
-    speed: Literal["instant"] = "instant"
+    speed: Speed = "instant"
     noise: float = Field(default=1.0, ge=0.0, le=3.0)
+    bias: float = Field(default=0.0, ge=0.0, le=3.0)
+    signals: Literal["figures", "raw"] = "figures"
+    failures: bool = False
+    drift: bool = False
+    faults: dict[str, float] = Field(default_factory=dict)
+    scatter: Literal["typical", "ocx24"] = "typical"
+    quality: QualityRules = Field(default_factory=QualityRules)
     type: Literal["simulated"] = Field(default="simulated", kw_only=True)
 
     def __post_init__(self) -> None:
@@ -59,6 +84,32 @@ class SimulatedOptions:
                 field="chemistry",
                 mend=nearest(self.chemistry, CHEMISTRIES),
             )
+        if self.faults:
+            self._check_faults()
+        if self.quality != QualityRules() and self.signals != "raw":
+            raise LabError(
+                "quality rules judge raw signals, and this laboratory gives figures of merit at once.",
+                field="quality",
+                mend="Set `signals: raw`.",
+            )
+
+    def _check_faults(self) -> None:
+        from simulators.faults import FAULTS
+
+        kind = CHEMISTRIES[self.chemistry].cell
+        if self.signals != "raw":
+            raise LabError(
+                "faults live in raw signals, and this laboratory gives figures of merit at once.",
+                field="faults",
+                mend="Set `signals: raw`.",
+            )
+        for name, rate in self.faults.items():
+            if name not in FAULTS:
+                raise LabError(f"there is no fault {name!r}.", field=f"faults.{name}", mend=nearest(name, FAULTS))
+            if not 0.0 <= rate <= 1.0:
+                raise LabError(f"{rate:g} is no probability.", field=f"faults.{name}", mend="Give 0 to 1.")
+            if kind not in FAULTS[name].kinds:
+                raise LabError(f"a cell of this kind ({kind}) cannot have the fault {name!r}.", field=f"faults.{name}")
 
     def tables(self) -> Mapping[str, str]:
         """A simulated laboratory reads no files."""
@@ -70,41 +121,35 @@ class SimulatedOptions:
         Raises:
             LabError: a parameter column means nothing to the chemistry.
         """
-        return SimulatedLab(
-            chemistry(self.chemistry, world=self.world, seed=self.world_seed),
-            parameters,
-            cells=self.cells,
-            seed=self.seed,
-            noise=self.noise,
-        )
+        return SimulatedLab(parameters, self)
 
 
 class SimulatedLab:
     """Runs experiments on virtual electrodes and measures them with realistic errors.
 
-    An outcome depends on the settings, the electrode's id and the experiment's seed only: not on the order of
-    experiments, the cell, or anything that ran before.
+    An outcome depends on the settings, the electrode's id, the campaign's name (whose calibration it has) and the
+    experiment's seed only: not on the order of experiments, the cell, or anything that ran before. With ``drift`` and
+    ``failures`` it also depends on the time at which the experiment begins, which virtual time makes repeatable.
 
     Args:
-        chemistry: the physics.
-        parameters: columns of the search space: fractions named ``<prefix>_<element>`` or ``metal``, and any of
-            ``potential``, ``cation``, ``temperature``, ``concentration``, ``co2_pressure`` and ``boundary_layer``.
-        cells: how many experiments run at a time.
-        seed: which of the laboratories.
-        noise: factor on all errors and spreads.
+        parameters: columns of the search space: fractions named ``<prefix>_<element>`` or ``metal``, and any of the
+            settings that the chemistry's kind of cell knows.
+        options: of the laboratory.
 
     Raises:
         LabError: a column means nothing to the chemistry.
     """
 
-    def __init__(
-        self, chemistry: Chemistry, parameters: Sequence[str], *, cells: int = 1, seed: int = 0, noise: float = 1.0
-    ) -> None:
-        self._chemistry = chemistry
-        self._layout = chemistry.layout(parameters)
-        self._seed = seed
-        self._noise = noise
-        self._cells = tuple(f"cell-{number}" for number in range(1, cells + 1))
+    def __init__(self, parameters: Sequence[str], options: SimulatedOptions) -> None:
+        self._options = options
+        self._chemistry = chemistry(options.chemistry, world=options.world, seed=options.world_seed)
+        self._layout = self._chemistry.layout(parameters)
+        self._cells = tuple(f"cell-{number}" for number in range(1, options.cells + 1))
+
+    @property
+    def chemistry(self) -> Chemistry:
+        """The physics."""
+        return self._chemistry
 
     @property
     def cells(self) -> tuple[str, ...]:
@@ -114,7 +159,10 @@ class SimulatedLab:
     @property
     def metrics(self) -> Mapping[str, str]:
         """All figures of merit, each with its unit."""
-        return {name: METRICS[name].unit for name in FIGURES}
+        names = dict.fromkeys(FIGURES)
+        if self._options.signals == "raw":
+            names |= dict.fromkeys(RAW_FIGURES)
+        return {name: METRICS[name].unit for name in names}
 
     @property
     def repeat_is_safe(self) -> bool:
@@ -123,8 +171,8 @@ class SimulatedLab:
 
     @property
     def virtual_time(self) -> bool:
-        """Run times are counted, not waited for."""
-        return True
+        """Whether run times are counted, not waited for."""
+        return self._options.speed == "instant"
 
     def check(self, parameters: Parameters) -> None:
         """Raise where the virtual cell cannot be set like this.
@@ -132,10 +180,10 @@ class SimulatedLab:
         Raises:
             LabError: a setting is missing, unknown, of the wrong type, not finite, or out of range.
         """
-        self._layout.check(parameters, element_names())
+        self._layout.check(parameters)
 
     def execute(self, job: Job, context: Context) -> Outcome:
-        """Run one experiment; virtual time passes, real time does not.
+        """Run one experiment; in virtual time at once, else for as long as it takes.
 
         Raises:
             LabError: the settings are impossible.
@@ -144,38 +192,36 @@ class SimulatedLab:
         self.check(job.parameters)
         if context.cancelled.is_set():
             raise ExecutionCancelled("the experiment was cancelled before it began.")
-        from simulators.measurement import Run
-
-        run = Run.drawn(context.seed)
         try:
-            figures = self._figures(job.parameters, context.sample, run)
+            outcome = self._bench.execute(job, context)
         except ConvergenceError as problem:
-            return Outcome(failure=Failure("unknown", str(problem)), duration=run.duration)
-        return Outcome(observation=Observation(figures), duration=run.duration)
+            outcome = Outcome(failure=Failure("unknown", str(problem)), duration=self._bench.duration(context.seed))
+        return outcome if self.virtual_time else self._waited(outcome, context)
+
+    def reveal(self, job: Job, context: Context) -> HiddenTruth:
+        """What truly happens in an experiment: for scoring, never for a strategy.
+
+        Raises:
+            LabError: the settings are impossible.
+            ConvergenceError: the experiment has no steady state.
+        """
+        self.check(job.parameters)
+        return self._bench.reveal(job, context)
 
     def make_safe(self) -> None:
         """Nothing virtual is dangerous."""
 
     @cached_property
-    def _elements(self) -> Elements:
-        from simulators.materials import elements_of
+    def _bench(self) -> Bench:
+        from simulators.bench import Bench
 
-        return elements_of(self._layout.elements(element_names()), self._chemistry.world)
+        return Bench(self._chemistry, self._layout, self._options)
 
-    def _figures(self, parameters: Parameters, sample: str, run: Run) -> dict[str, Figure]:
-        import torch
+    def _waited(self, outcome: Outcome, context: Context) -> Outcome:
+        """The outcome, after its time has passed."""
+        from dataclasses import replace
 
-        from simulators._torch import one_thread
-        from simulators.batch import average_batch
-        from simulators.measurement import individual, measure
-
-        points = {name: [parameters[name]] for name in self._layout.columns}
-        with one_thread(), torch.no_grad():
-            batch = average_batch(self._chemistry.world, self._elements, self._layout, points)
-            if self._noise > 0.0:
-                batch = individual(batch, (self._seed, sample), self._noise)
-            reduced = measure(batch, run, self._noise)
-        return {
-            name: Figure(value, sem)
-            for name, value, sem in zip(FIGURES, reduced.values.tolist(), reduced.uncertainties.tolist(), strict=True)
-        }
+        seconds = outcome.duration / SPEEDS[self._options.speed]
+        if context.cancelled.wait(seconds):
+            raise ExecutionCancelled("the experiment was cancelled while it ran.")
+        return replace(outcome, duration=seconds)

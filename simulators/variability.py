@@ -1,4 +1,4 @@
-"""How laboratories, campaigns, electrodes and runs differ: a hierarchy of random offsets, each drawn by what it belongs to.
+"""How laboratories, campaigns, electrodes and runs differ: random offsets, each drawn by what it belongs to.
 
 A *laboratory* is off in its potential scale, areas, flows and chromatograph slopes; a *campaign* has its calibration of
 the chromatograph; an *electrode* has rate constants, boundary layer, mixing and composition of its own; a *run* has
@@ -25,6 +25,8 @@ from simulators.materials import TYPICAL_MIXING
 from simulators.worlds import stream
 
 GASES: Final = tuple(key for key in SIMULATED if PRODUCTS[key].phase == "gas")
+PEAKS: Final = (*GASES, "co2")
+"""What the chromatograph is calibrated for."""
 LIQUIDS: Final = tuple(key for key in SIMULATED if PRODUCTS[key].phase == "liquid")
 
 MINUTE: Final = 60.0
@@ -37,6 +39,8 @@ LAB_POTENTIAL, LAB_SLOPE, LAB_FLOW, LAB_AREA = 0.015, 0.03, 0.015, 0.02
 """Between laboratories: V, and relative."""
 CALIBRATION: Final = 0.02
 """Between campaigns, of a chromatograph's slope, relative."""
+PERIOD: Final = 20
+"""Days between calibrations."""
 DRIFT_A_DAY: Final = 0.005
 """Stationary spread of the slopes' daily drift, relative; correlated over about ten days."""
 
@@ -70,7 +74,7 @@ class Offsets:
 
     Attributes:
         potential: true minus reported potential, V.
-        slopes: true over reported chromatograph slope, minus one, a gas.
+        slopes: true over reported chromatograph slope, minus one, [peaks].
         flow: true over reported gas flow, minus one.
         area: true over reported electrode area, minus one.
     """
@@ -84,7 +88,7 @@ class Offsets:
     def drawn(cls, laboratory: int, size: float) -> Offsets:
         """The offsets of a laboratory, scaled by ``size``."""
         generator = stream("laboratory", laboratory)
-        potential, flow, area, *slopes = generator.standard_normal(3 + len(GASES)) * size
+        potential, flow, area, *slopes = generator.standard_normal(3 + len(PEAKS)) * size
         return cls(
             potential=LAB_POTENTIAL * potential,
             slopes=np.expm1(LAB_SLOPE * np.array(slopes)),
@@ -94,16 +98,17 @@ class Offsets:
 
 
 def calibration_errors(names: Sequence[object], noise: float, days: float | None = None) -> Floats:
-    """Errors of the chromatograph's slopes, relative, one a gas.
+    """Errors of the chromatograph's slopes, relative, [peaks].
 
     Args:
-        names: what names the campaign's calibration.
+        names: what names the campaign's calibrations.
         noise: factor on the spread.
-        days: since the campaign began, where the slopes drift.
+        days: since the campaign began, where the slopes drift; every :data:`PERIOD` days they are calibrated anew.
     """
-    errors = CALIBRATION * noise * stream("calibration", *names).standard_normal(len(GASES))
+    period = 0 if days is None else int(days // PERIOD)
+    errors = CALIBRATION * noise * stream("calibration", *names, period).standard_normal(len(PEAKS))
     if days is not None:
-        errors = errors + DRIFT_A_DAY * noise * (_wander(names, days) - _wander(names, 0.0))
+        errors = errors + DRIFT_A_DAY * noise * (_wander(names, days) - _wander(names, float(PERIOD * period)))
     return np.expm1(errors)
 
 
@@ -111,7 +116,7 @@ def _wander(names: Sequence[object], days: float, memory: int = 10) -> Floats:
     """A stationary process with unit spread: the mean of the last days' own deviates, linear between days."""
     first = int(np.floor(days))
     deviates = np.array(
-        [stream("drift", *names, day).standard_normal(len(GASES)) for day in range(first - memory, first + 2)]
+        [stream("drift", *names, day).standard_normal(len(PEAKS)) for day in range(first - memory, first + 2)]
     )
     share = days - first
     window = deviates[1:-1].sum(0) + (1.0 - share) * deviates[0] + share * deviates[-1]
@@ -125,8 +130,8 @@ class Run:
     Attributes:
         seconds: of electrolysis.
         ph, temperature, reference, inlet, outlet, current, resistance: deviates of the conditions and their readings.
-        areas: of the peaks [injections, gases]: relative scatter.
-        floors: of the peaks [injections, gases]: detector noise.
+        areas: of the peaks [injections, peaks]: relative scatter.
+        floors: of the peaks [injections, peaks]: detector noise.
         liquids: [liquids, 2]: relative scatter, and the spectrometer's noise.
     """
 
@@ -151,8 +156,8 @@ class Run:
         return cls(
             seconds,
             *conditions,
-            areas=generator.standard_normal((MOST_INJECTIONS, len(GASES))),
-            floors=generator.standard_normal((MOST_INJECTIONS, len(GASES))),
+            areas=generator.standard_normal((MOST_INJECTIONS, len(PEAKS))),
+            floors=generator.standard_normal((MOST_INJECTIONS, len(PEAKS))),
             liquids=generator.standard_normal((len(LIQUIDS), 2)),
         )
 

@@ -7,7 +7,7 @@ import torch
 
 from instruments import METRICS, LabError
 from simulators import CHEMISTRIES, ChemistryError, chemistry
-from simulators.chemistries import H_CELL_FIGURES
+from simulators.chemistries import FIGURES
 from simulators.constants import SIMULATED
 from simulators.settings import SETTINGS
 
@@ -36,9 +36,9 @@ def test_every_chemistry_has_a_space_and_a_truth(name: str, world: str) -> None:
             row[parameter["name"]] = 0.5 * (parameter["low"] + parameter["high"])
     assert set(row) == set(virtual.columns)
     truth = virtual.truth(pd.DataFrame([row]))
-    assert list(truth.columns) == list(virtual.figures)
-    assert set(virtual.figures) <= set(METRICS)
-    assert virtual.definition.target in virtual.figures
+    assert list(truth.columns) == list(FIGURES)
+    assert set(FIGURES) <= set(METRICS)
+    assert virtual.definition.target in FIGURES
     assert truth["fe_total"].iloc[0] == pytest.approx(1.0, abs=1e-9)
 
 
@@ -83,7 +83,11 @@ def test_what_a_space_leaves_out_takes_its_default() -> None:
         pd.DataFrame(
             [
                 {"alloy_Cu": 1.0, "alloy_Pt": 0.0, "cation": "K", "potential": -1.0}
-                | {n: each.default for n, each in SETTINGS["h_cell"].items() if n not in ("potential", "current_density")}
+                | {
+                    n: each.default
+                    for n, each in SETTINGS["h_cell"].items()
+                    if n not in ("potential", "current_density")
+                }
             ]
         )
     )
@@ -137,7 +141,7 @@ def test_unknown_names_say_what_is_near() -> None:
 
 def test_no_points_give_no_figures() -> None:
     empty = chemistry("cu_alloys").truth(random_points(3).iloc[:0])
-    assert empty.shape == (0, len(H_CELL_FIGURES))
+    assert empty.shape == (0, len(FIGURES))
 
 
 def test_in_the_null_world_rates_are_means_over_the_metals() -> None:

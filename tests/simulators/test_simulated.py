@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from instruments import METRICS, ExecutionCancelled, Job, Lab, LabError, LabOptions, Outcome
-from simulators import SimulatedLab, SimulatedOptions, chemistry
+from simulators import CHEMISTRIES, SimulatedLab, SimulatedOptions, chemistry
 
 COLUMNS = ("x_Cu", "x_Ag", "potential", "cation")
 POINT: dict[str, Any] = {"x_Cu": 0.9, "x_Ag": 0.1, "potential": -1.0, "cation": "K"}
@@ -76,16 +76,49 @@ def test_laboratories_differ_by_their_seed(context: Any) -> None:
     assert values(run(build(seed=0), context)) != values(run(build(seed=1), context))
 
 
-def test_repeats_on_one_electrode_scatter_as_their_uncertainties_say(context: Any) -> None:
-    lab = build()
-    outcomes = [run(lab, context, seed=seed) for seed in range(400)]
-    seen, sem = (pd.DataFrame([read(outcome) for outcome in outcomes]) for read in (values, sems))
-    pulls = (seen - seen.mean()) / sem
-    for name in ("fe_h2", "fe_co", "fe_hcoo", "fe_ch4", "fe_c2h4", "fe_c2h5oh", "fe_c2plus", "fe_total", "j_total"):
-        assert pulls[name].std() == pytest.approx(1.0, abs=0.12), name
-        assert (pulls[name].abs() < 1.96).mean() == pytest.approx(0.95, abs=0.035), name
-    assert seen["fe_total"].mean() == pytest.approx(1.0, abs=0.003)
-    assert 0.005 < seen["fe_total"].std() < 0.03
+FIGURES_WITH_ANALYSES = (
+    "fe_h2", "fe_co", "fe_hcoo", "fe_ch4", "fe_c2h4", "fe_c2h5oh", "fe_c2plus", "fe_total", "j_c2h4", "ee_c2h4", "e_rhe"
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("signals", ["figures", "raw"])
+@pytest.mark.parametrize("bias", [0.0, 1.0])
+def test_figures_scatter_about_what_truly_happened_as_their_uncertainties_say(
+    signals: str, bias: float, context: Any
+) -> None:
+    pulls = []
+    for seed in range(250):  # a laboratory, a campaign, an electrode and a run of its own each time
+        lab = build(signals=signals, bias=bias, seed=seed)
+        job, where = Job(f"campaign-{seed}", 1, POINT), context(seed=seed, sample=f"e{seed}")
+        figures = lab.execute(job, where).observation.figures  # type: ignore[union-attr]
+        truth = lab.reveal(job, where).figures
+        pulls.append({k: (figures[k].value - truth[k]) / (figures[k].sem or np.nan) for k in FIGURES_WITH_ANALYSES})
+    table = pd.DataFrame(pulls)
+    for name in FIGURES_WITH_ANALYSES:
+        assert table[name].mean() == pytest.approx(0.0, abs=0.2), name
+        assert table[name].std() == pytest.approx(1.0, abs=0.15), name
+    assert (table.abs() < 1.96).to_numpy().mean() == pytest.approx(0.95, abs=0.02)
+
+
+def test_both_ways_to_figures_agree(context: Any) -> None:
+    for name in sorted(CHEMISTRIES):
+        virtual = chemistry(name)
+        job = Job("c", 1, virtual.optimum(virtual.definition.target)["parameters"])
+        for noise in (0.0, 1.0):
+            ways = [SimulatedOptions(name, signals=way, noise=noise) for way in ("figures", "raw")]
+            fast, raw = (
+                each.build(virtual.columns, {}).execute(job, context(seed=5)).observation for each in ways
+            )  # fmt: skip
+            assert fast is not None
+            assert raw is not None
+            assert set(fast.figures) <= set(raw.figures)
+            for key, figure in fast.figures.items():
+                # the traces have noise of their own; it is small beside the other uncertainties
+                allowed = 1e-6 * abs(figure.value) + 1e-12 if noise == 0.0 else 0.6 * (figure.sem or 2e-4)
+                assert raw.figures[key].censored == figure.censored, (name, key)
+                assert raw.figures[key].value == pytest.approx(figure.value, abs=allowed), (name, key)
+                if noise and figure.sem:
+                    assert raw.figures[key].sem == pytest.approx(figure.sem, rel=0.02), (name, key)
 
 
 def test_electrodes_scatter_more_than_repeats(context: Any) -> None:
