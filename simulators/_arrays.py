@@ -42,6 +42,7 @@ _NUMPY: Final = SimpleNamespace(
     stack=np.array,
     last=lambda parts: np.stack(np.broadcast_arrays(*parts), axis=-1),
     join=np.concatenate,
+    turned=lambda array: np.ascontiguousarray(array.T),
     ones=np.ones_like,
 )
 
@@ -65,6 +66,7 @@ _TORCH: Final = SimpleNamespace(
     stack=_torch_stack,
     last=lambda parts: _torch_stack(parts).movedim(0, -1),
     join=torch.cat,
+    turned=lambda array: array.permute(*reversed(range(array.dim()))),
     ones=torch.ones_like,
 )
 
@@ -73,7 +75,7 @@ def functions(array: Array) -> SimpleNamespace:
     """The functions for an array's kind: ``at_least`` and ``at_most`` take a number, ``larger`` an array of that kind.
 
     ``total`` sums over the first axis, ``stack`` makes a new first axis of arrays of one shape, ``last`` a
-    new last one; ``join`` puts arrays one after the other along an axis.
+    new last one; ``join`` puts arrays one after the other along an axis, and ``turned`` reverses the order of axes.
     """
     return _TORCH if isinstance(array, torch.Tensor) else _NUMPY
 

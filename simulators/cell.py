@@ -24,7 +24,7 @@ from simulators.conditions import (
     Control,
     conditions,
 )
-from simulators.constants import FARADAY, GAS_CONSTANT, MA_PER_CM2
+from simulators.constants import FARADAY, GAS_CONSTANT, MA_PER_CM2, PRODUCTS, SIMULATED
 from simulators.control import LOWEST, TAFEL, Galvanostat, Potentiostat, anode_potential, bubble_factor
 from simulators.elements import STEPS
 from simulators.errors import ConvergenceError
@@ -38,6 +38,7 @@ from simulators.solver import Floats, linearise
 __all__ = [
     "DEFAULT_CONCENTRATION",
     "DEFAULT_THICKNESS",
+    "GASES",
     "CellKind",
     "Conditions",
     "Control",
@@ -48,6 +49,10 @@ __all__ = [
     "steady_state",
 ]
 
+GASES: Final = tuple(key for key in SIMULATED if PRODUCTS[key].phase == "gas")
+"""Products that leave with the gas."""
+
+_IS_GAS: Final = [key in GASES for key in SIMULATED]
 _NO_CURRENT: Final = 1e-30
 
 
@@ -140,6 +145,17 @@ class SteadyState:
     def outlet(self) -> Tensor:
         """CO2 that leaves as gas, mol m-2 s-1, [experiments]; negative where more is consumed than enters."""
         return self.run.inlet - self.carbon - self.absorbed
+
+    @property
+    def gases(self) -> Tensor:
+        """Dry gas that leaves, CO2 and then :data:`GASES`, mol m-2 s-1, [experiments, 1 + gases]; inert gas left out."""
+        return torch.cat([self.outlet.unsqueeze(-1), self.rates[..., _IS_GAS]], dim=-1)
+
+    @property
+    def composition(self) -> Tensor:
+        """Mole fractions of :attr:`gases`, [experiments, 1 + gases]."""
+        flows = self.gases
+        return flows / flows.sum(-1, keepdim=True)
 
     @property
     def conversion(self) -> Tensor:
@@ -242,7 +258,7 @@ def _differentiable(problem: CellProblem, state: Any) -> Tensor:
     """The converged state as a function of the inputs: one Newton step from it, in torch."""
     with np.errstate(all="ignore"):
         jacobian, _ = linearise(problem.each(_as_array), state)
-        inverse = torch.from_numpy(np.linalg.pinv(jacobian))
+        inverse = torch.from_numpy(np.linalg.pinv(np.nan_to_num(jacobian, posinf=0.0, neginf=0.0)))
     fixed = torch.from_numpy(state)
     residual = fixed - problem.sweep(fixed[:, None])[:, 0]
     step: Tensor = (inverse @ residual.T.unsqueeze(-1)).squeeze(-1).T

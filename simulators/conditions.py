@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias, get_args
 
 from torch import Tensor
 
@@ -169,6 +170,8 @@ def conditions(
     design = DESIGNS[cell]
     hydroxide = double([float(each == "hydroxide") for each in salts])
     warmth, molarity = double(temperature).reshape(-1), double(concentration).reshape(-1)
+    _check("temperature", warmth)
+    _check("concentration", molarity)
     if resistance is None:
         resistance = design.contact + design.gap / _conductivity(molarity, warmth, mobility, hydroxide)
     columns: tuple[object, ...] = (
@@ -191,9 +194,44 @@ def conditions(
     tensors = [double(column).reshape(-1) for column in columns]
     count = max(len(column) for column in tensors)
     control: Control = "potential" if current is None else "current"
-    names = [field.name for field in fields(Conditions)]
-    settings: dict[str, Any] = {name: column.expand(count) for name, column in zip(names, tensors, strict=False)}
+    settings: dict[str, Any] = dict(zip((field.name for field in fields(Conditions)), tensors, strict=False))
+    for name, column in settings.items():
+        if name not in get_args(Control) or name == control:  # what is not held is not a number
+            _check(name, column)
+        settings[name] = column.expand(count)
     return Conditions(**settings, cell=cell, control=control)
+
+
+_RANGES: Final = MappingProxyType(
+    {
+        "potential": (-math.inf, math.inf, "V vs RHE"),
+        "current": (0.0, math.inf, "mA cm-2, more than 0"),
+        "temperature": (250.0, 400.0, "K"),
+        "concentration": (0.0, 12_000.0, "mol m-3, more than 0"),
+        "thickness": (0.0, 1.0, "m, more than 0"),
+        "pressure": (-1e-300, 1e3, "atm"),
+        "resistance": (-1e-300, math.inf, "ohm m2"),
+        "uncompensated": (-1e-300, 2.0, "of the resistance; compensation is at most 1"),
+        "inlet": (0.0, math.inf, "mol m-2 s-1, more than 0"),
+        "flooded": (-1e-300, 1.0 + 1e-12, "of the electrode, 0 to 1"),
+        "crust": (-1e-300, 1.0, "of the pores, 0 to below 1"),
+        "bubbles": (-1e-300, 1.0, "of the electrolyte, 0 to below 1"),
+    }
+)
+"""Open intervals in which settings mean something, and their units."""
+
+
+def _check(name: str, column: Tensor) -> None:
+    """Refuse a setting without meaning."""
+    if name not in _RANGES:
+        return
+    low, high, unit = _RANGES[name]
+    values = column.detach().numpy()
+    if not (
+        low < values.item() < high if len(values) == 1 else len(values) and ((low < values) & (values < high)).all()
+    ):
+        wrong = next((each for each in values.tolist() if not low < each < high), "empty")
+        raise ChemistryError(f"{name} is {wrong}.", field=name, mend=f"It is a number of {unit}.")
 
 
 def _conductivity(*columns: Tensor) -> Tensor:

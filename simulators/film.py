@@ -51,7 +51,7 @@ _NEWTON_STEPS: Final = 6
 _NO_CARBONATE: Final = 1e-6
 
 
-def arrhenius(temperature: Array, barrier: float) -> Array:
+def arrhenius(temperature: Array, barrier: Array | float) -> Array:
     """Factor on a rate constant at a temperature (K), for a barrier in kJ mol-1; one at 298.15 K."""
     scale = -1e3 * barrier / GAS_CONSTANT
     return functions(temperature).exp(scale / temperature - scale / ROOM_TEMPERATURE)

@@ -33,7 +33,17 @@ POISON_PRESSURE: Final = 0.01
 """CO2 pressure that half poisons strongly binding metals, atm."""
 
 _TRANSFER: Final = {"co": 0.419, "hcoo": 0.250, "h2": 0.417, "buffer": 0.071, "ch4": 0.860, "c2": 0.529}
-_BARRIER: Final = {"co": 45.0, "hcoo": 45.0, "h2": 60.0, "buffer": 20.0, "desorption": 60.0, "ch4": 25.0, "c2": 65.0}
+_BARRIER: Final = {
+    "co2_to_co": 45.0,
+    "co2_to_formate": 45.0,
+    "water_to_h2": 60.0,
+    "buffer_to_h2": 20.0,
+    "co_desorption": 60.0,
+    "co_to_methane": 25.0,
+    "co_coupling": 65.0,
+}
+"""Activation energies, kJ mol-1."""
+_BARRIERS: Final = double([_BARRIER[step] for step in STEPS])[:, None]
 _METHANE_ORDER: Final = 0.471
 _FORMATE_ORDER: Final = 0.52
 
@@ -219,11 +229,13 @@ def site_constants(
     slope = FARADAY / (GAS_CONSTANT * temperature)
     outer = electrode.roughness * electrode.activity
     area = roughness * outer
-    k = {step: _by_site(ten_to(sites.log10_k[..., i])) for i, step in enumerate(STEPS)}
-    factor = {step: electrode.factors[..., i] for i, step in enumerate(STEPS)}
+    warmth = arrhenius(temperature, _like(temperature, _BARRIERS))
+    factors = xp.turned(electrode.factors) * warmth
+    k = xp.turned(ten_to(sites.log10_k))[:, :, None]
+    made = dict(zip(STEPS, k, strict=True))
 
-    def scaled(step: str, barrier: str, scale: Array) -> Array:
-        return k[step] * (factor[step] * scale * arrhenius(temperature, _BARRIER[barrier]))
+    def scaled(step: str, scale: Array) -> Array:
+        return made[step] * (factors[STEPS.index(step)] * scale)
 
     promoted = area * xp.exp(0.5 * promotion) / HENRY
     strong = _like(temperature, double(sites.elements.e_co < STRONG_CO))[:, None, None]
@@ -231,17 +243,17 @@ def site_constants(
     covered = pressure / (pressure + POISON_PRESSURE)
     copper = 10.0 ** float(sites.elements.copper[STEPS.index("co_desorption")])
     return SiteConstants(
-        fractions=_by_site(sites.fractions),
-        activation=scaled("co2_to_co", "co", promoted),
-        formate=scaled("co2_to_formate", "hcoo", promoted),
-        water=scaled("water_to_h2", "h2", area),
-        buffer=scaled("buffer_to_h2", "buffer", electrode.activity * (solution.hco3 / 100.0) ** 0.7),
+        fractions=xp.turned(sites.fractions)[:, None],
+        activation=scaled("co2_to_co", promoted),
+        formate=scaled("co2_to_formate", promoted),
+        water=scaled("water_to_h2", area),
+        buffer=scaled("buffer_to_h2", electrode.activity * (solution.hco3 / 100.0) ** 0.7),
         unpoisoned=1.0 - strong * poisoned * covered,
         blocked=poisoned * (1.0 - strong) * xp.ones(covered),
-        methane=scaled("co_to_methane", "ch4", area),
-        coupling=xp.sqrt(scaled("co_coupling", "c2", area * xp.exp(promotion))),
-        desorption=scaled("co_desorption", "desorption", area),
-        adsorption=READSORPTION * copper * outer * arrhenius(temperature, _BARRIER["desorption"]),
+        methane=scaled("co_to_methane", area),
+        coupling=xp.sqrt(scaled("co_coupling", area * xp.exp(promotion))),
+        desorption=scaled("co_desorption", area),
+        adsorption=READSORPTION * copper * outer * warmth[STEPS.index("co_desorption")],
         supply=solution.d_hco3 * solution.hco3 / thickness,
         slope=slope,
         offset=-LN10 / slope * solution.ph - REFERENCE_POTENTIAL,
@@ -253,11 +265,6 @@ def site_constants(
 def _like(kind: Array, tensor: Tensor) -> Array:
     """A constant tensor as an array of some kind."""
     return tensor if isinstance(kind, Tensor) else tensor.numpy()
-
-
-def _by_site(array: Array) -> Array:
-    """[experiments, elements] as [elements, 1, experiments]."""
-    return array.T[:, None]
 
 
 def turnover(k: RateConstants, surface: Surface, solution: Electrolyte, escape: Array) -> Turnover:

@@ -439,3 +439,33 @@ def test_conditions_that_mean_nothing_are_refused(settings: dict[str, Any], fiel
     with pytest.raises(ChemistryError) as caught:
         conditions(**settings)
     assert caught.value.field == field
+
+
+@pytest.mark.parametrize(
+    ("settings", "field"),
+    [
+        ({"potential": np.nan}, "potential"),
+        ({"potential": [-1.0, np.inf]}, "potential"),
+        ({"current": [5.0, 0.0]}, "current"),
+        ({"current": -5.0}, "current"),
+        ({"potential": []}, "potential"),
+        ({"potential": -1.0, "concentration": -100.0}, "concentration"),
+        ({"potential": -1.0, "temperature": 25.0}, "temperature"),
+        ({"potential": -1.0, "pressure": -1.0}, "pressure"),
+        ({"potential": -1.0, "thickness": 0.0}, "thickness"),
+        ({"potential": -1.0, "compensation": 1.2}, "uncompensated"),
+        ({"potential": -1.0, "cell": "gde", "inlet": 0.0}, "inlet"),
+        ({"potential": -1.0, "cell": "gde", "flooded": 1.5}, "flooded"),
+        ({"potential": -1.0, "cell": "gde", "crust": 1.0}, "crust"),
+    ],
+)
+def test_settings_out_of_range_are_refused(settings: dict[str, Any], field: str) -> None:
+    with pytest.raises(ChemistryError, match=r"^(potential|current|\w+) is") as caught:
+        conditions(**settings)
+    assert caught.value.field == field
+    assert caught.value.mend
+
+
+def test_a_held_setting_has_no_counterpart() -> None:
+    assert bool(conditions(current=5.0).potential.isnan().all())
+    assert bool(conditions(potential=-1.0).current.isnan().all())

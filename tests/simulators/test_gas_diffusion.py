@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from simulators._torch import double
-from simulators.cell import SteadyState, conditions, steady_state
+from simulators.cell import GASES, SteadyState, conditions, steady_state
 from simulators.constants import FARADAY, PRODUCTS, SIMULATED
 from simulators.control import anode_potential, bubble_factor, conductivity
 from simulators.film import Exchange, electrolyte
@@ -70,6 +70,19 @@ def test_less_gas_means_more_conversion_up_to_a_limit(kind: str, metal: str) -> 
     assert total.max() <= 1.0
     assert float(state.outlet.min()) >= 0.0
     np.testing.assert_allclose(state.outlet.numpy() / inlet + total, 1.0, atol=1e-9)
+
+
+@pytest.mark.parametrize(("kind", "salt"), [("gde", "bicarbonate"), ("gde", "hydroxide"), ("mea", "bicarbonate")])
+def test_atoms_that_enter_leave_again(kind: str, salt: str) -> None:
+    state = gas_cell("Cu", kind, salt=salt, current=[50.0, 300.0, 900.0], inlet=0.1)
+    assert GASES == ("h2", "co", "ch4", "c2h4")
+    gas = (state.gases @ double([1, *(PRODUCTS[key].carbons for key in GASES)])).numpy()
+    liquid = [key for key in SIMULATED if key not in GASES]
+    dissolved = sum(PRODUCTS[key].carbons * state.rates[:, SIMULATED.index(key)].numpy() for key in liquid)
+    np.testing.assert_allclose(gas + dissolved + state.absorbed.numpy(), 0.1, rtol=1e-9)
+    charge = state.rates @ double([PRODUCTS[key].electrons * FARADAY for key in SIMULATED])
+    np.testing.assert_allclose(charge.numpy(), [500.0, 3000.0, 9000.0], rtol=1e-6)
+    np.testing.assert_allclose(state.composition.sum(-1).numpy(), 1.0, rtol=1e-12)
 
 
 def test_carbonate_limits_the_conversion_in_a_membrane_cell() -> None:
