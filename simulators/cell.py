@@ -148,7 +148,7 @@ class SteadyState:
 
     @property
     def gases(self) -> Tensor:
-        """Dry gas that leaves, CO2 and then :data:`GASES`, mol m-2 s-1, [experiments, 1 + gases]; inert gas left out."""
+        """Dry gas that leaves but for inert gas: CO2, then :data:`GASES`, mol m-2 s-1, [experiments, 1 + gases]."""
         return torch.cat([self.outlet.unsqueeze(-1), self.rates[..., _IS_GAS]], dim=-1)
 
     @property
