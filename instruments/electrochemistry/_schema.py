@@ -38,6 +38,8 @@ class Record(BaseModel):
             known = f"Known: {', '.join(cls.model_fields)}." if first["type"] == "extra_forbidden" else None
             return cls._error(f"{cls.__name__}: {field}: {first['msg']}.", field, known)
         inner = own.field if own.field and own.field not in ("quantity", *place) else None
+        if inner and place and inner.startswith(f"{place[-1]}."):
+            inner = inner.removeprefix(f"{place[-1]}.")
         field = ".".join([*place, *([inner] if inner else [])])
         message = str(own.args[0]).removeprefix("quantity: ")
         return cls._error(message if inner else f"{field}: {message}", field, own.mend)

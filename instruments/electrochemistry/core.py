@@ -26,7 +26,7 @@ from instruments.electrochemistry.reading import Reading
 from instruments.electrochemistry.results import Balance, Efficiencies, Results
 from instruments.electrochemistry.tables import Flags, Floats
 from instruments.electrochemistry.trends import Line, line
-from instruments.electrochemistry.uncertain import Uncertain, Value, concatenate
+from instruments.electrochemistry.uncertain import Uncertain, Value, concatenate, nominal
 from instruments.metrics import METRICS
 
 SOURCES: Final = {
@@ -222,6 +222,7 @@ def _carbon(
     if gases is None or gases.inlet is None or not reading.known("feed_co2"):
         return Balance(rates)
     inlet = gases.mean(gases.inlet)
+    inlet = inlet + np.where(nominal(inlet) > 0.0, 0.0, np.nan)  # of no gas no share can be told
     feed = inlet * reading.exact("feed_co2")
     if not (reading.exact("feed_co2") > 0.0).all():
         return Balance(rates, None, inlet)
@@ -258,6 +259,7 @@ def _energy(table: _Collector, reading: Reading, efficiencies: Efficiencies) -> 
     if reading.batch.cell_voltage is None:
         return
     voltage: Value = reading.average("cell_voltage")
+    voltage = np.where(voltage > 0.0, voltage, np.nan)
     if reading.known("accuracy_potential"):
         voltage = Uncertain.systematic(voltage, reading.exact("accuracy_potential"), "potential")
     table.add(["u_cell"], voltage)

@@ -206,7 +206,8 @@ def _drift(reading: Reading, gases: Gases) -> dict[str, Any]:
     start = np.maximum(start - reading.exact("steady_after")[:, None] * gases.residence, batch.time[:, :1])
     middle = 0.5 * (start + end)
     values = batch.current if layout.control == "potential" else batch.potential
-    first, second = (WindowMeans(batch.time, *half)(values) for half in ((start, middle), (middle, end)))
+    halves = WindowMeans(batch.time, np.hstack([start, middle]), np.hstack([middle, end]))(values)
+    first, second = np.hsplit(halves, 2)
     change = 2.0 * np.abs(second - first)
     if layout.control == "potential":
         mean = np.abs(0.5 * (first + second))

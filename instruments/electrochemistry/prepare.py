@@ -236,6 +236,8 @@ def _gas(
     names = tuple(sorted(channels))
     parts.layout["species"] = names
     parts.arrays["injections"] = gas.time
+    if day is None and any(channel.record is not None for channel in channels.values()):
+        parts.notices.append("without a date the latest calibrations are taken, and their age is not known")
     if not names:
         parts.notices.append("chromatograph: no peak can be turned into a mole fraction")
     count = len(gas.time)

@@ -301,3 +301,20 @@ class QualityRules(Record):
         except SignalError as problem:
             field = f"{name}.{problem.field}" if problem.field else name
             raise SignalError(f"rule {name!r}: {problem.args[0]}", field=field, mend=problem.mend) from None
+
+
+def as_markdown() -> str:
+    """The rules with their default thresholds as a table."""
+    rows = ["| rule | id | looks at | unit | thresholds | source |", "| --- | --- | --- | --- | --- | --- |"]
+    for rule in RULES.values():
+        limits = QualityRules.model_fields[rule.name].default.model_dump()
+        told = ", ".join(f"`{name}: {_written(value)}`" for name, value in limits.items() if value is not None)
+        unit = "" if rule.unit == "1" else rule.unit
+        rows.append(f"| `{rule.name}` | {rule.id} | {rule.says} | {unit} | {told} | {rule.source} |")
+    return "\n".join(rows)
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, tuple):
+        return f"[{', '.join(f'{each:g}' for each in value)}]"
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -216,6 +216,10 @@ def _trace(table: Table) -> Trace:
     )
     if trace.time[-1] <= trace.time[0]:
         raise table.error(table.column("time"), "no time passes.")
+    if trace.cell_voltage is not None and np.trapezoid(trace.cell_voltage, trace.time) <= 0.0:
+        raise table.error(
+            table.column("cell_voltage"), "is not positive.", "It is the anode's potential less the cathode's."
+        )
     return trace
 
 
@@ -241,7 +245,10 @@ def _gas(table: Table) -> Chromatograms:
     species = [name.lower() for name in table.texts("species")]
     detectors = table.texts("detector") if table.has("detector") else [""] * len(table)
     both = table.has("area") and table.has("fraction")
-    area = table.raw(table.column("area"), gaps=both) if table.has("area") else None
+    area = None
+    if table.has("area"):
+        column = table.column("area")
+        area = table.possible("area", column, table.raw(column, gaps=both))
     area_unit = table.unit(table.column("area")) if table.has("area") else ""
     fraction = table.optional("fraction", gaps=both)
     if area is not None and fraction is not None:
@@ -302,7 +309,7 @@ def _flow(table: Table, setup: Setup) -> Flows:
             None if reference is None else reference.pressure.value,
             f"{table.name}.{column}",
         )
-        values: Floats = factor * table.raw(column)
+        values = table.possible(quantity, column, factor * table.raw(column))
         table.check(quantity, values < 0.0, "is negative")
         return values
 

@@ -46,6 +46,36 @@ QUANTITIES: Final[Mapping[str, str]] = MappingProxyType(
 """Canonical unit of each quantity; flows and peak areas have rules of their own."""
 
 
+IMPOSSIBLE: Final[Mapping[str, float]] = MappingProxyType(
+    {
+        "time": 1e9,
+        "retention": 1e9,
+        "current": 1e4,
+        "set_current": 1e4,
+        "potential": 1e3,
+        "set_potential": 1e3,
+        "cell_voltage": 1e3,
+        "temperature": 1e3,
+        "frequency": 1e12,
+        "z_real": 1e12,
+        "z_imag": 1e12,
+        "pressure_drop": 1e9,
+        "back_pressure": 1e9,
+        "concentration": 1e5,
+        "concentration_sem": 1e5,
+        "detection_limit": 1e5,
+        "recovery": 1e3,
+        "signal_to_noise": 1e12,
+        "dilution": 1e9,
+        "area": 1e18,
+        "inlet": 1e2,
+        "outlet": 1e2,
+    }
+)
+"""Magnitudes, in canonical units, that no electrolysis in a laboratory has: a number beyond is a wrong unit or a marker
+for nothing, such as 9.9e37."""
+
+
 class Table:
     """One table whose columns are read by quantity, in SI units."""
 
@@ -89,7 +119,15 @@ class Table:
         found = scale(self.unit(column), unit)
         if found is None:
             raise self.error(column, f"{self.unit(column)!r} is no unit of {quantity}.", f"Use one like {unit!r}.")
-        return found[0] * self.raw(column, gaps=gaps) + found[1]
+        return self.possible(quantity, column, found[0] * self.raw(column, gaps=gaps) + found[1])
+
+    def possible(self, quantity: str, column: str, values: Floats) -> Floats:
+        """Values in canonical units, none of which is beyond what there is."""
+        beyond = np.flatnonzero(np.abs(values) > IMPOSSIBLE.get(quantity, np.inf))
+        if len(beyond):
+            row = int(beyond[0])
+            raise self.error(column, f"row {row + 1} is impossible: {values[row]:g} in SI units.", "Is the unit right?")
+        return values
 
     def optional(self, quantity: str, *, gaps: bool = False) -> Floats | None:
         """As :meth:`numbers`, or ``None`` without such a column."""
