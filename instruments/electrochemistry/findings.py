@@ -248,13 +248,15 @@ def _injections(reading: Reading, gases: Gases) -> dict[str, Any]:
 
 
 def _last_over_first(gases: Gases, product: str) -> Floats:
-    """Of a product's efficiency over the accepted injections; NaN where there are not two."""
+    """Of a product's efficiency over the accepted injections; NaN where there are not two, or it stays a minor one."""
     values = gases.efficiency.values[:, :, gases.products.index(product)]
     rows = np.arange(len(values))
     first = gases.accepted.argmax(1)
     last = gases.accepted.shape[1] - 1 - gases.accepted[:, ::-1].argmax(1)
     start, end = values[rows, first], values[rows, last]
-    ratio: Floats = np.divide(end, start, out=np.full(len(values), np.nan), where=(start > 0.0) & (last > first))
+    ratio: Floats = np.divide(
+        end, start, out=np.full(len(values), np.nan), where=(start > 0.0) & (last > first) & (end > MAJOR)
+    )
     return ratio
 
 

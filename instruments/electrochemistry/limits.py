@@ -166,13 +166,6 @@ class Thermodynamic(Record):
     invalid: float = Field(gt=0.0)
 
 
-class Growth(Record):
-    """Hydrogen that grows: suspect from a slope per hour, invalid from a ratio of last to first."""
-
-    suspect: float = Field(gt=0.0)
-    invalid: float = Field(gt=0.0)
-
-
 class Told(Record):
     """Told above a number, without consequence."""
 

@@ -19,7 +19,6 @@ from instruments.electrochemistry.limits import (
     Agreement,
     Closure,
     Conversion,
-    Growth,
     Quantified,
     Range,
     Required,
@@ -224,23 +223,6 @@ def thermodynamics(evidence: Evidence, limits: Thermodynamic) -> Finding | None:
         return f"> {limits.margin:g} above equilibrium{extra}"
 
     return _worst(level, above, evidence.products, bound, most=True)
-
-
-def flooding(evidence: Evidence, limits: Growth) -> Finding | None:
-    """Hydrogen that grows with time."""
-    slope = evidence.hydrogen_slope
-    if slope is None:
-        return None
-    ratio = np.full(evidence.count, np.nan) if evidence.hydrogen_ratio is None else evidence.hydrogen_ratio
-    level = np.where(np.isnan(slope) & np.isnan(ratio), NOT_ASSESSED, FINE)
-    level = np.where(slope > limits.suspect, SUSPECT, level)
-    level = np.where(ratio > limits.invalid, INVALID, level)
-    value = np.where(level == INVALID, ratio, slope)
-
-    def bound(found: int) -> str:
-        return f"> {limits.invalid:g} times the start" if found == INVALID else f"> {limits.suspect:g} per hour"
-
-    return Finding(level, value, bound)
 
 
 def transport(evidence: Evidence, limits: Told) -> Finding | None:

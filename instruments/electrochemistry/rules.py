@@ -20,7 +20,6 @@ from instruments.electrochemistry.limits import (
     Below,
     Closure,
     Conversion,
-    Growth,
     Outside,
     Quantified,
     Range,
@@ -36,7 +35,6 @@ from instruments.electrochemistry.looks import (
     closure,
     conversion,
     excessive,
-    flooding,
     negative,
     quantified,
     required,
@@ -201,7 +199,8 @@ _ROWS: Final = (
         transport,
         "Burdyny and Smith, Energy Environ. Sci. 2019, 12, 1442",
     ),
-    Rule("flooding", "Q27", "h-1", "hydrogen grows", flooding, _OURS),
+    Rule("flooding", "Q27", "h-1", "slope of the efficiency of hydrogen: flooding", simple("hydrogen_slope"), _OURS),
+    Rule("hydrogen_growth", "Q27", "1", "hydrogen at the end over its start", simple("hydrogen_ratio"), _OURS),
     Rule("back_pressure", "Q27", "1", "change of the back pressure", simple("back_pressure"), _OURS),
     Rule("liquid_in_gas_line", "Q27", "1", "there was liquid in the gas line", yes_or_no("liquid_in_gas_line"), _OURS),
     Rule("pressure_rise", "Q28", "1", "rise of the pressure drop: salt", simple("pressure_rise"), _OURS),
@@ -269,7 +268,8 @@ class QualityRules(Record):
     thermodynamics: Thermodynamic | None = Thermodynamic(margin=0.050, invalid=0.05)
     blank: Above | None = Above(suspect=0.005, invalid=0.02)
     transport: Told | None = Told(info=0.8)
-    flooding: Growth | None = Growth(suspect=0.05, invalid=2.0)
+    flooding: Above | None = Above(suspect=0.05)
+    hydrogen_growth: Above | None = Above(suspect=None, invalid=2.0)
     back_pressure: Above | None = Above(suspect=0.20)
     liquid_in_gas_line: Above | None = Above(suspect=0.5)
     pressure_rise: Above | None = Above(suspect=0.5)
