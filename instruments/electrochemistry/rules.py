@@ -318,3 +318,9 @@ def _written(value: Any) -> str:
     if isinstance(value, tuple):
         return f"[{', '.join(f'{each:g}' for each in value)}]"
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+if __name__ == "__main__":
+    import sys
+
+    sys.stdout.write(as_markdown() + "\n")
