@@ -1,7 +1,7 @@
 """How many experiments a second the data reduction takes, in batches and one by one.
 
-Every experiment has a trace of 100 points, 3 injections with 5 gaseous products, CO2 and nitrogen, and 4 liquid products;
-it is reduced to about 38 figures with all covariances and judged by all rules. The baseline is a loop over single calls
+Every experiment has a trace of 100 points, 3 injections with 5 gaseous products, CO2 and nitrogen, and 4 liquids; it
+is reduced to about 40 figures with all covariances and judged by all rules. The baseline is a loop over single calls
 of `reduce`, which also read the tables.
 
     OMP_NUM_THREADS=1 python benchmarks/reduction.py [--experiments 8192]

@@ -44,6 +44,7 @@ class Calibration(Record):
         r_squared: of the fit.
         repeatability: relative standard deviation of one signal.
         noise: standard deviation of a signal near nothing, in the signal's unit.
+        retention: time at which the species came, s; ``None`` where that was not noted.
         standards: what it was calibrated with.
 
     Raises:
@@ -66,6 +67,7 @@ class Calibration(Record):
     r_squared: float | None = Field(default=None, ge=0.0, le=1.0)
     repeatability: float | None = Field(default=None, ge=0.0)
     noise: float | None = Field(default=None, ge=0.0)
+    retention: float | None = Field(default=None, gt=0.0)
     standards: str | None = None
 
     @classmethod

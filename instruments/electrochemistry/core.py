@@ -14,12 +14,12 @@ import numpy as np
 from instruments.electrochemistry import carbon, energy
 from instruments.electrochemistry.batch import Batch
 from instruments.electrochemistry.charge import current_density, partial_current, production_rate
+from instruments.electrochemistry.chromatography import Gases, read_gases
 from instruments.electrochemistry.constants import MA_PER_CM2, ROOM_TEMPERATURE
 from instruments.electrochemistry.evidence import Evidence
 from instruments.electrochemistry.findings import evidence_of
 from instruments.electrochemistry.gas import carbonate_rate
-from instruments.electrochemistry.gases import Gases, read_gases
-from instruments.electrochemistry.liquids import Amounts, read_liquids
+from instruments.electrochemistry.liquid_analysis import Amounts, read_liquids
 from instruments.electrochemistry.potentials import corrected, rhe, she
 from instruments.electrochemistry.products import PRODUCTS
 from instruments.electrochemistry.reading import Reading

@@ -61,7 +61,7 @@ class Evidence:
         ph_deviation: from the expected pH.
         temperature_deviation: K.
         above_equilibrium: potential minus standard potential, V, by product.
-        blank: carbon efficiency under argon.
+        blank: efficiency of carbon products without CO2.
         transport: current of CO2 reduction over its limit.
         hydrogen_slope: of its efficiency, per hour.
         hydrogen_ratio: last over first efficiency.

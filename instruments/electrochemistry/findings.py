@@ -9,8 +9,8 @@ import numpy as np
 from instruments.electrochemistry import carbon, energy, gas
 from instruments.electrochemistry.batch import Batch
 from instruments.electrochemistry.charge import WindowMeans
+from instruments.electrochemistry.chromatography import Gases
 from instruments.electrochemistry.evidence import Evidence
-from instruments.electrochemistry.gases import Gases
 from instruments.electrochemistry.potentials import ohmic_drop
 from instruments.electrochemistry.reading import Reading
 from instruments.electrochemistry.results import Results
@@ -47,6 +47,9 @@ def evidence_of(results: Results) -> Evidence:
     found.update(_pressures(reading.batch))
     found.update(_checks(reading))
     found.update(_thermodynamics(results))
+    blank = _blank(results)
+    if blank is not None:
+        found["blank"] = blank
     if results.hydrogen is not None and results.gases is not None:
         found["hydrogen_slope"] = np.where(results.hydrogen.rises, results.hydrogen.slope.values, 0.0) + np.where(
             np.isnan(results.hydrogen.slope.values), np.nan, 0.0
@@ -334,6 +337,8 @@ def _checks(reading: Reading) -> dict[str, Any]:
         if reading.known(name):
             value = reading.exact(name)
             found[evidence] = value if name == "signal_to_noise" else np.abs(value)
+    if reading.known("retention_shift"):
+        found["retention_shift"] = np.fmax(reading.exact("retention_shift"), found.get("retention_shift", 0.0))
     if reading.known("check_standard_recovery"):
         found["standard_recovery"] = np.abs(reading.exact("check_standard_recovery") - 1.0)
     if reading.known("ph", "ph_expected"):
@@ -341,6 +346,16 @@ def _checks(reading: Reading) -> dict[str, Any]:
     if reading.known("temperature_set") and reading.known("temperature"):
         actual = "trace_temperature" if reading.known("trace_temperature") else "temperature"
         found["temperature_deviation"] = np.abs(reading.exact(actual) - reading.exact("temperature_set"))
+    return found
+
+
+def _blank(results: Results) -> Floats | None:
+    """What was found of carbon products in a run without CO2: it comes from somewhere else."""
+    reading, efficiencies = results.reading, results.efficiencies
+    if not reading.known("feed_co2") or not efficiencies.keys or (reading.exact("feed_co2") > 0.0).any():
+        return None
+    seen = np.where(efficiencies.below | efficiencies.absent, 0.0, plain(efficiencies.values))
+    found: Floats = seen @ (efficiencies.numbers("carbons") > 0.0).astype(float)
     return found
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
 
 from instruments.electrochemistry.batch import Batch, Layout
-from instruments.electrochemistry.calibration import Calibration, Calibrations, days_old
+from instruments.electrochemistry.calibration import Calibration, Calibrations
+from instruments.electrochemistry.channels import Channel, channel_of, day_of, retention_shift
 from instruments.electrochemistry.potentials import reference_electrode
 from instruments.electrochemistry.products import PRODUCTS
 from instruments.electrochemistry.setup import Setup
@@ -87,7 +87,7 @@ def prepare(signals: Signals, setup: Setup, calibrations: Calibrations) -> Prepa
         parts.scalar(f"accuracy_{name}", getattr(setup.accuracy, name))
     parts.scalar("steady_after", setup.steady_after)
     parts.need("area", setup.area is not None)
-    day = None if setup.date is None else _day(setup.date)
+    day = None if setup.date is None else day_of(setup.date)
 
     _traces(parts, signals, setup)
     _potential(parts, signals, setup)
@@ -130,13 +130,6 @@ def _made(parts: _Parts, signals: Signals, setup: Setup) -> Prepared:
     arrays: dict[str, Any] = {name: array[None] for name, array in parts.arrays.items()}
     batch = Batch(layout=layout, scalars=parts.scalars, **arrays)
     return Prepared(batch, tuple(parts.calibrations), tuple(parts.notices))
-
-
-def _day(written: str) -> datetime.date:
-    try:
-        return datetime.datetime.fromisoformat(written).date()
-    except ValueError:
-        raise SignalError(f"date: {written!r} is no date.", field="date", mend="Write it like 2026-03-31.") from None
 
 
 def _traces(parts: _Parts, signals: Signals, setup: Setup) -> None:
@@ -217,12 +210,12 @@ def _gas(
         for device, species in sorted(calibrations.species(day))
         if device in seen and (species, device) not in table and gas.area is not None
     ]
-    channels: dict[str, _Channel] = {}
+    channels: dict[str, Channel] = {}
     for species, detector in (*table, *looked_for):
         if species not in PRODUCTS and species not in SIDE_GASES:
             parts.notices.append(f"chromatograph: {species!r} is no product of the table; its peaks are not reduced")
             continue
-        channel = _channel(gas, species, detector, calibrations.at(detector, species, day), setup)
+        channel = channel_of(gas, species, detector, calibrations.at(detector, species, day), setup)
         if channel is None:
             parts.notices.append(f"chromatograph: there is no calibration for the peaks of {species}")
         elif species in channels:
@@ -252,57 +245,15 @@ def _gas(
     parts.arrays.update(coefficients=coefficients, factor=factor)
     for quantity in ("repeatability", "noise", "detection", "low", "high", "age", "r_squared", "expired"):
         parts.arrays[quantity] = np.array([channels[name].facts.get(quantity, np.nan) for name in names])
+    parts.scalar("retention_shift", retention_shift(gas, channels))
     parts.calibrations += [c for name in names if (c := channels[name].record) is not None]
 
 
-@dataclass(frozen=True, eq=False)
-class _Channel:
-    signal: Floats
-    coefficients: Floats
-    factor: Floats
-    facts: Mapping[str, float]
-    record: Calibration | None = None
-
-
-def _channel(
-    gas: Chromatograms, species: str, detector: str, record: Calibration | None, setup: Setup
-) -> _Channel | None:
-    """Areas with their calibration, or fractions that the instrument has calibrated."""
-    place = next(
-        (i for i, key in enumerate(zip(gas.species, gas.detectors, strict=True)) if key == (species, detector)), None
-    )
-    empty = np.full(len(gas.time), np.nan)
-    if record is not None and gas.area is not None:
-        if record.amount_unit != "1" or record.signal_unit != gas.area_unit:
-            raise CalibrationError(
-                f"{record.id} is for signals in {record.signal_unit}, the table has {gas.area_unit}.",
-                field=f"chromatograph.area/{gas.area_unit}",
-                mend="Convert the areas, or calibrate in their unit.",
-            )
-        coefficients, factor = record.inverse()
-        day = None if setup.date is None else _day(setup.date)
-        facts = {
-            "repeatability": record.repeatability,
-            "noise": record.noise,
-            "detection": record.detection_limit,
-            "low": record.low,
-            "high": record.high,
-            "r_squared": record.r_squared,
-            "age": None if day is None else float(days_old(record, day)),
-            "expired": None if day is None else float(record.expired(day)),
-        }
-        known = {name: float(value) for name, value in facts.items() if value is not None}
-        return _Channel(empty if place is None else gas.area[:, place], coefficients, factor, known, record)
-    if gas.fraction is None or place is None or np.isnan(gas.fraction[:, place]).all():
-        return None
-    relative = setup.accuracy.fraction
-    factor = np.diag([0.0, 0.0 if relative is None else relative.value])
-    repeatability = setup.accuracy.repeatability
-    facts = {} if repeatability is None else {"repeatability": repeatability.value}
-    return _Channel(gas.fraction[:, place], np.array([0.0, 1.0]), factor, facts)  # type: ignore[arg-type]
-
-
 def _flow_arrays(parts: _Parts, flow: Flows) -> None:
+    injections = parts.arrays.get("injections")
+    covered = injections is None or (flow.time[0] <= injections.min() and injections.max() <= flow.time[-1])
+    if len(flow.time) > 1 and not covered:
+        parts.notices.append("flow: injections outside the readings have the flow of the nearest reading")
     parts.arrays.update(flow_time=flow.time, inlet=flow.inlet)
     for name in ("outlet", "pressure_drop", "back_pressure"):
         values = getattr(flow, name)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from instruments.electrochemistry.gases import Gases
-from instruments.electrochemistry.liquids import Amounts
+from instruments.electrochemistry.chromatography import Gases
+from instruments.electrochemistry.liquid_analysis import Amounts
 from instruments.electrochemistry.products import PRODUCTS
 from instruments.electrochemistry.reading import Reading
 from instruments.electrochemistry.tables import Flags, Floats

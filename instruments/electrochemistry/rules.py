@@ -190,7 +190,7 @@ _ROWS: Final = (
         thermodynamics,
         "thermodynamics",
     ),
-    Rule("blank", "Q24", "1", "efficiency of carbon products under argon", simple("blank"), _OURS),
+    Rule("blank", "Q24", "1", "efficiency of carbon products without CO2", simple("blank"), _OURS),
     Rule(
         "transport",
         "Q25",

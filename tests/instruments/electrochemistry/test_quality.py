@@ -423,6 +423,21 @@ def test_checks_beside_the_experiment(bench: Bench) -> None:
     }
 
 
+def test_a_blank_that_makes_carbon_products(bench: Bench) -> None:
+    run = bench.with_setup(feed={"ar": 1.0}, expected=["h2"])
+    assert verdict(run.measurement())[1] == {"blank"}
+    clean = run.changed(efficiency={"h2": 1.0, "hcoo": 0.0})
+    assert verdict(clean.measurement()) == ("valid", set())
+
+
+def test_retention_times_against_those_of_the_calibrations(bench: Bench) -> None:
+    records = [record.model_copy(update={"retention": 60.0}) for record in bench.calibrations()]
+    gas = bench.tables()["chromatograph"].assign(**{"retention/min": 1.0})
+    assert verdict(bench.measurement(chromatograph=gas), calibrations=records) == ("valid", set())
+    gas.loc[4, "retention/min"] = 1.03
+    assert verdict(bench.measurement(chromatograph=gas), calibrations=records) == ("suspect", {"retention_shift"})
+
+
 def test_conditions_off_their_settings(bench: Bench) -> None:
     run = bench.with_setup(ph_expected=7.1, temperature_set="30 degC")
     assert verdict(run.measurement())[1] == {"ph", "temperature"}

@@ -160,6 +160,23 @@ def test_replicate_analyses_are_averaged(bench: Bench) -> None:
     assert double.figures["fe_hcoo"].sem < single.figures["fe_hcoo"].sem  # type: ignore[operator]
 
 
+def test_a_product_in_gas_and_liquid_counts_with_both(bench: Bench) -> None:
+    gas = bench.tables()["chromatograph"]
+    vapour = gas[gas["species"] == "co"].assign(species="c2h5oh")
+    records = [*bench.calibrations()]
+    records.append(next(r for r in records if r.species == "co").model_copy(update={"species": "c2h5oh"}))
+    reduction = reduce(bench.measurement(chromatograph=pd.concat([gas, vapour])), calibrations=records)
+    assert values(reduction)["fe_c2h5oh"] == pytest.approx(0.06 + 6.0 * 0.05)  # 12 electrons where CO has 2
+    assert values(reduction)["fe_total"] == pytest.approx(1.0 + 6.0 * 0.05)
+    assert {"peaks", "liquids"} <= set(reduction.shares("fe_c2h5oh"))
+
+
+def test_flows_that_do_not_cover_the_injections_are_told(bench: Bench) -> None:
+    flow = bench.tables()["flow"].iloc[:4]
+    reduction = reduce(bench.measurement(flow=flow))
+    assert any("nearest reading" in text for text in reduction.notices)
+
+
 # What is below detection
 
 

@@ -11,7 +11,7 @@ from instruments.electrochemistry import gas
 from instruments.electrochemistry.batch import Batch
 from instruments.electrochemistry.charge import WindowMeans, places, value_at
 from instruments.electrochemistry.constants import STANDARD_ATMOSPHERE
-from instruments.electrochemistry.liquids import Amounts
+from instruments.electrochemistry.liquid_analysis import Amounts
 from instruments.electrochemistry.products import PRODUCTS
 from instruments.electrochemistry.reading import Reading, weights_of
 from instruments.electrochemistry.tables import Flags, Floats
