@@ -9,13 +9,13 @@ import numpy as np
 
 from instruments.electrochemistry import gas
 from instruments.electrochemistry.batch import Batch
-from instruments.electrochemistry.charge import WindowMeans, places, value_at
-from instruments.electrochemistry.constants import STANDARD_ATMOSPHERE
+from instruments.electrochemistry.charge import WindowMeans
+from instruments.electrochemistry.constants import ROOM_TEMPERATURE, STANDARD_ATMOSPHERE
 from instruments.electrochemistry.liquid_analysis import Amounts
 from instruments.electrochemistry.products import PRODUCTS
 from instruments.electrochemistry.reading import Reading, weights_of
 from instruments.electrochemistry.tables import Flags, Floats
-from instruments.electrochemistry.uncertain import Uncertain, Value, where
+from instruments.electrochemistry.uncertain import Uncertain, Value, nominal, where
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,36 +83,22 @@ def read_gases(reading: Reading, amounts: Amounts | None) -> Gases:
     products = layout.gases
     columns = np.array([layout.species.index(key) for key in products], dtype=int)
     peaks = ~np.isnan(_given(batch.signal))
-    nominal = _fractions(batch, peaks, None)
-    injections = _given(batch.injections)
-
-    # residence time and windows from the flows at the moment of the injection
-    at = np.broadcast_to(injections[:, :, None], (*injections.shape, 2))[..., 0]
-    instant = _meters(batch, at, at)
-    rough = _outlet(reading, nominal.values, instant, amounts, exact=True)
-    residence = _residence(reading, rough)
-    loop = reading.exact("loop_time") if reading.known("loop_time") else np.zeros(len(batch))
-    windows = gas.window(injections, loop[:, None], residence)
-    accepted = _accepted(reading, injections, residence, windows) & np.isfinite(rough)
-    weights = weights_of(accepted)
-    # what is not used gets a window all the same, so that no NaN spreads from it
-    windows = np.where(accepted, windows[0], batch.time[:, :1]), np.where(accepted, windows[1], batch.time[:, -1:])
+    timing = _timing(reading, amounts, peaks)
+    accepted, weights = timing.accepted, weights_of(timing.accepted)
 
     fractions = _fractions(batch, peaks, accepted)
-    meters = _meters(batch, *windows)
+    meters = _meters(batch, *timing.windows)
     outlet = where(accepted, _outlet(reading, fractions, meters, amounts), np.zeros(accepted.shape))
-    means = WindowMeans(batch.time, *windows)
-    current = -means(batch.current)
-    usable = np.where(accepted, current, 1.0) * reading.current_gain[:, None]
-    through = outlet / usable
+    means = WindowMeans(batch.time, *timing.windows)
+    current = np.where(accepted, -means(batch.current), 1.0) * reading.current_gain[:, None]
+    through = outlet / current
     electrons = np.array([PRODUCTS[key].electrons for key in products], dtype=float)
     efficiency = gas.faradaic_efficiency(electrons, fractions[:, :, columns], through[:, :, None], 1.0)
-    values = through.values if isinstance(through, Uncertain) else through
-    limit = np.full((len(batch), len(layout.species)), np.nan) if batch.detection is None else batch.detection
-    limit = limit[:, columns]
-    limits = gas.detection_limit(electrons, limit, (values * weights).sum(1)[:, None], 1.0)
-    mean = (nominal.values[:, :, columns] * weights[:, :, None]).sum(1)
+
+    limit = np.full(columns.shape, np.nan) if batch.detection is None else batch.detection[:, columns]
+    mean = (nominal(fractions)[:, :, columns] * weights[:, :, None]).sum(1)
     some = (peaks[:, :, columns] & accepted[:, :, None]).any(1)
+    unseen = ~np.isnan(limit) & ((mean < limit) | ~some) & np.any(accepted, axis=1, keepdims=True)
     return Gases(
         species=layout.species,
         products=products,
@@ -121,17 +107,49 @@ def read_gases(reading: Reading, amounts: Amounts | None) -> Gases:
         peaks=peaks,
         accepted=accepted,
         weights=weights,
-        residence=residence,
-        windows=windows,
+        residence=timing.residence,
+        windows=timing.windows,
         means=means,
         inlet=None if meters[0] is None else np.where(accepted, meters[0], 0.0) * reading.gain("inlet")[:, None],
         outlet=outlet,
-        current=usable,
+        current=current,
         efficiency=efficiency,
-        limits=limits,
+        limits=gas.detection_limit(electrons, limit, (nominal(through) * weights).sum(1)[:, None], 1.0),
         absent=~some & np.isnan(limit),
-        below=np.where(np.isnan(limit), False, (mean < limit) | ~some) & accepted.any(1)[:, None],
+        below=unseen,
     )
+
+
+@dataclass(frozen=True, eq=False)
+class _Timing:
+    residence: Floats
+    accepted: Flags
+    windows: tuple[Floats, Floats]
+
+
+def _timing(reading: Reading, amounts: Amounts | None, peaks: Flags) -> _Timing:
+    """Which injections count, and when their gas was made, from the flows at the moment of the injection.
+
+    An injection counts after the headspace has been flushed often enough, where its window lies within the trace,
+    current was drawn in it, and the outlet flow is known. What does not count gets all of the trace as its window, so
+    that no NaN spreads from it.
+    """
+    batch = reading.batch
+    injections = _given(batch.injections)
+    rough = _fractions(batch, peaks, None)
+    outlet = _outlet(reading, nominal(rough), _meters(batch, injections, injections), amounts, exact=True)
+    residence = _residence(reading, outlet)
+    loop = reading.exact("loop_time") if reading.known("loop_time") else np.zeros(len(batch))
+    start, end = gas.window(injections, loop[:, None], residence)
+    first, last = batch.time[:, :1], batch.time[:, -1:]
+    tolerance = 1e-6 * (last - first)
+    flushed = injections - first >= reading.exact("steady_after")[:, None] * residence - tolerance
+    within = (start >= first - tolerance) & (end <= last + tolerance)
+    accepted = np.isfinite(injections) & np.isfinite(outlet) & flushed & within
+    windows = np.where(accepted, start, first), np.where(accepted, end, last)
+    drawing = WindowMeans(batch.time, *windows)(batch.current) < 0.0
+    windows = np.where(drawing, windows[0], first), np.where(drawing, windows[1], last)
+    return _Timing(residence, accepted & drawing, windows)
 
 
 def _given(array: Floats | None) -> Floats:
@@ -184,11 +202,9 @@ def _meters(batch: Batch, start: Floats, end: Floats) -> tuple[Floats | None, Fl
     """Mean inlet and outlet readings over windows, [E, N] each."""
     if batch.flow_time is None:
         return None, None
-    if batch.flow_time.shape[1] == 1:
-        return tuple(  # type: ignore[return-value]
-            None if values is None else np.broadcast_to(values, end.shape).copy()
-            for values in (batch.inlet, batch.outlet)
-        )
+    if batch.flow_time.shape[1] == 1:  # one reading stands for the whole run
+        repeated = [None if v is None else np.repeat(v, end.shape[1], axis=1) for v in (batch.inlet, batch.outlet)]
+        return repeated[0], repeated[1]
     means = WindowMeans(batch.flow_time, start, end)
     return (
         None if batch.inlet is None else means(batch.inlet),
@@ -229,8 +245,8 @@ def _outlet(
     carbonate = 1.0 if layout.carbonate == "stoichiometric" else 0.0
     consumed: Value = 0.0
     if amounts is not None:
-        consumed = amounts.consumption(carbonate)
-        consumed = (consumed.values if exact and isinstance(consumed, Uncertain) else consumed)[:, None]
+        made = amounts.consumption(carbonate)
+        consumed = (nominal(made) if exact else made)[:, None]
     return gas.outlet_from_balance(
         flow,
         fractions[:, :, columns],
@@ -242,29 +258,17 @@ def _outlet(
 
 
 def _residence(reading: Reading, outlet: Floats) -> Floats:
-    """Residence time in the headspace, 0 where its volume is not known, s, [E, N]."""
+    """Residence time in the headspace, 0 where its volume is not known, s, [E, N].
+
+    Its gas has the conditions of the outlet, or else the temperature of the catholyte and standard pressure.
+    """
     if not reading.known("headspace"):
         return np.zeros(outlet.shape)
-    temperature = reading.exact("temperature") if reading.known("temperature") else np.full(len(reading), 298.15)
-    pressure = (
-        reading.exact("gas_pressure") if reading.known("gas_pressure") else np.full(len(reading), STANDARD_ATMOSPHERE)
-    )
-    if reading.known("gas_temperature"):
-        temperature = reading.exact("gas_temperature")
+    known = [name for name in ("gas_temperature", "temperature") if reading.known(name)]
+    temperature = reading.exact(known[0]) if known else np.full(len(reading), ROOM_TEMPERATURE)
+    standard = np.full(len(reading), STANDARD_ATMOSPHERE)
+    pressure = reading.exact("gas_pressure") if reading.known("gas_pressure") else standard
     flow = np.where(outlet > 0.0, outlet, np.nan)
-    time: Floats = gas.residence_time(
-        reading.exact("headspace")[:, None], flow, temperature[:, None], pressure[:, None]
-    )
+    volume = reading.exact("headspace")[:, None]
+    time: Floats = gas.residence_time(volume, flow, temperature[:, None], pressure[:, None])
     return np.nan_to_num(time)
-
-
-def _accepted(reading: Reading, injections: Floats, residence: Floats, windows: tuple[Floats, Floats]) -> Flags:
-    """Injections whose window lies within the trace, after the headspace has been flushed often enough."""
-    time, current = reading.batch.time, reading.batch.current
-    first, last = time[:, :1], time[:, -1:]
-    tolerance = 1e-6 * (last - first)
-    flushed = injections - first >= reading.exact("steady_after")[:, None] * residence - tolerance
-    within = (windows[0] >= first - tolerance) & (windows[1] <= last + tolerance)
-    with np.errstate(invalid="ignore"):
-        drawing = value_at(current, places(time, np.nan_to_num(windows[1]))) < 0.0
-    return np.isfinite(injections) & flushed & within & drawing

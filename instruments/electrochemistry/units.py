@@ -35,6 +35,11 @@ _STANDARD: Final = MappingProxyType(
 )
 """Names of standard flows, and the volume flow that each is at its reference conditions."""
 
+_NO_UNIT: Final = (
+    TokenError, SyntaxError, ValueError, TypeError, AttributeError, ArithmeticError, LookupError, AssertionError
+)  # fmt: skip
+"""What pint raises, beside its own errors, on texts that are no unit, such as ``"A/"``."""
+
 _NUMBER: Final = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _WRITTEN: Final = re.compile(
     rf"\(?\s*(?P<value>{_NUMBER})\s*(?P<inner>[^\d\s()+±][^()±]*?)?\s*"
@@ -74,7 +79,9 @@ def _parsed(unit: str) -> Any | None:
         return None
     try:
         return _registry().parse_units(_SPELLINGS[text] if text in _SPELLINGS else _EXPONENT.sub(r"**\1", text))
-    except (pint.errors.PintError, TokenError, SyntaxError, ValueError, TypeError, AttributeError, ArithmeticError):
+    except _NO_UNIT:
+        return None
+    except pint.errors.PintError:
         return None
 
 
