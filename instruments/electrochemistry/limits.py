@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from instruments.electrochemistry._schema import Record
 from instruments.electrochemistry.tables import Floats
@@ -18,7 +18,18 @@ LEVELS: Final = MappingProxyType(
 )
 
 
-class Above(Record):
+def _partial(schema: dict[str, Any]) -> None:
+    """In a campaign file any threshold may be left out: it stays as it is by default."""
+    schema.pop("required", None)
+
+
+class Limits(Record):
+    """Thresholds of one rule."""
+
+    model_config = ConfigDict(json_schema_extra=_partial)
+
+
+class Above(Limits):
     """Suspect above one number, invalid above another; ``None`` for never."""
 
     suspect: float | None
@@ -44,7 +55,7 @@ class Above(Record):
         return f"> {self.invalid if level == INVALID else self.suspect:g}"
 
 
-class Below(Record):
+class Below(Limits):
     """Suspect below one number, invalid below another; ``None`` for never."""
 
     suspect: float | None
@@ -68,7 +79,7 @@ class Below(Record):
         return f"< {self.invalid if level == INVALID else self.suspect:g}"
 
 
-class Outside(Record):
+class Outside(Limits):
     """Suspect outside one window, invalid outside another."""
 
     suspect: tuple[float, float]
@@ -105,7 +116,7 @@ class Closure(Outside):
     sigmas: float | None = Field(default=3.0, gt=0.0)
 
 
-class Sigmas(Record):
+class Sigmas(Limits):
     """Bounds of one efficiency, the first in its standard uncertainties.
 
     Attributes:
@@ -117,7 +128,7 @@ class Sigmas(Record):
     invalid: float = Field(gt=0.0)
 
 
-class Range(Record):
+class Range(Limits):
     """Bounds of signals in units of the calibrated range.
 
     Attributes:
@@ -131,7 +142,7 @@ class Range(Record):
     major: float = Field(default=0.05, ge=0.0)
 
 
-class Agreement(Record):
+class Agreement(Limits):
     """Bounds of the difference of consecutive injections.
 
     Attributes:
@@ -147,14 +158,14 @@ class Agreement(Record):
     injections: int = Field(default=2, ge=1)
 
 
-class Conversion(Record):
+class Conversion(Limits):
     """Conversion near its limit: suspect from so much below, invalid from so many uncertainties above."""
 
     suspect: float = Field(ge=0.0)
     sigmas: float = Field(gt=0.0)
 
 
-class Thermodynamic(Record):
+class Thermodynamic(Limits):
     """Products above their equilibrium potential.
 
     Attributes:
@@ -166,20 +177,20 @@ class Thermodynamic(Record):
     invalid: float = Field(gt=0.0)
 
 
-class Told(Record):
+class Told(Limits):
     """Told above a number, without consequence."""
 
     info: float
 
 
-class Quantified(Record):
+class Quantified(Limits):
     """Liquids near the least that can be quantified: suspect, for a major product, below so many times of it."""
 
     suspect: float = Field(gt=0.0)
     major: float = Field(default=0.05, ge=0.0)
 
 
-class Required(Record):
+class Required(Limits):
     """What happens where mandatory metadata are missing."""
 
     level: Literal["suspect", "invalid"] = "invalid"

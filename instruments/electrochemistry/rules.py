@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
 
-from pydantic import model_validator
+from pydantic import GetJsonSchemaHandler, model_validator
 
 from instruments.electrochemistry._schema import Record
 from instruments.electrochemistry.limits import (
@@ -278,6 +278,14 @@ class QualityRules(Record):
     clock: Above | None = Above(suspect=5.0)
     metadata: Required | None = Required()
     liquid_charge: Quantified | None = Quantified(suspect=3.0)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """Thresholds may be ``off``."""
+        schema = handler.resolve_ref_schema(handler(core_schema))
+        for rule in schema["properties"].values():
+            rule["anyOf"] = [*rule["anyOf"], {"enum": ["off", False]}]
+        return schema
 
     @model_validator(mode="before")
     @classmethod

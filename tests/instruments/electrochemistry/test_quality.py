@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
 from instruments.electrochemistry import RULES, QualityRules, Reduced, Reduction, judge_table, reduce, reduce_all
 from instruments.electrochemistry.evidence import Evidence
@@ -231,6 +232,24 @@ def test_thresholds_by_name_leave_the_others_alone() -> None:
     assert levels("oxygen", rules, oxygen=[0.002]) == ["suspect"]
     again = QualityRules(**rules.model_dump(mode="json"))
     assert again == rules
+
+
+def test_the_schema_allows_what_campaign_files_may_say() -> None:
+    schema = QualityRules.model_json_schema()
+    assert set(schema["properties"]) == set(RULES)
+    assert {"enum": ["off", False]} in schema["properties"]["closure"]["anyOf"]
+    assert not any("required" in part for part in schema["$defs"].values())
+    assert all(part["additionalProperties"] is False for part in schema["$defs"].values())
+
+
+def test_rules_within_a_larger_record() -> None:
+    class Options(BaseModel):
+        quality: QualityRules = QualityRules()
+
+    options = Options.model_validate({"quality": {"closure": {"suspect": [0.85, 1.15]}, "spikes": "off"}})
+    assert options.quality == QualityRules(closure={"suspect": [0.85, 1.15]}, spikes="off")
+    assert Options.model_validate(options.model_dump(mode="json")) == options
+    assert "QualityRules" in Options.model_json_schema()["$defs"]
 
 
 @pytest.mark.parametrize(
