@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
 from types import MappingProxyType
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -97,6 +97,21 @@ class Degradation:
                 raise ChemistryError(
                     f"{each.name} is negative or not a number.", field=each.name, mend="Give 0 or more."
                 )
+
+    def spread(self, count: int) -> Degradation:
+        """The same constants, each parameter as an array with one entry an experiment."""
+        shared = ("growth_time", "open_time")
+        arrays: dict[str, Any] = {
+            each.name: np.broadcast_to(np.asarray(value, dtype=float).reshape(-1), count)
+            for each in fields(self)
+            if each.name not in shared
+            and isinstance(value := getattr(self, each.name), int | float | np.ndarray | Tensor)
+        }
+        return replace(self, **arrays)
+
+    def numbers(self, rows: npt.NDArray[np.int64]) -> Callable[[str], npt.NDArray[np.float64]]:
+        """A look-up of spread parameters for the experiments of some rows."""
+        return lambda name: np.asarray(getattr(self, name)[rows])
 
     @classmethod
     def none(cls) -> Degradation:

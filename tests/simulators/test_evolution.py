@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from simulators import evolution
 from simulators._torch import double
 from simulators.cell import SteadyState, conditions, ideal_electrode, steady_state
 from simulators.constants import FARADAY, PRODUCTS, SIMULATED
@@ -196,6 +197,27 @@ def test_salt_closes_pores_until_it_is_rinsed() -> None:
     dilute = history(None, silver, **{**settings, "concentration": 10.0})
     assert dilute.crust[-1, 0] < crusted.crust[-1, 0]
     assert not dilute.blocked.any()
+
+
+def test_salt_that_chokes_its_own_cell_is_followed_closely(monkeypatch: pytest.MonkeyPatch) -> None:
+    marched: list[int] = []
+    march = evolution._Runs.marched
+
+    def counted(self: Any, runs: Any) -> Any:
+        marched.extend(runs.tolist())
+        return march(self, runs)
+
+    monkeypatch.setattr(evolution._Runs, "marched", counted)
+    silver = double([[0.0, 1.0, 0.0]])
+    settings: dict[str, Any] = {"cell": "gde", "salt": "hydroxide", "concentration": 3000.0}
+    ageing = Degradation(salting=2.0)
+    coarse = history(ageing, silver, current=[20.0, 400.0], times=np.linspace(0, HOUR, 4), **settings)
+    assert marched == [0, 1]
+    fine = history(ageing, silver, current=400.0, times=np.linspace(0, HOUR, 145), **settings)
+    for name in ("crust", "flooded", "potential", "absorbed"):
+        ours, theirs = getattr(coarse, name), getattr(fine, name)
+        np.testing.assert_allclose(ours[:, 1], theirs[::48, 0], rtol=0.02, atol=1e-4, err_msg=name)
+    assert coarse.crust[-1, 1] > 0.5
 
 
 def test_zinc_leaves_the_surface_first_at_open_circuit() -> None:
