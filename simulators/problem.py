@@ -156,7 +156,7 @@ def _bracketed(problem: CellProblem) -> tuple[Floats, Any]:
     """The potential between two bounds at which the drive is satisfied, by false position and halving.
 
     Slower than Newton's method on all unknowns, but certain where the cell has a steady state at each potential, for
-    the current rises with the driving force.
+    the current rises with the driving force (but for traces of it at the onset of metals that CO poisons).
     """
     drive = problem.held()
     low = np.full_like(problem.solution.co2, LOWEST)

@@ -54,6 +54,16 @@ def test_a_flooded_electrode_makes_hydrogen() -> None:
     assert percent(gas_cell("Cu", current=200.0, flooded=np.linspace(0, 1, 21)), "h2").argmin() == 0
 
 
+@pytest.mark.parametrize(("kind", "salt"), [("gde", "bicarbonate"), ("gde", "hydroxide"), ("mea", "bicarbonate")])
+@pytest.mark.parametrize("metal", ["Cu", "Ag", "Sn", "Ni"])
+def test_current_rises_with_driving_force(metal: str, kind: str, salt: str) -> None:
+    state = gas_cell(metal, kind, salt=salt, potential=np.linspace(-0.3, -1.8, 151))
+    assert (np.diff(state.current.numpy()) > 0).all()
+    held = gas_cell(metal, kind, salt=salt, current=np.geomspace(0.1, 3000.0, 60))
+    assert (np.diff(held.potential.numpy()) < 0).all()
+    assert (np.diff(held.voltage.numpy()) > 0).all()
+
+
 def test_salt_in_the_pores_starves_the_catalyst() -> None:
     state = gas_cell("Ag", current=400.0, crust=[0.0, 0.5, 0.8, 0.9])
     assert (np.diff(state.co2.numpy()) < 0).all()
