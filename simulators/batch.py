@@ -226,7 +226,8 @@ class Circumstances:
 
 def equilibrium_potentials(ph: Floats | float) -> Floats:
     """Of the products at a bulk pH, V vs RHE, [..., products]."""
-    return _AT_PH_0 + _PER_PH * np.asarray(ph)[..., None]
+    potentials: Floats = _AT_PH_0 + _PER_PH * np.asarray(ph)[..., None]
+    return potentials
 
 
 _AT_PH_0: Final = np.array([PRODUCTS[key].potential for key in SIMULATED])

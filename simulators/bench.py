@@ -7,17 +7,18 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
 import torch
 
+from instruments.electrochemistry.potentials import nernst_slope
+from instruments.errors import InstrumentsError
 from instruments.lab import Context, Failure, Job, Measurement, Observation, Outcome, Parameters
 from simulators import faults, signals
 from simulators._torch import one_thread
-from simulators.batch import Batch, Circumstances, average_batch, figures
+from simulators.batch import Batch, Circumstances, Floats, average_batch, figures
 from simulators.calibrated import calibrations, today
 from simulators.constants import FIGURES, MA_PER_CM2
 from simulators.course import HARDWARE, IS_GAS, Course
-from simulators.failures import Stress, failure_of
+from simulators.failures import Stress, failure_of, out_of_compliance
 from simulators.history import drowning, evolving, steady
 from simulators.materials import Elements, elements_of
 from simulators.measurement import Declared, measured
@@ -70,7 +71,7 @@ class _Experiment:
     run: Run
     faults: tuple[str, ...]
     potential_error: float
-    slopes: np.ndarray[tuple[int], np.dtype[np.float64]]
+    slopes: Floats
     days: float
     failure: tuple[Failure, float] | None
 
@@ -113,7 +114,8 @@ class Bench:
             if self._options.signals == "raw":
                 return self._reduced(experiment, readings, context)
             seen = measured(readings, experiment.course, self._declared)
-            return Outcome(Observation(seen, **self._composition(experiment, context)), duration=run.duration)
+            observation = self._with_composition(Observation(seen), experiment, context)
+            return Outcome(observation, duration=run.duration)
 
     def reveal(self, job: Job, context: Context) -> HiddenTruth:
         """What truly happens in an experiment.
@@ -125,7 +127,7 @@ class Bench:
             experiment = self._experiment(job, context)
         course, seconds = experiment.course, experiment.run.seconds
 
-        def mean(values: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+        def mean(values: Floats) -> Floats:
             return course.mean(values, 0.0, seconds)
 
         beside = Circumstances(
@@ -153,10 +155,10 @@ class Bench:
         batch = self._as_run(batch, run, scale_error)
         course = self._course(batch, run, names, context, float(self._temperature(job.parameters)))
         days = context.clock.now() / DAY if options.drift else 0.0
-        failure = None
-        if options.failures:
-            identity = (options.seed, context.sample)
-            failure = failure_of(self._stress(batch, course, run), identity, self._execution(context))
+        stress = self._stress(batch, course, run)
+        failure = out_of_compliance(stress) if options.failures or options.signals == "raw" else None
+        if options.failures and failure is None:
+            failure = failure_of(stress, (options.seed, context.sample), self._execution(context))
         return _Experiment(
             batch=batch,
             course=course,
@@ -182,8 +184,8 @@ class Bench:
     def _scale_error(self, batch: Batch, run: Run, names: tuple[str, ...]) -> float:
         """Reported minus true potential on the reversible hydrogen scale, V."""
         noise = self._options.noise
-        slope = signals.nernst_slope(float(batch.run.temperature[0]))
-        return (
+        slope = float(nernst_slope(float(batch.run.temperature[0])))
+        return float(
             noise * (slope * PH_ERROR * run.ph + REFERENCE_ERROR * run.reference)
             - self._offsets.potential
             - sum(faults.FAULTS[name].potential for name in names)
@@ -224,6 +226,7 @@ class Bench:
             potential=float(course.potential.mean()),
             gas_current=float(density[:, IS_GAS].sum(-1).mean()),
             voltage=float(course.voltage.max()),
+            pressure_rise=float(course.pressure_drop.max() / course.pressure_drop[0]),
             hours=run.seconds / 3600.0,
         )
 
@@ -253,21 +256,28 @@ class Bench:
         records = calibrations(self._declared, int(experiment.days // PERIOD))
         made.setup["date"] = today(experiment.days * DAY).isoformat()
         measurement = Measurement(made.tables(), made.metadata(records))
-        reduction = reduce(measurement, rules=self._options.quality, calibrations=records)
-        observation = replace(reduction.observation, **self._composition(experiment, context))
+        try:
+            reduction = reduce(measurement, rules=self._options.quality, calibrations=records)
+        except InstrumentsError as problem:  # the signals are kept: they may be reduced again
+            words = f"the raw signals could not be reduced: {problem}"
+            return Outcome(
+                failure=Failure("analysis", words), measurement=measurement, duration=experiment.run.duration
+            )
+        observation = self._with_composition(reduction.observation, experiment, context)
         return Outcome(observation, measurement=measurement, duration=experiment.run.duration)
 
-    def _composition(self, experiment: _Experiment, context: Context) -> dict[str, dict[str, float]]:
-        """The composition as analysed, where syntheses miss theirs by much."""
+    def _with_composition(self, observation: Observation, experiment: _Experiment, context: Context) -> Observation:
+        """With the composition as analysed, where syntheses miss theirs by much."""
         options = self._options
         if options.scatter == "typical" or not self._layout.fractions or options.noise == 0.0:
-            return {}
+            return observation
         names = experiment.batch.elements.names
         made = experiment.batch.fractions[0].numpy()
         seen = analysed_composition(made, (options.seed, context.sample), options.noise)
         columns = [self._layout.fractions[name] for name in names]
         sem = options.noise * COMPOSITION_ANALYSIS
-        return {
-            "measured": dict(zip(columns, seen.tolist(), strict=True)),
-            "measured_sem": {column: sem for column, share in zip(columns, made, strict=True) if share > 0.0},
-        }
+        return replace(
+            observation,
+            measured=dict(zip(columns, seen.tolist(), strict=True)),
+            measured_sem={column: sem for column, share in zip(columns, made, strict=True) if share > 0.0},
+        )

@@ -19,7 +19,6 @@ from simulators._torch import DTYPE
 from simulators.conditions import (
     DEFAULT_CONCENTRATION,
     DEFAULT_THICKNESS,
-    CellKind,
     Conditions,
     Control,
     conditions,
@@ -33,6 +32,7 @@ from simulators.gas_diffusion import GasElectrode, MembraneElectrode
 from simulators.kinetics import CARBONS, ELECTRONS, Electrode, site_constants
 from simulators.materials import Sites
 from simulators.problem import CellProblem, Status, solve
+from simulators.settings import CellKind
 from simulators.solver import Floats, linearise
 
 __all__ = [

@@ -15,8 +15,8 @@ from simulators.constants import ROOM_TEMPERATURE, SCCM
 from simulators.control import conductivity
 from simulators.errors import ChemistryError
 from simulators.film import CATIONS
+from simulators.settings import CellKind
 
-CellKind: TypeAlias = Literal["h_cell", "gde", "mea"]
 Control: TypeAlias = Literal["potential", "current"]
 Salt: TypeAlias = Literal["bicarbonate", "hydroxide"]
 

@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from simulators.conditions import CellKind
 from simulators.constants import PRODUCTS, SIMULATED
 from simulators.errors import ChemistryError
+from simulators.settings import CellKind
 
 Parameter: TypeAlias = float | npt.NDArray[np.float64] | Tensor
 """One number, or one for each experiment."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from instruments.lab import Failure, FailureCause
+from simulators.degradation import BLOCKED
 from simulators.settings import CellKind
 from simulators.worlds import stream
 
@@ -21,6 +22,9 @@ COMPLIANCE: Final = 12.0
 
 OPEN_CIRCUIT, CHROMATOGRAPH, PUMP = 0.010, 0.015, 0.005
 """Probabilities a run."""
+
+BLOCKED_RISE: Final = (1.0 - BLOCKED) ** -3
+"""Of the pressure drop, at which salt has closed a gas-diffusion electrode."""
 
 SOFT: Final = {"Ga": 1.0, "In": 1.0, "Bi": 1.0, "Sn": 0.4}
 """How much an element weakens the adhesion of a deposit."""
@@ -43,6 +47,7 @@ class Stress:
         gas_current: partial current density of gases, mA cm-2.
         voltage: of the cell, V.
         hours: of electrolysis.
+        pressure_rise: largest pressure drop over the first: salt closes pores.
     """
 
     kind: CellKind
@@ -51,6 +56,7 @@ class Stress:
     gas_current: float
     voltage: float
     hours: float
+    pressure_rise: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +67,14 @@ class Mode:
     cause: FailureCause
     words: str
     at: float
+
+
+def out_of_compliance(stress: Stress) -> tuple[Failure, float] | None:
+    """The failure of a run for which the potentiostat has too little voltage."""
+    if stress.voltage <= COMPLIANCE:
+        return None
+    words = f"the cell needs {stress.voltage:.1f} V, more than the {COMPLIANCE:.0f} V of the potentiostat"
+    return _told(Mode("F_EC_COMPLIANCE", "condition", words, 0.0))
 
 
 def failure_of(stress: Stress, electrode: tuple[object, ...], run: tuple[object, ...]) -> tuple[Failure, float] | None:
@@ -74,27 +88,20 @@ def failure_of(stress: Stress, electrode: tuple[object, ...], run: tuple[object,
     Returns:
         The failure, and after which share of the electrolysis it came (0: before it began).
     """
-    if stress.voltage > COMPLIANCE:
-        return _told(
-            Mode(
-                "F_EC_COMPLIANCE",
-                "condition",
-                f"the cell needs {stress.voltage:.1f} V, more than the {COMPLIANCE:.0f} V of the potentiostat",
-                0.0,
-            )
-        )
     if stream("failure", "synthesis", *electrode).random() < synthesis_risk(stress.fractions):
         return _told(Mode("F_SYN_DELAMINATION", "material", "the deposit came off the support", 0.0))
     generator = stream("failure", *run)
     chances = generator.random(5)
     when = float(generator.random())
-    modes = (
+    modes: tuple[tuple[float, Mode], ...] = (
         (OPEN_CIRCUIT, Mode("F_EC_OPEN_CIRCUIT", "equipment", "no contact to the electrode", 0.0)),
         (PUMP, Mode("F_CELL_PUMP", "equipment", "the electrolyte pump stood still", when)),
         (_detachment(stress), Mode("F_CAT_DETACHMENT", "material", "gas bubbles tore the catalyst off", when)),
         (_flooding(stress), Mode("F_CELL_FLOODING", "condition", "the electrode flooded and the gas broke off", when)),
         (CHROMATOGRAPH, Mode("F_ANA_CHROMATOGRAPH", "analysis", "the chromatograph's valve did not turn", 1.0)),
     )
+    if stress.pressure_rise > BLOCKED_RISE:
+        modes += ((1.0, Mode("F_CELL_SALT", "condition", "salt blocked the gas channel", 1.0)),)
     failed = [mode for (risk, mode), chance in zip(modes, chances, strict=True) if chance < risk]
     return _told(min(failed, key=lambda mode: mode.at)) if failed else None
 

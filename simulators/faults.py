@@ -112,12 +112,13 @@ def _overload(draft: Draft, generator: np.random.Generator) -> None:
 
 
 def _spikes(draft: Draft, generator: np.random.Generator) -> None:
-    """A loose contact."""
-    current = np.array(draft.trace["current/A"])
-    hit = generator.random(len(current)) < 0.05
+    """A loose contact: what the instrument does not hold jumps."""
+    column = "potential/V" if "set_current/A" in draft.trace else "current/A"
+    values = np.array(draft.trace[column])
+    hit = generator.random(len(values)) < 0.05
     hit[len(hit) // 3] = hit[len(hit) // 2] = True
-    current[hit] *= generator.uniform(0.3, 0.7, int(hit.sum()))
-    draft.trace["current/A"] = current
+    values[hit] *= generator.uniform(0.3, 0.7, int(hit.sum()))
+    draft.trace[column] = values
 
 
 def _resistance_jump(draft: Draft, generator: np.random.Generator) -> None:

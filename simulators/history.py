@@ -12,10 +12,9 @@ from torch import Tensor
 
 from simulators._torch import double
 from simulators.batch import Batch, Floats, Solved
-from simulators.course import HARDWARE, IS_GAS, Course
-from simulators.degradation import CLEAN_PRESSURE_DROP, Degradation
+from simulators.course import HARDWARE, Course
+from simulators.degradation import CLEAN_PRESSURE_DROP, LIQUIDS, Degradation
 from simulators.evolution import evolve
-from simulators.variability import LIQUIDS
 from simulators.worlds import stream
 
 _INTERVAL: Final = 600.0
@@ -112,17 +111,18 @@ def evolving(batch: Batch, area: float, temperature_set: float, seconds: float, 
     )
 
     def mean(values: Floats) -> Floats:
-        return np.einsum("m,nm...->n...", weights, values)
+        averaged: Floats = np.einsum("m,nm...->n...", weights, values)
+        return averaged
 
-    rates = mean(aged.rates)
-    made = np.trapezoid(rates[:, ~IS_GAS], aged.time, axis=0)
-    kept = np.divide(mean(aged.dissolved)[-1], made, out=np.ones(len(made)), where=made > 0.0)
+    dissolved, stripped, crossed = (mean(each)[-1] for each in (aged.dissolved, aged.stripped, aged.crossed))
+    made = dissolved + stripped + crossed
+    kept = np.divide(dissolved, made, out=np.ones_like(made), where=made > 0.0)
     in_h_cell = batch.run.cell == "h_cell"
     return Course(
         kind=batch.run.cell,
         area=area,
         time=aged.time,
-        rates=rates,
+        rates=mean(aged.rates),
         potential=mean(aged.potential),
         voltage=mean(aged.voltage),
         resistance=mean(aged.resistance) / area,

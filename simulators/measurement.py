@@ -21,6 +21,7 @@ from simulators.batch import CARBONS, CHARGES, IN_C2PLUS, equilibrium_potentials
 from simulators.constants import FARADAY, FIGURES, GAS_CONSTANT, MA_PER_CM2, MULTICARBON, SIMULATED
 from simulators.control import OXYGEN
 from simulators.course import HARDWARE, IS_GAS, Course
+from simulators.degradation import LIQUIDS
 from simulators.readings import AREA_SCATTER, DETECTION, GAS_FLOORS, SPECTRUM_FLOOR, SPECTRUM_SCATTER, Readings
 from simulators.variability import (
     CALIBRATION,
@@ -31,7 +32,6 @@ from simulators.variability import (
     LAB_FLOW,
     LAB_POTENTIAL,
     LAB_SLOPE,
-    LIQUIDS,
     PH_ERROR,
     REFERENCE_ERROR,
     RESISTANCE_ERROR,
@@ -146,7 +146,8 @@ def _liquids(readings: Readings, course: Course, declared: Declared) -> Uncertai
         np.where(nothing, 0.5 * limit, seen), np.where(nothing, limit / math.sqrt(12.0), scatter), "liquid analyses"
     )
     charge = Uncertain.systematic(readings.charge, declared.current * readings.charge, "current")
-    return concentration * (CHARGES[~IS_GAS] * HARDWARE[course.kind].catholyte) / charge[None]
+    efficiency: Uncertain = concentration * (CHARGES[~IS_GAS] * HARDWARE[course.kind].catholyte) / charge[None]
+    return efficiency
 
 
 def _bounds(readings: Readings, course: Course, declared: Declared) -> dict[str, float]:
@@ -156,8 +157,8 @@ def _bounds(readings: Readings, course: Course, declared: Declared) -> dict[str,
     if declared.noise == 0.0:
         return {}
     limit = declared.noise * _LIMITS * CHARGES[IS_GAS] * float((readings.outlet / readings.current).mean())
-    unseen = (readings.fractions <= declared.noise * _LIMITS).all(0)
-    bounds = {key: bound for key, bound, hidden in zip(GASES, limit.tolist(), unseen, strict=True) if hidden}
+    unseen = (readings.fractions <= declared.noise * _LIMITS).all(axis=0)
+    bounds = {key: float(limit[place]) for place, key in enumerate(GASES) if bool(np.asarray(unseen)[place])}
     lowest = 3.0 * declared.noise * SPECTRUM_FLOOR
     for key, charge, seen in zip(LIQUIDS, CHARGES[~IS_GAS], readings.concentrations, strict=True):
         if seen < lowest:

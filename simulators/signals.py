@@ -17,9 +17,10 @@ from instruments.electrochemistry.setup import Setup
 from simulators.batch import Floats
 from simulators.constants import SCCM
 from simulators.course import HARDWARE, IS_GAS, Course
+from simulators.degradation import LIQUIDS
 from simulators.measurement import Declared
 from simulators.readings import DETECTION, LOOP, SPECTRUM_FLOOR, SPECTRUM_SCATTER, Readings
-from simulators.variability import CURRENT_ERROR, GASES, LIQUIDS, PH_ERROR, Run
+from simulators.variability import CURRENT_ERROR, GASES, PH_ERROR, Run
 from simulators.worlds import stream
 
 if TYPE_CHECKING:

@@ -19,6 +19,7 @@ import torch
 from simulators._torch import double
 from simulators.batch import Batch, Floats
 from simulators.constants import PRODUCTS, SIMULATED
+from simulators.degradation import LIQUIDS
 from simulators.elements import STEPS
 from simulators.kinetics import Electrode
 from simulators.materials import TYPICAL_MIXING
@@ -27,7 +28,6 @@ from simulators.worlds import stream
 GASES: Final = tuple(key for key in SIMULATED if PRODUCTS[key].phase == "gas")
 PEAKS: Final = (*GASES, "co2")
 """What the chromatograph is calibrated for."""
-LIQUIDS: Final = tuple(key for key in SIMULATED if PRODUCTS[key].phase == "liquid")
 
 MINUTE: Final = 60.0
 CHROMATOGRAM: Final = 12 * MINUTE
@@ -109,7 +109,8 @@ def calibration_errors(names: Sequence[object], noise: float, days: float | None
     errors = CALIBRATION * noise * stream("calibration", *names, period).standard_normal(len(PEAKS))
     if days is not None:
         errors = errors + DRIFT_A_DAY * noise * (_wander(names, days) - _wander(names, float(PERIOD * period)))
-    return np.expm1(errors)
+    relative: Floats = np.expm1(errors)
+    return relative
 
 
 def _wander(names: Sequence[object], days: float, memory: int = 10) -> Floats:
@@ -120,7 +121,8 @@ def _wander(names: Sequence[object], days: float, memory: int = 10) -> Floats:
     )
     share = days - first
     window = deviates[1:-1].sum(0) + (1.0 - share) * deviates[0] + share * deviates[-1]
-    return window / np.sqrt(memory)
+    process: Floats = window / np.sqrt(memory)
+    return process
 
 
 @dataclass(frozen=True)
@@ -152,10 +154,16 @@ class Run:
         """The run that belongs to a seed."""
         generator = stream("run", seed)
         seconds = float(generator.uniform(SHORTEST_RUN, LONGEST_RUN))
-        conditions = generator.standard_normal(7).tolist()
+        ph, temperature, reference, inlet, outlet, current, resistance = generator.standard_normal(7).tolist()
         return cls(
-            seconds,
-            *conditions,
+            seconds=seconds,
+            ph=ph,
+            temperature=temperature,
+            reference=reference,
+            inlet=inlet,
+            outlet=outlet,
+            current=current,
+            resistance=resistance,
             areas=generator.standard_normal((MOST_INJECTIONS, len(PEAKS))),
             floors=generator.standard_normal((MOST_INJECTIONS, len(PEAKS))),
             liquids=generator.standard_normal((len(LIQUIDS), 2)),
@@ -216,4 +224,5 @@ def analysed_composition(fractions: Floats, identity: Sequence[object], noise: f
     """What X-ray fluorescence says of an electrode's atomic fractions; absent elements stay absent."""
     scatter = COMPOSITION_ANALYSIS * noise * stream("fluorescence", *identity).standard_normal(len(fractions))
     seen = np.where(fractions > 0.0, np.clip(fractions + scatter, 0.0, None), 0.0)
-    return seen / seen.sum()
+    normalised: Floats = seen / seen.sum()
+    return normalised

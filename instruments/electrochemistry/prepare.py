@@ -11,9 +11,10 @@ import numpy as np
 from instruments.electrochemistry.batch import Batch, Layout
 from instruments.electrochemistry.calibration import Calibration, Calibrations
 from instruments.electrochemistry.channels import Channel, channel_of, day_of, retention_shift
+from instruments.electrochemistry.constants import ROOM_TEMPERATURE
 from instruments.electrochemistry.potentials import reference_electrode
 from instruments.electrochemistry.products import PRODUCTS
-from instruments.electrochemistry.setup import Setup
+from instruments.electrochemistry.setup import Reference, Setup
 from instruments.electrochemistry.signals import Chromatograms, Flows, Liquids, Signals
 from instruments.electrochemistry.tables import Floats
 from instruments.electrochemistry.units import Quantity
@@ -190,13 +191,22 @@ def _potential(parts: _Parts, signals: Signals, setup: Setup) -> None:
             from instruments.electrochemistry.potentials import reference_potential
 
             reference_potential(electrode, setup.temperature.value)  # refuses
-    if reference.before is not None and reference.after is not None:
-        parts.scalar("reference_drift", abs(reference.after.value - reference.before.value))
+    _master(parts, setup, reference)
     known = [parts.need(name, name in parts.scalars) for name in ("temperature", "resistance", "compensated")]
     if parts.layout["scale"] == "SHE":
         known.append(parts.need("ph", "ph" in parts.scalars))
     if not all(known):
         parts.layout["scale"] = None
+
+
+def _master(parts: _Parts, setup: Setup, reference: Reference) -> None:
+    """The largest difference between what a reference electrode is taken for and what it was found to be."""
+    taken = float(parts.scalars["reference"][0][0])
+    if "reference_slope" in parts.scalars and setup.temperature is not None:
+        taken += float(parts.scalars["reference_slope"][0][0]) * (setup.temperature.value - ROOM_TEMPERATURE)
+    found = [each.value for each in (reference.before, reference.after) if each is not None]
+    if found:
+        parts.scalar("reference_drift", max([taken, *found]) - min([taken, *found]))
 
 
 def _gas(

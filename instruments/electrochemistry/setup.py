@@ -51,7 +51,8 @@ class Reference(Record):
         electrode: a name of :data:`~instruments.electrochemistry.potentials.REFERENCE_ELECTRODES`.
         potential: of the electrode as calibrated, which goes before the table; on ``scale``.
         scale: ``SHE``, or ``RHE`` for a potential measured in the same electrolyte.
-        before: of the electrode against a master before the experiment, for the check of its drift.
+        before: of the electrode as found by comparison with a master before the experiment, on ``scale`` like
+            ``potential``: it must be what the electrode is taken for, and stay so.
         after: the same after the experiment.
     """
 

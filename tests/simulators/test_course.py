@@ -10,10 +10,11 @@ from simulators import chemistry
 from simulators.batch import average_batch
 from simulators.constants import FARADAY, PRODUCTS, SIMULATED
 from simulators.course import HARDWARE, Course
+from simulators.degradation import LIQUIDS
 from simulators.history import drowning, steady
 from simulators.materials import elements_of
 from simulators.readings import read
-from simulators.variability import LIQUIDS, PEAKS, Offsets, Run
+from simulators.variability import PEAKS, Offsets, Run
 
 
 def course(name: str = "gde_alloys", **point: float) -> Course:

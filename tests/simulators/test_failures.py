@@ -5,7 +5,16 @@ from dataclasses import replace
 
 import pytest
 
-from simulators.failures import CHROMATOGRAPH, COMPLIANCE, OPEN_CIRCUIT, PUMP, Stress, failure_of, synthesis_risk
+from simulators.failures import (
+    CHROMATOGRAPH,
+    COMPLIANCE,
+    OPEN_CIRCUIT,
+    PUMP,
+    Stress,
+    failure_of,
+    out_of_compliance,
+    synthesis_risk,
+)
 
 MILD = Stress(kind="h_cell", fractions={"Cu": 1.0}, potential=-0.9, gas_current=3.0, voltage=2.8, hours=1.0)
 HARSH = replace(MILD, kind="gde", potential=-1.15, gas_current=250.0, voltage=4.0)
@@ -49,7 +58,8 @@ def test_causes_say_what_a_failure_teaches() -> None:
     soft = replace(MILD, fractions={"Cu": 0.3, "In": 0.7})
     causes = {failure_of(soft, ("e", n), ("r", n))[0].cause for n in range(300) if failure_of(soft, ("e", n), ("r", n))}
     assert "material" in causes
-    failed = failure_of(replace(MILD, voltage=COMPLIANCE + 1.0), ("e",), ("r",))
+    assert out_of_compliance(MILD) is None
+    failed = out_of_compliance(replace(MILD, voltage=COMPLIANCE + 1.0))
     assert failed is not None
     assert failed[0].cause == "condition"
     assert "13.0 V" in failed[0].reason

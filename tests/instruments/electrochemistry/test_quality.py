@@ -212,7 +212,9 @@ def test_the_worst_level_wins_and_comes_first() -> None:
 
 def test_reasons_carry_number_unit_and_bound() -> None:
     verdict = judge(Evidence(count=1, reference_drift=np.array([0.0123]))).verdict()
-    assert verdict.reasons == ("reference_drift [Q20]: drift of the reference electrode = 0.0123 V, > 0.005",)
+    assert verdict.reasons == (
+        "reference_drift [Q20]: drift of the reference electrode, or distance from what it is taken for = 0.0123 V, > 0.005",
+    )
 
 
 @pytest.mark.parametrize("off", ["off", "OFF", False, None])
@@ -381,6 +383,16 @@ def test_a_wrong_reference_is_seen_by_thermodynamics(bench: Bench) -> None:
 def test_a_drifting_reference(bench: Bench) -> None:
     reference = {"electrode": "SCE", "before": "0.241 V", "after": "0.265 V"}
     assert verdict(bench.with_setup(reference=reference).measurement()) == ("invalid", {"reference_drift"})
+
+
+def test_another_reference_than_the_setup_says_is_seen_by_its_check(bench: Bench) -> None:
+    steady = {"electrode": "Ag/AgCl (KCl sat.)", "before": "0.241 V", "after": "0.241 V"}
+    assert "reference_drift" in verdict(bench.with_setup(reference=steady).measurement())[1]
+    for when in ("before", "after"):
+        one = {"electrode": "SCE", when: "0.249 V"}
+        assert verdict(bench.with_setup(reference=one).measurement()) == ("suspect", {"reference_drift"})
+    warm = {"electrode": "SCE", "before": f"{0.2412 - 0.66e-3 * 20} V"}  # as it should be at 45 degrees Celsius
+    assert "reference_drift" not in verdict(bench.with_setup(reference=warm, temperature="318.15 K").measurement())[1]
 
 
 def test_a_flooding_cell(bench: Bench) -> None:
