@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export PREFECT_SERVER_ANALYTICS_ENABLED = false
 export DO_NOT_TRACK = 1
 
-.PHONY: demo test soak lint format lock pictures clean
+.PHONY: demo test soak lint format lock pictures validation clean
 
 demo: $(VENV)/.installed
 	$(BIN)/sabatier run examples/demo.yaml
@@ -37,6 +37,10 @@ lock:
 # The pictures of the documentation, from a real run of the demonstration.
 pictures: $(VENV)/.installed
 	$(BIN)/python docs/make_pictures.py
+
+# The page that compares the virtual laboratory with published measurements, and its pictures.
+validation: $(VENV)/.installed-dev
+	$(BIN)/python docs/make_validation.py
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -562,7 +562,7 @@ def draw_hori() -> None:
                          label=LABELS[key] if place == 0 and offset > 0 else None)  # fmt: skip
                 base += shares[key]
     axes.set_xticks(range(len(states)), list(states))
-    axes.set_ylabel("Faradaic efficiency / %")
+    axes.set(ylabel="Faradaic efficiency / %", ylim=(0.0, 104.0))
     axes.set_title("Left, pale: Hori (sum made 100 %). Right: model at the same current", fontsize=9)
     axes.legend(ncols=7, frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.08))
     save(figure, "validation-hori")
@@ -599,7 +599,7 @@ def draw_gde() -> None:
         for key in SIMULATED:
             axis.semilogx(current, percent(state, key), color=COLOURS[key], label=LABELS[key])
         axis.set(xlabel="j / mA cm$^{-2}$", title=f"Copper gas-diffusion electrode, {name}")
-    axes[0].set_ylabel("Faradaic efficiency / %")
+    axes[0].set(ylabel="Faradaic efficiency / %", ylim=(0.0, 64.0))
     axes[1].legend(frameon=False, ncols=2)
     save(figure, "validation-gde")
 

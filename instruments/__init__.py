@@ -1,6 +1,19 @@
 """Laboratories and what crosses their door; devices, safety, and the reduction of signals to figures of merit."""
 
-from instruments.errors import ExecutionCancelled, InstrumentsError, LabError, MetricError
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from instruments.errors import (
+    CalibrationError,
+    ExecutionCancelled,
+    InstrumentsError,
+    LabError,
+    MetricError,
+    ReaderError,
+    SignalError,
+)
 from instruments.lab import (
     Clock,
     Context,
@@ -17,8 +30,27 @@ from instruments.lab import (
 )
 from instruments.metrics import METRICS, Metric
 
+if TYPE_CHECKING:
+    from instruments.electrochemistry import Calibration, Calibrations, QualityRules, Reduction, Setup, reduce
+    from instruments.readers import Recording, merge, read
+
+_HOMES = {
+    "Calibration": "instruments.electrochemistry",
+    "Calibrations": "instruments.electrochemistry",
+    "QualityRules": "instruments.electrochemistry",
+    "Recording": "instruments.readers",
+    "Reduction": "instruments.electrochemistry",
+    "Setup": "instruments.electrochemistry",
+    "merge": "instruments.readers",
+    "read": "instruments.readers",
+    "reduce": "instruments.electrochemistry",
+}
+
 __all__ = [
     "METRICS",
+    "Calibration",
+    "CalibrationError",
+    "Calibrations",
     "Clock",
     "Context",
     "ExecutionCancelled",
@@ -34,8 +66,31 @@ __all__ = [
     "MetricError",
     "Observation",
     "Outcome",
+    "QualityRules",
+    "ReaderError",
+    "Recording",
+    "Reduction",
+    "Setup",
+    "SignalError",
     "Verdict",
     "VirtualTime",
+    "merge",
+    "read",
+    "reduce",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name from its module on first use, so that the package itself stays light."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
 
 __part_of__ = "sabatier"  # tells this package from others of its name
