@@ -648,6 +648,8 @@ Known deviation: below 1 mA cm-2 (-0.7 to -0.9 V) the model makes too much hydro
 
 ## Checks: trends that nothing was fitted to
 
+The last column judges the trend, not the numbers.
+
 {series}
 
 Known deviations: methane does not rise with the concentration of bicarbonate; a little platinum, palladium or gallium

@@ -18,6 +18,7 @@ from simulators.batch import Batch, Circumstances, Floats, average_batch, figure
 from simulators.calibrated import calibrations, today
 from simulators.constants import FIGURES, MA_PER_CM2
 from simulators.course import HARDWARE, IS_GAS, Course
+from simulators.degradation import CLEAN_PRESSURE_DROP
 from simulators.failures import Stress, failure_of, out_of_compliance
 from simulators.history import drowning, evolving, steady
 from simulators.materials import Elements, elements_of
@@ -226,7 +227,7 @@ class Bench:
             potential=float(course.potential.mean()),
             gas_current=float(density[:, IS_GAS].sum(-1).mean()),
             voltage=float(course.voltage.max()),
-            pressure_rise=float(course.pressure_drop.max() / course.pressure_drop[0]),
+            pressure_rise=float(course.pressure_drop.max()) / CLEAN_PRESSURE_DROP,
             hours=run.seconds / 3600.0,
         )
 

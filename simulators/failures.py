@@ -47,7 +47,7 @@ class Stress:
         gas_current: partial current density of gases, mA cm-2.
         voltage: of the cell, V.
         hours: of electrolysis.
-        pressure_rise: largest pressure drop over the first: salt closes pores.
+        pressure_rise: largest pressure drop over that of a clean cell: salt closes pores.
     """
 
     kind: CellKind

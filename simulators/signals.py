@@ -187,12 +187,14 @@ def _peaks(readings: Readings, declared: Declared, generator: np.random.Generato
 def _flows(readings: Readings, course: Course) -> dict[str, Any]:
     time = np.concatenate([[0.0], readings.times, [readings.seconds]])
     outlet = np.interp(time, readings.times, readings.outlet)
-    return {
+    columns = {
         "time/s": time,
         "inlet/sccm": np.full(len(time), readings.inlet / SCCM),
         "outlet/sccm": outlet / SCCM,
-        "pressure_drop/Pa": course.at(course.pressure_drop, time),
     }
+    if course.kind != "h_cell":
+        columns["pressure_drop/Pa"] = course.at(course.pressure_drop, time)
+    return columns
 
 
 def _liquids(readings: Readings, declared: Declared) -> list[dict[str, Any]]:

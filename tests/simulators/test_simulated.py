@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -208,3 +209,73 @@ def test_options_and_package_load_without_the_heavy_libraries() -> None:
     assert done.stderr == ""
     assert done.stdout.strip() == ""
     assert done.returncode == 0
+
+
+def test_real_time_passes_and_can_be_cut_short(context: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    lab = build(speed="real")
+    assert not lab.virtual_time
+    waiting = context()
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(lab.execute, Job("campaign", 1, POINT), waiting)
+        with pytest.raises(TimeoutError):
+            running.result(timeout=0.5)
+        waiting.cancelled.set()
+        with pytest.raises(ExecutionCancelled):
+            running.result(timeout=5.0)
+    monkeypatch.setattr("simulators.simulated.SPEEDS", {"60x": 5e4})
+    began = time.monotonic()
+    outcome = run(build(speed="60x"), context)
+    assert time.monotonic() - began >= outcome.duration > 0.05
+    assert values(outcome) == values(run(build(), context))
+
+
+def test_coarse_syntheses_are_analysed(context: Any) -> None:
+    lab = build(scatter="ocx24")
+    outcomes = [run(lab, context, {**POINT, "x_Cu": 0.5, "x_Ag": 0.5}, seed=i, sample=f"e{i}") for i in range(300)]
+    seen = np.array([o.observation.measured["x_Cu"] for o in outcomes])  # type: ignore[union-attr]
+    assert np.median(np.abs(seen - 0.5)) == pytest.approx(0.055, abs=0.012)
+    first = outcomes[0].observation
+    assert first is not None
+    assert sum(first.measured.values()) == pytest.approx(1.0)
+    assert first.measured_sem["x_Cu"] == pytest.approx(0.01)
+    truth = lab.reveal(Job("campaign", 1, {**POINT, "x_Cu": 0.5, "x_Ag": 0.5}), context(seed=0, sample="e0"))
+    assert truth.fractions["Cu"] == pytest.approx(first.measured["x_Cu"], abs=0.04)
+    assert not run(build(), context).observation.measured  # type: ignore[union-attr]
+
+
+def test_a_biased_laboratory_is_off_and_knows_that_it_may_be(context: Any) -> None:
+    truth = chemistry("cu_alloys").truth(pd.DataFrame([POINT])).iloc[0]
+    means = []
+    for seed in range(40):
+        lab = build(seed=seed, bias=1.0, noise=0.0)
+        outcome = run(lab, context)
+        means.append(values(outcome)["fe_c2h4"] - truth["fe_c2h4"])
+        assert sems(outcome)["fe_c2h4"] > 0.02 * truth["fe_c2h4"]
+    assert 0.01 < np.std(means) < 0.1
+
+
+def test_failures_have_causes_and_take_their_time(context: Any) -> None:
+    virtual = chemistry("gde_alloys")
+    lab = SimulatedOptions("gde_alloys", failures=True).build(virtual.columns, {})
+    point = {**dict.fromkeys(virtual.columns, 0.0), "x_Cu": 0.6, "x_Sn": 0.4, "current_density": 400.0}
+    outcomes = [lab.execute(Job("c", 1, point), context(seed=i, sample=f"e{i}")) for i in range(200)]
+    failed = [o for o in outcomes if o.failure]
+    assert 10 < len(failed) < 190
+    assert {o.failure.cause for o in failed if o.failure} >= {"material", "equipment"}
+    assert all(0.0 < o.duration <= 160 * 60 for o in outcomes)
+    assert any(o.duration < 20 * 60 for o in failed)
+    again = [lab.execute(Job("c", 1, point), context(seed=i, sample=f"e{i}")) for i in range(0, 200, 20)]
+    assert again == outcomes[::20]
+
+
+@pytest.mark.parametrize("name", ["cu_alloys", "gde_alloys", "gde_conditions"])
+def test_drift_moves_what_is_measured(name: str, context: Any) -> None:
+    virtual = chemistry(name)
+    job = Job("c", 1, virtual.optimum(virtual.definition.target)["parameters"])
+    steady, aged = (
+        SimulatedOptions(name, drift=drift, noise=0.0).build(virtual.columns, {}).execute(job, context(seed=2))
+        for drift in (False, True)
+    )
+    assert values(aged)["fe_c2h4"] != pytest.approx(values(steady)["fe_c2h4"], rel=1e-4)
+    assert values(aged)["fe_c2h4"] == pytest.approx(values(steady)["fe_c2h4"], rel=0.2)
+    assert 0.97 < values(aged)["fe_total"] < 1.001  # alcohols are stripped, anions cross the membrane
