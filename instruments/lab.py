@@ -83,7 +83,7 @@ class Measurement:
 
     Attributes:
         signals: tables by name (``"potentiostat"``, ``"chromatograph"``), each column named with its unit.
-        metadata: what the reduction needs beside the signals (electrode area, electrolyte, calibrations), as JSON values.
+        metadata: what the reduction needs beside the signals (electrode area, electrolyte, calibrations); JSON values.
     """
 
     signals: Mapping[str, pd.DataFrame]

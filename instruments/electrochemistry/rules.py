@@ -179,7 +179,14 @@ _ROWS: Final = (
         simple("standard_recovery"),
         _PRACTICE,
     ),
-    Rule("reference_drift", "Q20", "V", "drift of the reference electrode, or distance from what it is taken for", simple("reference_drift"), _OURS),
+    Rule(
+        "reference_drift",
+        "Q20",
+        "V",
+        "drift of the reference electrode, or distance from what it is taken for",
+        simple("reference_drift"),
+        _OURS,
+    ),
     Rule("ph", "Q21", "1", "bulk pH off that of the electrolyte saturated with CO2", simple("ph_deviation"), _OURS),
     Rule("temperature", "Q22", "K", "temperature off what was set", simple("temperature_deviation"), _OURS),
     Rule(
