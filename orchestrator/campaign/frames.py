@@ -89,5 +89,6 @@ def _row(campaign: Campaign, metrics: Sequence[str], r: ExperimentRecord) -> dic
         row[f"{metric}_censored"] = value.censored
         row[f"{metric}_predicted"] = belief.get("mean", np.nan)
         row[f"{metric}_predicted_std"] = belief.get("std", np.nan)
-    row |= {"sample": r.sample, "verdict": r.verdict, "verdict_reasons": ", ".join(r.verdict_reasons)}
+    row |= {"sample": r.sample, "verdict": r.verdict, "verdict_reasons": "; ".join(r.verdict_reasons)}
+    row["calibrations"] = "; ".join(r.calibrations)
     return row | {"failure_cause": r.failure_cause, "failure_reason": r.failure_reason, "reason": r.reason}

@@ -40,5 +40,5 @@ def result(record: ExperimentRecord, metrics: Collection[str]) -> str:
     told = [quantity(m, v.value, v.sem) for m, v in record.values.items() if m in metrics and v.value is not None]
     text = ", ".join(told) or "nothing measured yet"
     if record.verdict in ("suspect", "invalid"):
-        text += f" [{record.verdict}: {', '.join(record.verdict_reasons) or 'no reason given'}]"
+        text += f" [{record.verdict}: {'; '.join(record.verdict_reasons) or 'no reason given'}]"
     return text

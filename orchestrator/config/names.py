@@ -15,6 +15,7 @@ RESERVED: Final = frozenset(
         "reason",
         "verdict",
         "verdict_reasons",
+        "calibrations",
         "failure_cause",
         "failure_reason",
     }

@@ -10,6 +10,7 @@ import pytest
 from orchestrator.config.definition import Definition
 from orchestrator.config.load import load
 from orchestrator.config.template import template
+from simulators import chemistry
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 
@@ -47,6 +48,15 @@ def test_ocx24(shared: Path) -> None:
     lab = definition.build_lab()
     assert lab.metrics["fe_co"] == "1"
     assert any("renormalised" in notice for notice in definition.notices)
+
+
+def test_gde_conditions() -> None:
+    definition = load(EXAMPLES / "gde_conditions.yaml")
+    assert definition.space.columns == tuple(chemistry("gde_conditions").columns)
+    assert definition.notices == ()
+    lab = definition.build_lab()
+    assert len(lab.cells) == 2
+    assert set(definition.file.metric_names) <= set(lab.metrics)
 
 
 @pytest.mark.parametrize("name", ["my-campaign", "Cu_2026.11"])

@@ -259,7 +259,7 @@ def test_executed_inputs_verdicts_and_raw_signals_are_kept(tmp_path):
     _loop(campaign, Bench(behaviour), tmp_path, experiments=1).run()
     row = campaign.to_dataframe().loc[1]
     assert (row["a_executed"], row["b_measured"], row["sample"]) == (0.25, 0.55, "E-12")
-    assert (row["verdict"], row["verdict_reasons"]) == ("suspect", "Q07")
+    assert (row["verdict"], row["verdict_reasons"], row["calibrations"]) == ("suspect", "Q07", "gc-7")
     (attempt,) = campaign.store.attempts("c")
     assert len(attempt.digest) == 64
     assert campaign.store.experiment("c", 1).calibrations == ("gc-7",)
