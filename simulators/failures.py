@@ -20,6 +20,9 @@ from simulators.worlds import stream
 COMPLIANCE: Final = 12.0
 """The potentiostat's highest cell voltage, V."""
 
+_ABSURD: Final = 100.0
+"""V above which a number says no more to anybody."""
+
 OPEN_CIRCUIT, CHROMATOGRAPH, PUMP = 0.010, 0.015, 0.005
 """Probabilities a run."""
 
@@ -73,7 +76,8 @@ def out_of_compliance(stress: Stress) -> tuple[Failure, float] | None:
     """The failure of a run for which the potentiostat has too little voltage."""
     if stress.voltage <= COMPLIANCE:
         return None
-    words = f"the cell needs {stress.voltage:.1f} V, more than the {COMPLIANCE:.0f} V of the potentiostat"
+    needed = f"{stress.voltage:.1f} V, more than" if stress.voltage < _ABSURD else "far more than"
+    words = f"the cell needs {needed} the {COMPLIANCE:.0f} V of the potentiostat"
     return _told(Mode("F_EC_COMPLIANCE", "condition", words, 0.0))
 
 
@@ -93,16 +97,16 @@ def failure_of(stress: Stress, electrode: tuple[object, ...], run: tuple[object,
     generator = stream("failure", *run)
     chances = generator.random(5)
     when = float(generator.random())
-    modes: tuple[tuple[float, Mode], ...] = (
+    modes = (
         (OPEN_CIRCUIT, Mode("F_EC_OPEN_CIRCUIT", "equipment", "no contact to the electrode", 0.0)),
         (PUMP, Mode("F_CELL_PUMP", "equipment", "the electrolyte pump stood still", when)),
         (_detachment(stress), Mode("F_CAT_DETACHMENT", "material", "gas bubbles tore the catalyst off", when)),
         (_flooding(stress), Mode("F_CELL_FLOODING", "condition", "the electrode flooded and the gas broke off", when)),
         (CHROMATOGRAPH, Mode("F_ANA_CHROMATOGRAPH", "analysis", "the chromatograph's valve did not turn", 1.0)),
     )
-    if stress.pressure_rise > BLOCKED_RISE:
-        modes += ((1.0, Mode("F_CELL_SALT", "condition", "salt blocked the gas channel", 1.0)),)
     failed = [mode for (risk, mode), chance in zip(modes, chances, strict=True) if chance < risk]
+    if stress.pressure_rise > BLOCKED_RISE:
+        failed.append(Mode("F_CELL_SALT", "condition", "salt blocked the gas channel", 1.0))
     return _told(min(failed, key=lambda mode: mode.at)) if failed else None
 
 

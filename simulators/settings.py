@@ -254,6 +254,12 @@ def _count(points: Points) -> int:
 
 
 def _unknown_column(column: str, vocabulary: Vocabulary) -> LabError:
+    if column == ELECTROLYTE or any(column in settings for settings in SETTINGS.values()):
+        return LabError(
+            f"the column {column!r} means nothing in a cell of this kind ({vocabulary.kind}).",
+            field=column,
+            mend=f"Known here: {', '.join(vocabulary)}.",
+        )
     return LabError(
         f"the column {column!r} means nothing to the simulated laboratory.",
         field=column,
@@ -265,16 +271,12 @@ def _unknown_element(column: str, symbol: str, vocabulary: Vocabulary) -> LabErr
     whole = nearest(column, vocabulary)
     if whole.startswith("Did you mean"):
         return LabError(f"the column {column!r} means nothing to the simulated laboratory.", field=column, mend=whole)
-    elsewhere = next((kind for kind, settings in SETTINGS.items() if column in settings), None)
-    if elsewhere is not None:
-        return LabError(
-            f"the column {column!r} means nothing in a cell of this kind ({vocabulary.kind}).",
-            field=column,
-            mend=f"Known here: {', '.join(vocabulary)}.",
-        )
+    if any(column in settings for settings in SETTINGS.values()):
+        return _unknown_column(column, vocabulary)
     elements = vocabulary.categories[METAL]
+    near = nearest(symbol, elements)
     return LabError(
         f"the column {column!r} names an element {symbol!r} that the model does not know.",
         field=column,
-        mend=f"{nearest(symbol, elements)} The model knows {', '.join(elements)}.",
+        mend=f"{near if near.startswith('Did you mean') else ''} The model knows {', '.join(elements)}.".lstrip(),
     )

@@ -76,7 +76,7 @@ class Display:
             return f"{len(best)} on the front"
         metric = self._objectives[0].metric
         value = best[0].values[metric]
-        return f"best {text.quantity(metric, value.value or 0.0)}"
+        return f"best {text.quantity(metric, value.value or 0.0, censored=value.censored)}"
 
     def _done(self) -> int:
         return sum(r.told is not None and r.origin == "asked" for r in self._known.values())

@@ -26,18 +26,23 @@ def number(value: Any) -> str:
     return f"{value:.5g}" if isinstance(value, float) else str(value)
 
 
-def quantity(metric: str, value: float, error: float | None = None) -> str:
-    """A figure of merit with its uncertainty and unit."""
+def quantity(metric: str, value: float, error: float | None = None, censored: str | None = None) -> str:
+    """A figure of merit with its uncertainty and unit; a bound says so."""
     unit = unit_of(metric)
+    sign = {"below": "< ", "above": "> "}.get(censored or "", "")
     plus = f" ± {error:.2g}" if error else ""
-    return f"{metric} {value:.4g}{plus}{'' if unit in (None, '1') else ' ' + unit}"
+    return f"{metric} {sign}{value:.4g}{plus}{'' if unit in (None, '1') else ' ' + unit}"
 
 
 def result(record: ExperimentRecord, metrics: Collection[str]) -> str:
     """What came of an experiment, in one line with these metrics."""
     if record.state == "failed":
         return f"failed ({record.failure_cause}): {record.failure_reason or 'no reason given'}"
-    told = [quantity(m, v.value, v.sem) for m, v in record.values.items() if m in metrics and v.value is not None]
+    told = [
+        quantity(m, v.value, v.sem, v.censored)
+        for m, v in record.values.items()
+        if m in metrics and v.value is not None
+    ]
     text = ", ".join(told) or "nothing measured yet"
     if record.verdict in ("suspect", "invalid"):
         text += f" [{record.verdict}: {'; '.join(record.verdict_reasons) or 'no reason given'}]"

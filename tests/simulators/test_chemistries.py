@@ -108,7 +108,10 @@ def test_settings_act_as_they_should() -> None:
     ("points", "words"),
     [
         ({"x_Cu": [1.0], "potental": [-1.0]}, "Did you mean 'potential'"),
-        ({"x_Cu": [0.5], "x_Xx": [0.5]}, "element 'Xx'"),
+        ({"x_Cu": [0.5], "x_Xx": [0.5]}, "element 'Xx' that the model does not know. The model knows Cu, Ag"),
+        ({"x_Cu": [0.5], "x_Agg": [0.5]}, "Did you mean 'Ag'\?"),
+        ({"electrolyte": ["hydroxide"]}, r"'electrolyte' means nothing in a cell of this kind \(h_cell\)"),
+        ({"gas_flow": [20.0]}, r"'gas_flow' means nothing in a cell of this kind \(h_cell\)"),
         ({"x_Cu": [0.5], "y_Ag": [0.5]}, "two compositions"),
         ({"x_Cu": [0.5], "x_Ag": [0.4]}, "sum to 0.9"),
         ({"x_Cu": [1.2], "x_Ag": [-0.2]}, "within 0 and 1"),

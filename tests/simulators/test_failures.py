@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from simulators.failures import (
+    BLOCKED_RISE,
     CHROMATOGRAPH,
     COMPLIANCE,
     OPEN_CIRCUIT,
@@ -54,6 +55,12 @@ def test_soft_and_manifold_deposits_come_off() -> None:
     assert synthesis_risk({"Cu": 0.25, "Ag": 0.25, "Au": 0.25, "Zn": 0.25}) > hard
 
 
+def test_a_channel_full_of_salt_ends_the_run() -> None:
+    blocked = labels(replace(HARSH, potential=-0.5, pressure_rise=BLOCKED_RISE + 1.0), 300)
+    assert blocked["F_CELL_SALT"] > 250  # unless something else ended it before
+    assert labels(replace(HARSH, pressure_rise=BLOCKED_RISE), 300)["F_CELL_SALT"] == 0
+
+
 def test_causes_say_what_a_failure_teaches() -> None:
     soft = replace(MILD, fractions={"Cu": 0.3, "In": 0.7})
     causes = {failure_of(soft, ("e", n), ("r", n))[0].cause for n in range(300) if failure_of(soft, ("e", n), ("r", n))}
@@ -63,6 +70,9 @@ def test_causes_say_what_a_failure_teaches() -> None:
     assert failed is not None
     assert failed[0].cause == "condition"
     assert "13.0 V" in failed[0].reason
+    absurd = out_of_compliance(replace(MILD, voltage=1.2e9))  # Butler and Volmer know no limit
+    assert absurd is not None
+    assert absurd[0].reason == "the cell needs far more than the 12 V of the potentiostat (F_EC_COMPLIANCE)"
 
 
 def test_an_electrode_that_does_not_hold_never_does_and_equipment_may_work_the_next_time() -> None:
