@@ -109,7 +109,7 @@ def test_settings_act_as_they_should() -> None:
     [
         ({"x_Cu": [1.0], "potental": [-1.0]}, "Did you mean 'potential'"),
         ({"x_Cu": [0.5], "x_Xx": [0.5]}, "element 'Xx' that the model does not know. The model knows Cu, Ag"),
-        ({"x_Cu": [0.5], "x_Agg": [0.5]}, "Did you mean 'Ag'\?"),
+        ({"x_Cu": [0.5], "x_Agg": [0.5]}, r"Did you mean 'Ag'\?"),
         ({"electrolyte": ["hydroxide"]}, r"'electrolyte' means nothing in a cell of this kind \(h_cell\)"),
         ({"gas_flow": [20.0]}, r"'gas_flow' means nothing in a cell of this kind \(h_cell\)"),
         ({"x_Cu": [0.5], "y_Ag": [0.5]}, "two compositions"),
