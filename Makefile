@@ -40,7 +40,7 @@ pictures: $(VENV)/.installed
 
 # The page that compares the virtual laboratory with published measurements, and its pictures.
 validation: $(VENV)/.installed-dev
-	$(BIN)/python docs/make_validation.py
+	$(BIN)/python docs/validation/make.py
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -114,3 +114,19 @@ KUHL_CURRENT_TOLERANCE: Final = 0.15
 
 HORI_TOLERANCE, HORI_COPPER_TOLERANCE, HORI_POTENTIAL_TOLERANCE = 3.0, 6.0, 0.020
 """Largest deviations from Hori: efficiencies in per cent, on copper, and potential in V."""
+
+BOUNDARY_VALUE_PROBLEM: Final = (
+    (0.1, 50, 5, 0.3, 9.72, 27.5),
+    (0.1, 100, 5, 0.3, 9.87, 17.2),
+    (0.1, 100, 10, 0.3, 10.36, 6.9),
+    (0.1, 50, 20, 0.2, 10.55, 15.4),
+    (0.5, 50, 10, 0.3, 9.43, 22.9),
+    (0.5, 100, 10, 0.3, 9.70, 13.1),
+    (0.5, 100, 20, 0.2, 10.09, 6.6),
+    (1.0, 100, 20, 0.2, 9.77, 7.4),
+)
+"""Salt in mol L-1, film in um, mA cm-2, share of the current that consumes CO2 by two electrons; then pH and CO2 in
+mol m-3 at the surface, by the numerical solution of diffusion and reaction of four species."""
+
+FILM_PH_TOLERANCE, FILM_CO2_TOLERANCE = 0.05, 1.2
+"""Largest deviations of the film in closed form from it, in pH and mol m-3."""
