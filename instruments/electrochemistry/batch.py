@@ -93,9 +93,9 @@ class Batch:
         layout: of all of them.
         time: s, [E, T].
         current: A, [E, T].
-        potential: V as recorded, [E, T].
         points: number of points before padding, [E].
         scalars: values and standard uncertainties (NaN where not assessed) by name, [E] each.
+        potential: V as recorded, [E, T].
         cell_voltage: V, [E, T].
         set_point: V or A, by the layout's control, [E, T].
         overload: 0 or 1, [E, T].
@@ -125,9 +125,9 @@ class Batch:
     layout: Layout
     time: Floats
     current: Floats
-    potential: Floats
     points: Floats
     scalars: Mapping[str, tuple[Floats, Floats]]
+    potential: Floats | None = None
     cell_voltage: Floats | None = None
     set_point: Floats | None = None
     overload: Floats | None = None

@@ -175,10 +175,18 @@ def fit_calibration(
         record: the other fields of :class:`Calibration`.
 
     Raises:
-        CalibrationError: fewer than three standards, all of one amount, or a slope that is not positive.
+        CalibrationError: fewer than three standards, all of one amount, one without a number or of a negative amount,
+            or a slope that is not positive.
     """
     x, y = np.asarray(amounts, dtype=float), np.asarray(signals, dtype=float)
-    if len(x) != len(y) or len(x) < 3 or np.ptp(x) == 0.0 or not (np.isfinite(x).all() and np.isfinite(y).all()):
+    for field, values in (("amounts", x), ("signals", y)):
+        if not np.isfinite(values).all():
+            raise CalibrationError(f"{field}: a standard has no number.", field=field, mend="Leave that standard out.")
+    if (x < 0.0).any():
+        raise CalibrationError("the amount of a standard is negative.", field="amounts")
+    if len(x) != len(y):
+        raise CalibrationError(f"{len(x)} standards have {len(y)} signals.", field="signals", mend="Give one for each.")
+    if len(x) < 3 or np.ptp(x) == 0.0:
         raise CalibrationError("a line needs at least three standards of different amounts.", field="amounts")
     design = np.column_stack([np.ones(len(x)), x])
     inverse = np.linalg.inv(design.T @ design)

@@ -131,8 +131,8 @@ def _timing(reading: Reading, amounts: Amounts | None, peaks: Flags) -> _Timing:
     """Which injections count, and when their gas was made, from the flows at the moment of the injection.
 
     An injection counts after the headspace has been flushed often enough, where its window lies within the trace,
-    current was drawn in it, and the outlet flow is known. What does not count gets all of the trace as its window, so
-    that no NaN spreads from it.
+    current was drawn in it, and the outlet flow is known and not 0. What does not count gets all of the trace as its
+    window, so that no NaN spreads from it.
     """
     batch = reading.batch
     injections = _given(batch.injections)
@@ -145,7 +145,7 @@ def _timing(reading: Reading, amounts: Amounts | None, peaks: Flags) -> _Timing:
     tolerance = 1e-6 * (last - first)
     flushed = injections - first >= reading.exact("steady_after")[:, None] * residence - tolerance
     within = (start >= first - tolerance) & (end <= last + tolerance)
-    accepted = np.isfinite(injections) & np.isfinite(outlet) & flushed & within
+    accepted = np.isfinite(injections) & np.isfinite(outlet) & (outlet > 0.0) & flushed & within
     windows = np.where(accepted, start, first), np.where(accepted, end, last)
     drawing = WindowMeans(batch.time, *windows)(batch.current) < 0.0
     windows = np.where(drawing, windows[0], first), np.where(drawing, windows[1], last)

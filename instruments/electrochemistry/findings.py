@@ -87,17 +87,21 @@ def _potentiostat(reading: Reading) -> dict[str, Any]:
     """Spikes, overload, distance from the set point."""
     batch, layout = reading.batch, reading.layout
     found: dict[str, Any] = {}
-    controlled = layout.control is not None
-    if controlled:
-        free, floor = (batch.current, None) if layout.control == "potential" else (batch.potential, 1e-3)
+    free, floor = (batch.current, None) if layout.control == "potential" else (_voltage(batch), 1e-3)
+    if layout.control is not None and free is not None:
         found["spikes"] = spikes(free, batch.points, floor)
     length = batch.time[:, -1] - batch.time[:, 0]
     if batch.overload is not None:
         found["overload"] = _share_of_time(batch.time, batch.overload > 0.0, length)
-    if batch.set_point is not None and layout.control == "potential":
+    if batch.set_point is not None and batch.potential is not None and layout.control == "potential":
         off = np.abs(batch.set_point - batch.potential) > 2e-3
         found["off_set_point"] = _share_of_time(batch.time, off, length)
     return found
+
+
+def _voltage(batch: Batch) -> Floats | None:
+    """The potential, or the voltage of a cell without a reference electrode."""
+    return batch.cell_voltage if batch.potential is None else batch.potential
 
 
 def _share_of_time(time: Floats, flags: Flags, length: Floats) -> Floats:
@@ -153,7 +157,7 @@ def _resistance(reading: Reading) -> dict[str, Any]:
     error = ohmic_uncertainty(reading)
     if error is not None:
         found["ohmic_sem"] = error
-    if reading.known("resistance", "rest_potential"):
+    if reading.known("resistance", "rest_potential") and reading.batch.potential is not None:
         distance = np.abs(reading.average("potential") - reading.exact("rest_potential"))
         drop = np.abs(reading.average("current")) * reading.exact("resistance")
         found["ohmic_share"] = np.divide(drop, distance, out=np.full(len(reading), np.nan), where=distance > 0.0)
@@ -208,7 +212,9 @@ def _drift(reading: Reading, gases: Gases) -> dict[str, Any]:
     start, end = gases.windows
     start = np.maximum(start - reading.exact("steady_after")[:, None] * gases.residence, batch.time[:, :1])
     middle = 0.5 * (start + end)
-    values = batch.current if layout.control == "potential" else batch.potential
+    values = batch.current if layout.control == "potential" else _voltage(batch)
+    if values is None:
+        return {}
     halves = WindowMeans(batch.time, np.hstack([start, middle]), np.hstack([middle, end]))(values)
     first, second = np.hsplit(halves, 2)
     change = 2.0 * np.abs(second - first)

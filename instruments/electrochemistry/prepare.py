@@ -13,15 +13,12 @@ from instruments.electrochemistry.calibration import Calibration, Calibrations
 from instruments.electrochemistry.channels import Channel, channel_of, day_of, retention_shift
 from instruments.electrochemistry.constants import ROOM_TEMPERATURE
 from instruments.electrochemistry.potentials import reference_electrode
-from instruments.electrochemistry.products import PRODUCTS
+from instruments.electrochemistry.products import PRODUCTS, SIDE_GASES
 from instruments.electrochemistry.setup import Reference, Setup
 from instruments.electrochemistry.signals import Chromatograms, Flows, Liquids, Signals
 from instruments.electrochemistry.tables import Floats
 from instruments.electrochemistry.units import Quantity
 from instruments.errors import CalibrationError, SignalError
-
-SIDE_GASES: Final = ("co2", "n2", "o2", "ar", "he", "h2o")
-"""Species of a chromatogram that are no products."""
 
 _SCALARS: Final = (
     "area", "roughness", "ph", "ph_expected", "temperature", "temperature_set", "resistance", "resistance_before",
@@ -144,7 +141,9 @@ def _traces(parts: _Parts, signals: Signals, setup: Setup) -> None:
             field="potentiostat.current",
             mend="Cathodic currents are negative; turn the sign where an instrument has it the other way.",
         )
-    parts.arrays.update(time=trace.time, current=trace.current, potential=trace.potential)
+    parts.arrays.update(time=trace.time, current=trace.current)
+    if trace.potential is not None:
+        parts.arrays["potential"] = trace.potential
     parts.arrays["points"] = np.array(float(len(trace.time)))
     if trace.cell_voltage is not None:
         parts.arrays["cell_voltage"] = trace.cell_voltage
@@ -177,6 +176,9 @@ def _potential(parts: _Parts, signals: Signals, setup: Setup) -> None:
     reference = setup.reference
     if reference is None:
         parts.need("reference", setup.cell == "mea")  # a zero-gap cell has no reference electrode
+        return
+    if "potential" not in parts.arrays:
+        parts.need("potential", setup.cell == "mea")
         return
     if reference.potential is not None:
         parts.scalar("reference", reference.potential)
@@ -243,6 +245,8 @@ def _gas(
         parts.notices.append("without a date the latest calibrations are taken, and their age is not known")
     if not names:
         parts.notices.append("chromatograph: no peak can be turned into a mole fraction")
+    if not any(name in PRODUCTS for name in names):
+        parts.need("calibrations", not any(species in PRODUCTS for species in gas.species))
     count = len(gas.time)
     parts.arrays["signal"] = (
         np.column_stack([channels[name].signal for name in names]) if names else np.empty((count, 0))

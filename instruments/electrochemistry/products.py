@@ -141,5 +141,8 @@ _ROWS = (
     _product("c3h8", "propane", (3, 8, 0), -23.49, _CRC, "gas"),
 )
 
+SIDE_GASES: Final = ("co2", "n2", "o2", "ar", "he", "h2o")
+"""Species of a gas that are no products."""
+
 PRODUCTS: Final = MappingProxyType({row.key: row for row in _ROWS})
 """Products by key; their order is that of all figures."""

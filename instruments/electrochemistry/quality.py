@@ -188,10 +188,12 @@ def judge_table(table: pd.DataFrame, reduced: Reduced, rules: QualityRules = DEF
     Only what the figures tell can be judged; all other rules are not assessed. Columns ``<column>_sem`` are used.
 
     Raises:
-        SignalError: a column is not there, or holds efficiencies far above 1 although it is not in per cent.
+        SignalError: the description names what there is not; a column is not there, holds something that is no number,
+            or efficiencies far above 1 although it is not in per cent.
     """
     from instruments.electrochemistry.batch import Layout
 
+    _check(reduced)
     missing = [name for name in [*reduced.columns.values(), reduced.total] if name is not None and name not in table]
     if missing:
         raise SignalError(f"the table has no column {missing[0]!r}.", field=missing[0])
@@ -199,7 +201,10 @@ def judge_table(table: pd.DataFrame, reduced: Reduced, rules: QualityRules = DEF
     products = tuple(name.removeprefix("fe_") for name in reduced.columns if name.startswith("fe_"))
 
     def column(name: str, factor: float) -> Floats:
-        return factor * table[name].to_numpy(dtype=float, na_value=np.nan)
+        try:
+            return factor * table[name].to_numpy(dtype=float, na_value=np.nan)
+        except (TypeError, ValueError):
+            raise SignalError(f"the column {name!r} holds something that is no number.", field=name) from None
 
     columns = [reduced.columns[f"fe_{key}"] for key in products]
     shape = (len(table), len(products))
@@ -221,3 +226,20 @@ def judge_table(table: pd.DataFrame, reduced: Reduced, rules: QualityRules = DEF
         missing=tuple(tuple(metric for metric, gaps in lacking.items() if gaps[i]) for i in range(len(table))),
     )
     return judge(evidence, rules)
+
+
+def _check(reduced: Reduced) -> None:
+    """Raise where a description names what there is not."""
+    from instruments.electrochemistry.products import PRODUCTS
+
+    phases = sorted({product.phase for product in PRODUCTS.values()})
+    products = [name.removeprefix("fe_") for name in reduced.columns if name.startswith("fe_")]
+    for about, given, known in (
+        ("columns", products, (*PRODUCTS, "c2plus")),
+        ("phases", reduced.phases, phases),
+        ("mandatory", reduced.mandatory, reduced.columns),
+        ("expected", reduced.expected or (), PRODUCTS),
+    ):
+        wrong = next((name for name in given if name not in known), None)
+        if wrong is not None:
+            raise SignalError(f"{about}: {wrong!r} is not known.", field=about, mend=f"Known: {', '.join(known)}.")

@@ -7,13 +7,17 @@ not given is not known, and what cannot be computed without it is not computed.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, Final, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from instruments.electrochemistry._schema import Record
+from instruments.electrochemistry.gas import water_vapour_pressure
+from instruments.electrochemistry.products import PRODUCTS, SIDE_GASES
 from instruments.electrochemistry.units import (
+    DIMENSIONLESS,
     Area,
     Length,
     Pressure,
@@ -36,12 +40,31 @@ KEY: Final = "setup"
 Phase = Literal["gas", "liquid"]
 Compartment = Literal["catholyte", "anolyte", "trap"]
 
+_INERT: Final = ("n2", "ar", "he")
+_GAS: Final = {"temperature": (200.0, 500.0), "pressure": (1e3, 1e8)}
+
+
+def _told(value: Quantity) -> str:
+    return f"{value.value:g}" if value.unit == DIMENSIONLESS else f"{value.value:g} {value.unit}"
+
+
+def _within(value: Quantity | None, low: float, high: float, field: str) -> None:
+    if value is not None and not low <= value.value <= high:
+        bounds = f"outside {low:g} to {high:g}" if math.isfinite(high) else f"less than {low:g}"
+        raise SignalError(f"{field}: {_told(value)} is {bounds}", field=field)
+
 
 class Conditions(Record):
     """What a volume of gas refers to."""
 
     temperature: Temperature
     pressure: Pressure
+
+    @model_validator(mode="after")
+    def _possible(self) -> Conditions:
+        for name, (low, high) in _GAS.items():
+            _within(getattr(self, name), low, high, name)
+        return self
 
 
 class Reference(Record):
@@ -66,7 +89,7 @@ class Reference(Record):
     def _known(self) -> Reference:
         if self.electrode is None and self.potential is None:
             raise SignalError(
-                "a reference electrode needs a name or a potential", field="electrode", mend="Give `electrode`."
+                "a reference electrode needs a name or a potential.", field="electrode", mend="Give `electrode`."
             )
         if self.potential is None and self.electrode is not None:
             from instruments.electrochemistry.potentials import reference_electrode
@@ -79,7 +102,7 @@ class InternalStandard(Record):
     """An inert gas of known flow.
 
     Attributes:
-        species: ``n2`` or ``ar``.
+        species: ``n2``, ``ar`` or ``he``.
         flow: as text with its unit; standard flows refer to ``flow_reference`` of the setup. It is no part of the
             inlet flow in the table of flows.
         position: whether it joins the gas before or after the cell.
@@ -88,6 +111,15 @@ class InternalStandard(Record):
     species: str
     flow: str
     position: Literal["before", "after"]
+
+    @field_validator("species")
+    @classmethod
+    def _inert(cls, species: str) -> str:
+        if species.lower() not in _INERT:
+            raise SignalError(
+                f"{species!r} is no inert gas.", field="species", mend=f"It is one of {', '.join(_INERT)}."
+            )
+        return species.lower()
 
 
 class Accuracy(Record):
@@ -110,6 +142,12 @@ class Accuracy(Record):
     fraction: Ratio | None = None
     repeatability: Ratio | None = None
     liquid: Ratio | None = None
+
+    @model_validator(mode="after")
+    def _possible(self) -> Accuracy:
+        for name in type(self).model_fields:
+            _within(getattr(self, name), 0.0, math.inf, name)
+        return self
 
 
 class Checks(Record):
@@ -231,24 +269,51 @@ class Setup(Record):
     @model_validator(mode="before")
     @classmethod
     def _short_forms(cls, data: Any) -> Any:
-        if isinstance(data, Mapping) and isinstance(data.get("reference"), str):
-            return {**data, "reference": {"electrode": data["reference"]}}
-        return data
+        if not isinstance(data, Mapping):
+            return data
+        short: dict[str, Any] = {}
+        if isinstance(data.get("reference"), str):
+            short["reference"] = {"electrode": data["reference"]}
+        if isinstance(data.get("feed"), Mapping):
+            short["feed"] = {str(name).lower(): share for name, share in data["feed"].items()}
+        return {**data, **short}
 
     @model_validator(mode="after")
     def _possible(self) -> Setup:
         for name in _POSITIVE:
             value: Quantity | None = getattr(self, name)
             if value is not None and value.value <= 0.0:
-                raise SignalError(f"{name}: must be more than 0, not {value.value:g} {value.unit}", field=name)
+                raise SignalError(f"{name}: must be more than 0, not {_told(value)}", field=name)
         for name, (low, high) in _BOUNDS.items():
-            value = getattr(self, name)
-            if value is not None and not low <= value.value <= high:
-                raise SignalError(f"{name}: {value.value:g} {value.unit} is outside {low:g} to {high:g}", field=name)
+            _within(getattr(self, name), low, high, name)
+        if self.outlet_wet and self.outlet_conditions is not None:
+            gas = self.outlet_conditions
+            if water_vapour_pressure(gas.temperature.value) >= gas.pressure.value:
+                raise SignalError(
+                    f"outlet_conditions: water boils at {_told(gas.temperature)} and {_told(gas.pressure)}.",
+                    field="outlet_conditions",
+                )
         if self.feed is not None and not (
             all(0.0 <= share <= 1.0 for share in self.feed.values()) and abs(sum(self.feed.values()) - 1.0) < 1e-3
         ):
             raise SignalError("feed: mole fractions must be within 0 and 1, and sum to 1", field="feed")
+        unknown = [name for name in self.feed or () if name not in PRODUCTS and name not in SIDE_GASES]
+        if unknown:
+            raise SignalError(
+                f"feed: {unknown[0]!r} is no gas that is known here.",
+                field=f"feed.{unknown[0]}",
+                mend=f"Known: {', '.join(SIDE_GASES)}, and the products.",
+            )
+        if self.stability_of is not None and self.stability_of.removeprefix("fe_") not in (
+            *PRODUCTS,
+            "c2plus",
+            "total",
+        ):
+            raise SignalError(
+                f"stability_of: {self.stability_of!r} is no Faradaic efficiency of a product.",
+                field="stability_of",
+                mend="Write it like fe_c2h4.",
+            )
         if self.flow_method == "internal_standard" and self.standard is None:
             raise SignalError("standard: the flow method needs an internal standard", field="standard")
         self.standard_flow()  # its unit is checked now rather than later
@@ -276,7 +341,7 @@ class Setup(Record):
                 field=f"metadata.{KEY}",
                 mend=f"Add Setup(...).to_metadata(), the key {KEY!r}, to the metadata of the measurement.",
             )
-        return cls(**data)
+        return cls(**{str(name): value for name, value in data.items()})
 
 
 _POSITIVE: Final = ("area", "roughness", "headspace", "loop_time", "catholyte", "anolyte", "trap", "liquid_flow",

@@ -23,6 +23,7 @@ from instruments.errors import SignalError
 if TYPE_CHECKING:
     from instruments.lab import Measurement
 
+TABLES: Final = ("potentiostat", "open_circuit", "impedance", "chromatograph", "flow", "liquid")
 COMPARTMENTS: Final = ("catholyte", "anolyte", "trap")
 UNIDENTIFIED: Final = "unidentified"
 """The species of a peak without a name: kept in the raw signals, not reduced."""
@@ -35,8 +36,8 @@ class Trace:
     Attributes:
         time: s, not decreasing.
         current: A, cathodic negative.
-        potential: V, working against reference electrode as recorded.
-        cell_voltage: V, anode minus cathode.
+        potential: V, working against reference electrode as recorded; ``None`` without a reference electrode.
+        cell_voltage: V, anode minus cathode; there where the potential is not.
         set_potential: V.
         set_current: A.
         overload: where the potentiostat could not hold its set point.
@@ -45,7 +46,7 @@ class Trace:
 
     time: Floats
     current: Floats
-    potential: Floats
+    potential: Floats | None = None
     cell_voltage: Floats | None = None
     set_potential: Floats | None = None
     set_current: Floats | None = None
@@ -173,11 +174,14 @@ def read_signals(measurement: Measurement, setup: Setup) -> Signals:
     """
     tables = measurement.signals
     notices: list[str] = []
+    unknown = [name for name in tables if name not in TABLES and not name.startswith("chromatogram/")]
+    if unknown:
+        notices.append(f"nothing is done with the table {', '.join(map(repr, unknown))}; known: {', '.join(TABLES)}")
     if "potentiostat" not in tables:
         raise SignalError(
             "there is no table 'potentiostat': without current and potential nothing can be computed.",
             field="potentiostat",
-            mend="Add it with the columns time/s, current/A and potential/V.",
+            mend="Add it with the columns time/s, current/A and potential/V or cell_voltage/V.",
         )
     signals = Signals(
         trace=_trace(Table("potentiostat", tables["potentiostat"], notices)),
@@ -204,10 +208,14 @@ def _trace(table: Table) -> Trace:
         "temperature",
         "cycle",
     )
+    if not table.has("potential") and not table.has("cell_voltage"):
+        raise table.error(
+            "potential/V", "is missing.", "Add it, or cell_voltage/V where the cell has no reference electrode."
+        )
     trace = Trace(
         time=table.times(),
         current=table.numbers("current"),
-        potential=table.numbers("potential"),
+        potential=table.optional("potential"),
         cell_voltage=table.optional("cell_voltage"),
         set_potential=table.optional("set_potential"),
         set_current=table.optional("set_current"),

@@ -80,6 +80,8 @@ class Table:
     """One table whose columns are read by quantity, in SI units."""
 
     def __init__(self, name: str, frame: pd.DataFrame, notices: list[str]) -> None:
+        if not hasattr(frame, "columns"):
+            raise SignalError(f"the table {name!r} is {type(frame).__name__}.", field=name, mend="Give a DataFrame.")
         if len(frame) == 0:
             raise SignalError(
                 f"the table {name!r} is empty.", field=name, mend="Leave it out where nothing was measured."
@@ -144,6 +146,8 @@ class Table:
     def raw(self, column: str, *, gaps: bool = False) -> Floats:
         """The numbers of a column as they stand, all finite unless gaps are allowed."""
         series = self._frame[column]
+        if series.dtype.kind in "cmM":
+            raise self.error(column, f"holds {series.dtype}, and no plain numbers.", "Convert it to real numbers.")
         try:
             values = series.to_numpy(dtype=np.float64, na_value=np.nan)
         except (TypeError, ValueError):

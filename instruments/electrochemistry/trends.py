@@ -24,7 +24,7 @@ class Line:
         falls: where the slope is negative with 95 % confidence, [E].
         rises: where it is positive with 95 % confidence, [E].
         last: hour of the last accepted injection, [E].
-        covariance: of intercept and slope from the scatter, [E, 2, 2].
+        covariance: of intercept and slope, from the scatter or the points' own uncertainty, the larger, [E, 2, 2].
     """
 
     slope: Uncertain
@@ -82,6 +82,7 @@ def line(times: Floats, start: Floats, points: Uncertain, used: Flags) -> Line:
     beyond = np.sqrt(np.maximum(scatter**2 - own**2, 0.0))  # what the uncertainty of the points does not explain
     total = Uncertain(slope + nothing, told.sources) + Uncertain.systematic(np.zeros(len(slope)), beyond, "scatter")
     half = NEGLIGIBLE * np.abs(mean) * by_spread**0.5 + stdtrit(np.maximum(count - 2, 1).astype(float), 0.975) * scatter
+    variance = np.maximum(variance, own**2 * spread)
     covariance = np.empty((len(slope), 2, 2))
     covariance[:, 0, 0] = variance * (1.0 / np.maximum(count, 1) + centre**2 * by_spread)
     covariance[:, 0, 1] = covariance[:, 1, 0] = -variance * centre * by_spread

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from instruments.electrochemistry.tables import Floats
 from instruments.readers.clock import ClockOptions, Start, start_of
 from instruments.readers.recording import UNKNOWN, Recording
 from instruments.readers.signs import Cathodic, signed
@@ -31,6 +32,7 @@ _TIME: Final = ("time/s",)
 _POTENTIAL: Final = ("Ewe/V", "<Ewe>/V")
 _CURRENT: Final = ("I/mA", "<I>/mA", "I/A", "<I>/A")
 _COUNTER: Final = ("Ece/V", "<Ece>/V")
+_BETWEEN: Final = "Ewe-Ece/V"
 _TEMPERATURE: Final = ("Temperature/°C", "T/°C")
 _IMPEDANCE: Final = ("freq/Hz", "Re(Z)/Ohm", "-Im(Z)/Ohm")
 _CONTROL: Final = "control/V/mA"
@@ -189,16 +191,19 @@ def _trace(source: Source, grid: Grid, notices: list[str], *, with_current: bool
     if with_current:
         current = _needed(grid, _CURRENT, "current")
         titles[current] = f"current/{current.partition('/')[2]}"
-    titles[_needed(grid, _POTENTIAL, "potential")] = "potential/V"
+    if not with_current or _first(grid, _POTENTIAL) or _BETWEEN not in grid.names:
+        titles[_needed(grid, _POTENTIAL, "potential")] = "potential/V"
     beside = [name for name in _BESIDE if name in grid.names and (with_current or name == "error")]
     counter, warm = _first(grid, _COUNTER), _first(grid, _TEMPERATURE)
-    beside += [name for name in (counter if with_current else None, warm) if name is not None]
+    between = _BETWEEN if _BETWEEN in grid.names else None
+    beside += [name for name in ((counter, between) if with_current else ()) if name is not None]
+    beside += [warm] if warm is not None else []
     columns = grid.read([*titles, *beside])
     frame = pd.DataFrame({title: columns.numbers[name] for name, title in titles.items()})
     mend = "A file holds one technique of one run: export it again."
     check_times(columns.numbers["time/s"], columns, source, field="time/s", notices=notices, mend=mend)
     if with_current:
-        _add_cell_voltage(frame, columns, notices)
+        _add_cell_voltage(source, frame, columns, notices)
         _add_set_point(frame, columns, notices)
         _add_cycle(frame, columns, notices)
     if warm is not None:
@@ -218,9 +223,12 @@ def _add_cycle(frame: pd.DataFrame, columns: Columns, notices: list[str]) -> Non
         frame["cycle"] = cycle.astype(np.int64)
 
 
-def _add_cell_voltage(frame: pd.DataFrame, columns: Columns, notices: list[str]) -> None:
+def _add_cell_voltage(source: Source, frame: pd.DataFrame, columns: Columns, notices: list[str]) -> None:
     """The counter electrode against the working electrode, which is the cathode in reduction."""
     counter = next((columns.numbers[name] for name in _COUNTER if name in columns.numbers), None)
+    if "potential/V" not in frame:
+        frame["cell_voltage/V"] = _between(source, columns, notices)
+        return
     if counter is None:
         return
     voltage = counter - frame["potential/V"].to_numpy()
@@ -228,6 +236,20 @@ def _add_cell_voltage(frame: pd.DataFrame, columns: Columns, notices: list[str])
         notices.append("the working electrode is not the cathode throughout; the cell voltage is left out")
     else:
         frame["cell_voltage/V"] = voltage
+
+
+def _between(source: Source, columns: Columns, notices: list[str]) -> Floats:
+    """The voltage of a cell without a reference electrode, positive whichever electrode is the cathode."""
+    difference = columns.numbers[_BETWEEN]
+    if (difference <= 0).all():
+        return -difference
+    if (difference < 0).any():
+        row = int(np.argmax((difference < 0) != (difference[0] < 0)))
+        message = f"{_BETWEEN} changes its sign, and without Ewe/V nothing tells which electrode is the cathode"
+        mend = "Export the file again with Ewe/V, or only the part in which the cell is driven."
+        raise source.error(message, line=columns.lines[row], field=_BETWEEN, mend=mend)
+    notices.append(f"{_BETWEEN} is positive: the working electrode is the anode, so see to cathodic=")
+    return difference
 
 
 def _add_set_point(frame: pd.DataFrame, columns: Columns, notices: list[str]) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from instruments.readers.quantities import PLAIN, TABLES, UNITS, factor, fits, plain_unit, split_name
+from instruments.readers.quantities import ONE_OF, PLAIN, TABLES, UNITS, factor, fits, plain_unit, split_name
 from instruments.readers.source import Source
 
 _SYMBOLS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
@@ -167,21 +167,16 @@ def table_for(meanings: Sequence[Meaning], left_out: Sequence[str], said: str | 
     if said is not None:
         if said not in TABLES:
             raise source.error(f"there is no table {said!r}", field="table", mend=f"It is one of {', '.join(TABLES)}.")
-        missing = [one for one in TABLES[said][0] if one not in have]
-        if said == "chromatograph" and not have & {"area", "fraction"}:
-            missing.append("area")
-        if missing:
+        if missing := _lacking(said, have):
             raise _incomplete(said, missing, left_out, source, line)
         return said
-    complete = [name for name, (needed, _) in TABLES.items() if have >= set(needed)]
-    largest = [name for name in complete if not any(set(TABLES[name][0]) < set(TABLES[other][0]) for other in complete)]
-    if largest == ["chromatograph"] and not have & {"area", "fraction"}:
-        raise _incomplete("chromatograph", ["area"], left_out, source, line)
+    complete = {name: _required(name, have) for name in TABLES if not _lacking(name, have)}
+    largest = [name for name, needed in complete.items() if not any(needed < other for other in complete.values())]
     if len(largest) == 1 and largest != ["open_circuit"]:
         return largest[0]
     if not largest:
-        nearest = min(TABLES, key=lambda name: len(set(TABLES[name][0]) - have) - len(set(TABLES[name][0]) & have))
-        raise _incomplete(nearest, [one for one in TABLES[nearest][0] if one not in have], left_out, source, line)
+        nearest = min(TABLES, key=lambda name: len(_lacking(name, have)) - len(_required(name, have) & have))
+        raise _incomplete(nearest, _lacking(nearest, have), left_out, source, line)
     if largest == ["open_circuit"]:
         if any(_is_density(column) for column in left_out):
             raise _incomplete("potentiostat", ["current"], left_out, source, line)
@@ -192,8 +187,22 @@ def table_for(meanings: Sequence[Meaning], left_out: Sequence[str], said: str | 
     raise source.error(message, line=line, field="table", mend="Say which with table=.")
 
 
+def _required(table: str, have: set[str]) -> set[str]:
+    """What a table must have, with those that are there of the quantities of which one must be."""
+    return {*TABLES[table][0], *(one for one in ONE_OF.get(table, ()) if one in have)}
+
+
+def _lacking(table: str, have: set[str]) -> list[str]:
+    """What a table must have and has not."""
+    some = ONE_OF.get(table, ())
+    none_of_them = bool(some) and not have & set(some)
+    return [one for one in TABLES[table][0] if one not in have] + ([some[0]] if none_of_them else [])
+
+
 def _incomplete(table: str, missing: Sequence[str], left_out: Sequence[str], source: Source, line: int) -> Exception:
-    message = _with(f"for a table {table} there is no {' and no '.join(missing)}", left_out)
+    some = ONE_OF.get(table, ())
+    names = [" or ".join(some) if one in some else one for one in missing]
+    message = _with(f"for a table {table} there is no {' and no '.join(names)}", left_out)
     mend = f'Name each column, as in columns={{"your header": "{missing[0]}/{UNITS.get(missing[0]) or "unit"}"}}.'
     if missing[0] in PLAIN:
         mend = f'Name each column, as in columns={{"your header": "{missing[0]}"}}.'

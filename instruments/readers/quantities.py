@@ -22,8 +22,8 @@ PLAIN: Final = ("species", "injection", "compartment", "method", "detector", "ov
 TABLES: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = MappingProxyType(
     {
         "potentiostat": (
-            ("time", "current", "potential"),
-            ("cell_voltage", "set_potential", "set_current", "overload", "cycle", "temperature"),
+            ("time", "current"),
+            ("potential", "cell_voltage", "set_potential", "set_current", "overload", "cycle", "temperature"),
         ),
         "open_circuit": (("time", "potential"), ("temperature",)),
         "impedance": (("frequency", "z_real", "z_imag"), ("time", "potential", "current", "cycle")),
@@ -36,6 +36,11 @@ TABLES: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = MappingPr
     }
 )
 """Quantities that each table must have, and those that it may have."""
+
+ONE_OF: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {"potentiostat": ("potential", "cell_voltage"), "chromatograph": ("area", "fraction")}
+)
+"""Quantities of which a table must have at least one."""
 
 _UNIT: Final = re.compile(
     r"(?:[A-Za-zµμΩ°]+|%)(?:(?:\^|\*\*)?[-−]?[1-9])?(?:(?:\s*[/*·.]\s*|\s+)[A-Za-zµμΩ°]+(?:(?:\^|\*\*)?[-−]?[1-9])?)*"

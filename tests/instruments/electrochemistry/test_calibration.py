@@ -142,6 +142,21 @@ def test_what_no_line_can_be_drawn_through() -> None:
             fit_calibration(amounts, signals, device="", species="co", date=date(2026, 1, 1), signal_unit="pA s")
 
 
+@pytest.mark.parametrize(
+    ("amounts", "signals", "field"),
+    [
+        ([1.0, 2.0, 3.0], [1.0, float("nan"), 3.0], "signals"),
+        ([1.0, float("inf"), 3.0], [1.0, 2.0, 3.0], "amounts"),
+        ([-1.0, 2.0, 3.0], [1.0, 2.0, 3.0], "amounts"),
+        ([1.0, 2.0, 3.0], [1.0, 2.0], "signals"),
+    ],
+)
+def test_standards_that_are_none(amounts: list[float], signals: list[float], field: str) -> None:
+    with pytest.raises(CalibrationError) as error:
+        fit_calibration(amounts, signals, device="", species="co", date=date(2026, 1, 1), signal_unit="pA s")
+    assert error.value.field == field
+
+
 def test_two_truths_for_one_day_are_refused() -> None:
     with pytest.raises(CalibrationError, match="version"):
         Calibrations([record(), record(high=0.03)])

@@ -12,7 +12,7 @@ import pytest
 import instruments.electrochemistry as package
 from instruments.electrochemistry import PRODUCTS, REFERENCE_ELECTRODES, RULES, Setup
 from instruments.electrochemistry.core import SOURCES
-from instruments.electrochemistry.prepare import SIDE_GASES
+from instruments.electrochemistry.products import SIDE_GASES
 from instruments.electrochemistry.rules import as_markdown
 from instruments.electrochemistry.setup import Accuracy, Checks
 

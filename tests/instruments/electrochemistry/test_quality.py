@@ -587,3 +587,21 @@ def test_tables_that_are_described_wrongly() -> None:
         judge_table(table, Reduced({"fe_co": "co"}, percent=False, phases=("gas",)))
     with pytest.raises(SignalError, match="no column 'h2'"):
         judge_table(table, Reduced({"fe_h2": "h2"}, percent=True, phases=("gas",)))
+
+
+@pytest.mark.parametrize(
+    ("changed", "field"),
+    [
+        ({"columns": {"fe_co": "text"}}, "text"),
+        ({"columns": {"fe_coo": "co"}}, "columns"),
+        ({"columns": {"fe_total": "co"}}, "columns"),
+        ({"phases": ("gass",)}, "phases"),
+        ({"mandatory": ("u_cell",)}, "mandatory"),
+        ({"expected": ("coo",)}, "expected"),
+    ],
+)
+def test_descriptions_of_what_there_is_not(changed: dict[str, Any], field: str) -> None:
+    table = pd.DataFrame({"co": [0.5], "text": ["half"]})
+    with pytest.raises(SignalError) as error:
+        judge_table(table, Reduced(**{"columns": {"fe_co": "co"}, "percent": False, "phases": ("gas",), **changed}))
+    assert error.value.field == field

@@ -639,3 +639,64 @@ def test_calibrations_of_the_metadata_and_given_ones_are_the_same(bench: Bench) 
     given_ones = reduce(bare, calibrations=Calibrations(bench.calibrations()))
     assert given_ones.report() == reduce(measurement).report()
     assert all(isinstance(record, Calibration) for record in given_ones.calibrations)
+
+
+# Cells without a reference electrode
+
+
+@pytest.mark.parametrize("control", ["potential", "current"])
+def test_a_zero_gap_cell_has_a_voltage_and_no_potential(bench: Bench, control: str) -> None:
+    zero_gap = bench.with_setup(
+        cell="mea", reference=None, resistance=None, compensated=None, ph=None, control=control
+    ).measurement(potentiostat=bench.tables()["potentiostat"].drop(columns=["potential/V", "set_potential/V"]))
+    reduction = reduce(zero_gap)
+    found, full = values(reduction), values(reduce(bench.measurement()))
+    assert reduction.observation.verdict.name == "valid"
+    assert "e_rhe" not in found
+    for name in ("u_cell", "j_total", "fe_c2h4", "ee_c2h4", "spc_co2"):
+        assert found[name] == pytest.approx(full[name])
+    assert not any("missing" in notice for notice in reduction.notices)
+    both = reduce_all([zero_gap, bench.measurement(), zero_gap])
+    assert [isinstance(one, Reduction) and "e_rhe" in one.figures for one in both] == [False, True, False]
+
+
+def test_the_voltage_of_a_zero_gap_cell_must_not_drift(bench: Bench) -> None:
+    trace = bench.tables()["potentiostat"].drop(columns=["potential/V", "set_potential/V"])
+    trace["cell_voltage/V"] = 3.0 + np.linspace(0.0, 3.0, len(trace))
+    run = bench.with_setup(cell="mea", reference=None, control="current").measurement(potentiostat=trace)
+    assert any("potential_drift" in reason for reason in reduce(run).observation.verdict.reasons)
+
+
+def test_other_cells_need_their_potential(bench: Bench) -> None:
+    trace = bench.tables()["potentiostat"].drop(columns=["potential/V", "set_potential/V"])
+    verdict = reduce(bench.measurement(potentiostat=trace)).observation.verdict
+    assert verdict.name == "invalid"
+    assert "(potential)" in verdict.reasons[0]
+
+
+# What would pass in silence
+
+
+def test_no_gas_flow_is_no_efficiency_of_zero(bench: Bench) -> None:
+    flow = bench.tables()["flow"].assign(**{"outlet/mol s-1": 0.0})
+    reduction = reduce(bench.measurement(flow=flow, liquid=None))
+    assert "fe_co" not in reduction.figures
+    assert reduction.observation.verdict.name == "invalid"
+
+
+def test_a_chromatograph_without_calibrations_is_not_valid(bench: Bench) -> None:
+    run = Measurement(
+        {name: table for name, table in bench.tables().items() if name != "liquid"}, bench.described().to_metadata()
+    )
+    verdict = reduce(run).observation.verdict
+    assert verdict.name == "invalid"
+    assert "(calibrations)" in verdict.reasons[0]
+
+
+def test_a_lifetime_is_no_better_known_than_the_peaks(bench: Bench) -> None:
+    times = tuple(np.arange(1, 7) * 600.0)
+    found = reduce(bench.changed(decay=0.1, times=times).with_setup(stability_of="fe_c2h4").measurement()).figures
+    slope, life = found["stability_slope"], found["t80"]
+    assert slope.sem is not None
+    assert life.sem is not None
+    assert life.sem / life.value == pytest.approx(-slope.sem / slope.value, rel=0.15)

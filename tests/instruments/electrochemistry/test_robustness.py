@@ -94,7 +94,7 @@ def test_settings_left_out_or_at_their_edges(bench: Bench, data: st.DataObject) 
         "control": ["potential", "current"],
         "analysed": [[], ["gas"]],
         "expected": [[], ["h2"], ["hcoo"]],
-        "stability_of": ["fe_co", "fe_hcoo", "nonsense"],
+        "stability_of": ["fe_co", "fe_hcoo", "fe_c2plus"],
     }
     for name in data.draw(st.lists(st.sampled_from(sorted(edges)), max_size=4, unique=True)):
         changes[name] = data.draw(st.sampled_from(edges[name]))

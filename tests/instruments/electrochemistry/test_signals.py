@@ -138,6 +138,27 @@ def test_without_a_potentiostat_nothing_can_be_computed() -> None:
         read(potentiostat=None)
 
 
+def test_a_trace_needs_a_potential_or_a_cell_voltage() -> None:
+    frame = tables()["potentiostat"]
+    voltages = [name for name in frame if name.startswith(("potential", "cell_voltage"))]
+    with pytest.raises(SignalError, match="cell_voltage/V where") as error:
+        read(potentiostat=frame.drop(columns=voltages))
+    assert error.value.field == "potentiostat.potential/V"
+
+
+@pytest.mark.parametrize("values", [-1j, pd.Timestamp("2026-01-01")])
+def test_columns_of_other_things_than_real_numbers(values: object) -> None:
+    with pytest.raises(SignalError, match="no plain numbers"):
+        read(potentiostat=tables()["potentiostat"].assign(**{"current/A": values}))
+
+
+def test_a_table_that_is_none_and_one_that_nobody_knows() -> None:
+    with pytest.raises(SignalError, match="is dict") as error:
+        read(flow={"time/s": [0.0]})
+    assert error.value.field == "flow"
+    assert "nothing is done with the table 'liquids'" in read(liquids=tables()["flow"]).notices[0]
+
+
 def test_two_columns_of_one_quantity_are_ambiguous() -> None:
     frame = tables()["potentiostat"]
     frame["current/mA"] = 1000.0 * frame["current/A"]

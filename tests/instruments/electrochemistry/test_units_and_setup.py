@@ -168,12 +168,34 @@ def test_parts_of_a_setup_survive_json(left_out: dict[str, None]) -> None:
         ({"accuracy": {"curent": "1 %"}}, "accuracy.curent"),
         ({"version": 2}, "version"),
         ({"steady_after": -1.0}, "steady_after"),
+        ({"feed": {"carbon": 1.0}}, "feed.carbon"),
+        ({"stability_of": "e_rhe"}, "stability_of"),
+        ({"accuracy": {"current": "-1 %"}}, "accuracy.current"),
+        ({"standard": {**FULL["standard"], "species": "co"}}, "standard.species"),
+        ({"flow_reference": {"temperature": "0 K", "pressure": "1 atm"}}, "flow_reference.temperature"),
+        ({"flow_reference": {"temperature": "0 degC", "pressure": "-1 atm"}}, "flow_reference.pressure"),
+        (
+            {"outlet_wet": True, "outlet_conditions": {"temperature": "101 degC", "pressure": "1 atm"}},
+            "outlet_conditions",
+        ),
     ],
 )
 def test_impossible_setups(changed: dict[str, Any], field: str) -> None:
     with pytest.raises(SignalError) as error:
         Setup(**{**FULL, **changed})
     assert error.value.field == field
+
+
+def test_species_may_be_written_in_capitals() -> None:
+    setup = Setup(**{**FULL, "feed": {"CO2": 0.9, "N2": 0.1}, "standard": {**FULL["standard"], "species": "Ar"}})
+    assert setup.feed == {"co2": 0.9, "n2": 0.1}
+    assert setup.standard is not None
+    assert setup.standard.species == "ar"
+
+
+def test_keys_that_are_no_names() -> None:
+    with pytest.raises(SignalError, match="not permitted"):
+        Setup.from_metadata({KEY: {1: "1 cm2"}})
 
 
 def test_without_a_setup_signals_mean_nothing() -> None:

@@ -110,6 +110,13 @@ def test_what_is_not_clear_is_asked(header: str, match: str, field: str, read_te
     assert caught.value.line == 1
 
 
+@pytest.mark.parametrize("said", [None, "potentiostat"])
+def test_a_cell_without_a_reference_electrode(said: str | None, read_text: ReadText) -> None:
+    text = "t / s;I / mA;U_cell / V\n0;-100;3.01\n1;-100;3.02\n"
+    recording = read_text("cell.csv", text, cathodic="negative", table=said)
+    assert list(recording.signals["potentiostat"].columns) == ["time/s", "current/mA", "cell_voltage/V"]
+
+
 def test_current_densities_are_pointed_out(read_text: ReadText) -> None:
     with pytest.raises(ReaderError, match="multiply them by the area"):
         read_text("trace.csv", "t/s;E/V;j / mA cm-2\n0;-1;-10\n", cathodic="negative")

@@ -69,6 +69,22 @@ def test_the_voltage_of_a_cell_whose_cathode_works(trace: Trace, eclab_text: Tex
     assert any("not the cathode" in notice for notice in recording.notices)
 
 
+def test_a_cell_without_a_reference_electrode(trace: Trace, eclab_text: Text, read_text: ReadText) -> None:
+    two = {"time/s": trace["time"], "I/mA": trace["current"], "Ewe-Ece/V": [-3.0, -3.1, -3.2, -3.3]}
+    recording = read_text("a.mpt", eclab_text(two))
+    table = recording.signals["potentiostat"]
+    assert table["cell_voltage/V"].tolist() == [3.0, 3.1, 3.2, 3.3]
+    assert "potential/V" not in table
+    turned = read_text("a.mpt", eclab_text({**two, "Ewe-Ece/V": [3.0, 3.1, 3.2, 3.3]}), cathodic="positive")
+    assert turned.signals["potentiostat"]["cell_voltage/V"].tolist() == [3.0, 3.1, 3.2, 3.3]
+    assert any("is the anode" in notice for notice in turned.notices)
+    with pytest.raises(ReaderError, match="changes its sign") as error:
+        read_text("a.mpt", eclab_text({**two, "Ewe-Ece/V": [-3.0, -3.1, 0.2, -3.3]}))
+    assert error.value.field == "Ewe-Ece/V"
+    with pytest.raises(ReaderError, match="no column Ewe/V"):
+        read_text("a.mpt", eclab_text({name: two[name] for name in ("time/s", "I/mA")}))
+
+
 @pytest.mark.parametrize(("mode", "title"), [(1.0, "set_current/mA"), (2.0, "set_potential/V")])
 def test_what_was_controlled(mode: float, title: str, trace: Trace, eclab_text: Text, read_text: ReadText) -> None:
     control = {"mode": [mode] * 4, "control/V/mA": [-1.0, -1.5, -1.5, -1.5]}
