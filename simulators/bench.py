@@ -19,7 +19,7 @@ from simulators.calibrated import calibrations, today
 from simulators.constants import FIGURES, MA_PER_CM2
 from simulators.course import HARDWARE, IS_GAS, Course
 from simulators.degradation import CLEAN_PRESSURE_DROP
-from simulators.failures import Stress, failure_of, out_of_compliance
+from simulators.failures import COMPLIANCE, Stress, failure_of, out_of_compliance
 from simulators.history import drowning, evolving, steady
 from simulators.materials import Elements, elements_of
 from simulators.measurement import Declared, measured
@@ -157,7 +157,8 @@ class Bench:
         course = self._course(batch, run, names, context, float(self._temperature(job.parameters)))
         days = context.clock.now() / DAY if options.drift else 0.0
         stress = self._stress(batch, course, run)
-        failure = out_of_compliance(stress) if options.failures or options.signals == "raw" else None
+        limited = options.failures or options.drift or options.signals == "raw"
+        failure = out_of_compliance(stress) if limited else None
         if options.failures and failure is None:
             failure = failure_of(stress, (options.seed, context.sample), self._execution(context))
         return _Experiment(
@@ -208,11 +209,15 @@ class Bench:
     def _course(self, batch: Batch, run: Run, names: tuple[str, ...], context: Context, temperature: float) -> Course:
         area = HARDWARE[batch.run.cell].area * (1.0 + self._offsets.area)
         flooded = max((faults.FAULTS[name].flooded for name in names), default=0.0)
+        if flooded <= 0.0 and not self._options.drift:
+            return steady(batch, area, temperature)
+        if batch.run.control == "potential":
+            fresh = steady(batch, area, temperature)
+            if fresh.voltage.max() > COMPLIANCE:  # the potentiostat gives up before anything changes
+                return fresh
         if flooded > 0.0:
             return drowning(batch, area, temperature, run.seconds, flooded)
-        if self._options.drift:
-            return evolving(batch, area, temperature, run.seconds, (self._options.seed, context.sample))
-        return steady(batch, area, temperature)
+        return evolving(batch, area, temperature, run.seconds, (self._options.seed, context.sample))
 
     def _execution(self, context: Context) -> tuple[object, ...]:
         """What names an execution: a failed one that is tried again later need not fail again."""

@@ -83,12 +83,16 @@ def _missed_injection(draft: Draft, generator: np.random.Generator) -> None:
 
 
 def _wrong_peak(draft: Draft, generator: np.random.Generator) -> None:
-    """Peaks have moved, and an integrator took carbon monoxide for nitrogen."""
+    """Peaks have moved, and an integrator took carbon monoxide for nitrogen; both are one peak where there is air."""
     draft.checks["retention_shift"] = repr(float(generator.uniform(0.06, 0.12)))
-    for peak in draft.peaks:
-        if peak["species"] == "co":
+    air = {peak["injection"]: peak for peak in draft.peaks if peak["species"] == "n2"}
+    for peak in [peak for peak in draft.peaks if peak["species"] == "co"]:
+        peak["area/uV s"] *= RESPONSE["n2"] / RESPONSE["co"]
+        if nitrogen := air.get(peak["injection"]):
+            nitrogen["area/uV s"] += peak["area/uV s"]
+            draft.peaks.remove(peak)
+        else:
             peak["species"] = "n2"
-            peak["area/uV s"] *= RESPONSE["n2"] / RESPONSE["co"]
 
 
 def _flow_step(draft: Draft, generator: np.random.Generator) -> None:

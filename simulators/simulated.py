@@ -50,8 +50,8 @@ class SimulatedOptions:
         bias: factor on this laboratory's systematic offsets (potential scale, flows, areas, chromatograph); 0 has none.
         signals: ``figures``: figures of merit at once; ``raw``: traces, peaks, flows and concentrations, which go
             through the data reduction and its quality control.
-        failures: whether experiments fail, with their causes. With raw signals a cell that needs more voltage than the
-            potentiostat has fails in any case.
+        failures: whether experiments fail, with their causes. With raw signals or drift a cell that needs more voltage
+            than the potentiostat has fails in any case.
         drift: whether electrodes and instruments change with time.
         faults: gross errors, each with its probability a run, see :data:`simulators.faults.FAULTS`.
         scatter: how well a synthesis meets its composition: ``typical``, or ``ocx24``, off by 5.5 at% in the median;

@@ -33,6 +33,13 @@ def test_each_fault_is_found(fault: str, context: Any) -> None:
     assert sum(verdict in good_enough for verdict in found) >= RUNS - 1
 
 
+@pytest.mark.parametrize("name", ["cu_alloys", "gde_alloys"])
+def test_all_faults_at_once_still_get_their_verdict(name: str, context: Any) -> None:
+    kind = chemistry(name).definition.cell
+    every = {fault: 1.0 for fault, spec in FAULTS.items() if kind in spec.kinds}
+    assert verdicts(outcomes(name, context, runs=3, faults=every)) == ["invalid"] * 3
+
+
 @pytest.mark.parametrize("name", ["cu_alloys", "gde_alloys", "tandem"])
 def test_healthy_runs_are_left_alone(name: str, context: Any) -> None:
     found = verdicts(outcomes(name, context, runs=60))

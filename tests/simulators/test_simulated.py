@@ -279,3 +279,15 @@ def test_drift_moves_what_is_measured(name: str, context: Any) -> None:
     assert values(aged)["fe_c2h4"] != pytest.approx(values(steady)["fe_c2h4"], rel=1e-4)
     assert values(aged)["fe_c2h4"] == pytest.approx(values(steady)["fe_c2h4"], rel=0.2)
     assert 0.97 < values(aged)["fe_total"] < 1.001  # alcohols are stripped, anions cross the membrane
+
+
+@pytest.mark.parametrize(("metal", "potential"), [("Fe", -1.1), ("Fe", -1.5), ("Pd", -1.5)])
+@pytest.mark.parametrize("world", ["nominal", "null"])
+@pytest.mark.parametrize("signals", ["figures", "raw"])
+def test_nothing_ages_under_a_current_that_no_potentiostat_gives(
+    signals: Any, world: Any, metal: str, potential: float, context: Any
+) -> None:
+    lab = SimulatedOptions("metals", world=world, signals=signals, drift=True).build(("metal", "potential"), {})
+    outcome = lab.execute(Job("c", 1, {"metal": metal, "potential": potential}), context(seed=3))
+    assert outcome.failure is not None
+    assert (outcome.failure.cause, "F_EC_COMPLIANCE" in outcome.failure.reason) == ("condition", True)
