@@ -225,13 +225,19 @@ class Calibrations:
     """A set of records, and which of them was valid when.
 
     Raises:
-        CalibrationError: two records of one device, species, date and version that differ.
+        CalibrationError: one is no record, or two of one device, species, date and version differ.
     """
 
     def __init__(self, records: Iterable[Calibration] = ()) -> None:
         self._records: dict[str, Calibration] = {}
         places: dict[tuple[object, ...], str] = {}
-        for record in records:
+        for i, record in enumerate(records):
+            if not isinstance(record, Calibration):
+                raise CalibrationError(
+                    f"record {i + 1} is {type(record).__name__}, and no calibration.",
+                    field=f"calibrations.{i}",
+                    mend="Build a Calibration, or read JSON with Calibrations.from_json.",
+                )
             place = (record.device, record.species, record.signal_unit, record.date, record.version)
             if places.setdefault(place, record.id) != record.id:
                 raise CalibrationError(

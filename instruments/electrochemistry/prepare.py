@@ -15,7 +15,7 @@ from instruments.electrochemistry.constants import ROOM_TEMPERATURE
 from instruments.electrochemistry.potentials import reference_electrode
 from instruments.electrochemistry.products import PRODUCTS, SIDE_GASES
 from instruments.electrochemistry.setup import Reference, Setup
-from instruments.electrochemistry.signals import Chromatograms, Flows, Liquids, Signals
+from instruments.electrochemistry.signals import Chromatograms, Flows, Liquids, Signals, Trace
 from instruments.electrochemistry.tables import Floats
 from instruments.electrochemistry.units import Quantity
 from instruments.errors import CalibrationError, SignalError
@@ -95,7 +95,7 @@ def prepare(signals: Signals, setup: Setup, calibrations: Calibrations) -> Prepa
     elif signals.flow is not None:
         _flow_arrays(parts, signals.flow)
     if signals.liquid is not None:
-        _liquid(parts, signals.liquid, setup)
+        _liquid(parts, signals.liquid, signals.trace, setup)
     if setup.checks.liquid_in_gas_line is not None:
         parts.scalar("check_liquid_in_gas_line", float(setup.checks.liquid_in_gas_line))
     if setup.checks.pressure_oscillates is not None:
@@ -315,7 +315,7 @@ def _flow(parts: _Parts, flow: Flows | None, setup: Setup) -> None:
     parts.layout["flow_method"] = setup.flow_method
 
 
-def _liquid(parts: _Parts, liquid: Liquids, setup: Setup) -> None:
+def _liquid(parts: _Parts, liquid: Liquids, trace: Trace, setup: Setup) -> None:
     """Concentrations by product and compartment: the last sample of each, replicates of it averaged."""
     for species in sorted(set(liquid.species) - set(PRODUCTS)):
         parts.notices.append(f"liquid: {species!r} is no product of the table; it is not reduced")
@@ -343,6 +343,13 @@ def _liquid(parts: _Parts, liquid: Liquids, setup: Setup) -> None:
             grids["value"][a, b] = (liquid.concentration[mine] / recovery).mean()
             grids["sem"][a, b] = np.sqrt(((liquid.sem[mine] / recovery) ** 2).sum()) / len(mine)
             grids["limit"][a, b] = (liquid.detection_limit[mine] / recovery).max()
+    passed = np.trapezoid(trace.current[trace.time <= latest], trace.time[trace.time <= latest])
+    if np.isfinite(latest) and setup.liquid_mode == "batch" and passed >= 0.0:
+        raise SignalError(
+            f"table 'liquid': no charge was passed until the sample at {latest:g} s.",
+            field="liquid.time",
+            mend="Times are those of the potentiostat's clock; leave them out for a sample at the end.",
+        )
     parts.arrays.update(
         concentration=grids["value"],
         concentration_sem=grids["sem"],

@@ -140,6 +140,8 @@ def meaning_given(column: str, said: str, source: Source) -> Meaning:
     Raises:
         ReaderError: it is no quantity of the raw-signal form, or the unit is missing or of the wrong dimension.
     """
+    if not isinstance(said, str):
+        raise source.error(f"{said!r} is no name", field=f"columns.{column}", mend='Write it like "current/A".')
     quantity, unit = split_name(said)
     negative = quantity == "-z_imag"
     quantity = quantity.removeprefix("-") if negative else quantity

@@ -85,6 +85,10 @@ def merge(
 def _check(recordings: Sequence[Recording], offset: Mapping[str, float], metadata: Mapping[str, object]) -> None:
     if not recordings:
         raise ReaderError("there is nothing to merge", field="recordings", mend="Give at least one recording.")
+    wrong = [type(one).__name__ for one in recordings if not isinstance(one, Recording)]
+    if wrong:
+        mend = "Give what read() gave, one after another: merge(a, b)."
+        raise ReaderError(f"{wrong[0]} is no recording", field="recordings", mend=mend)
     seen: dict[object, str] = {}
     for one in recordings:
         content = one.metadata.get("sha256", id(one))

@@ -700,3 +700,16 @@ def test_a_lifetime_is_no_better_known_than_the_peaks(bench: Bench) -> None:
     assert slope.sem is not None
     assert life.sem is not None
     assert life.sem / life.value == pytest.approx(-slope.sem / slope.value, rel=0.15)
+
+
+@pytest.mark.parametrize("time", [-100.0, 0.0])
+def test_a_sample_from_before_the_electrolysis(bench: Bench, time: float) -> None:
+    liquid = bench.tables()["liquid"].assign(**{"time/s": time})
+    with pytest.raises(SignalError, match="no charge was passed until the sample") as error:
+        reduce(bench.measurement(liquid=liquid))
+    assert error.value.field == "liquid.time"
+
+
+def test_calibrations_as_json_are_pointed_out(bench: Bench) -> None:
+    with pytest.raises(CalibrationError, match="from_json"):
+        reduce(bench.measurement(), calibrations=bench.calibrations().to_json())

@@ -298,3 +298,9 @@ def test_any_text_is_a_unit_or_none(text: str) -> None:
     factor(text, "A m-2")
     for quantity in ("time", "area", "inlet", "fraction"):
         assert isinstance(fits(quantity, text), bool)
+
+
+def test_a_meaning_that_is_no_text(read_text: ReadText) -> None:
+    with pytest.raises(ReaderError, match="3 is no name") as error:
+        read_text("trace.csv", PLAIN, columns={"time/s": 3})
+    assert error.value.field == "columns.time/s"

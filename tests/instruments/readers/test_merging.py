@@ -211,3 +211,8 @@ def test_real_files_together(real: Path) -> None:
     assert set(merged.signals["chromatograph"]["time/s"]) == {658.301}
     assert merged.signals["open_circuit"]["time/s"].iloc[0] == 5.00833 - 600
     assert merged.metadata["start_time"] == curve.start_time
+
+
+def test_what_is_no_recording() -> None:
+    with pytest.raises(ReaderError, match=r"list is no recording.*merge\(a, b\)"):
+        merge([])  # type: ignore[arg-type]
