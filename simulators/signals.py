@@ -41,6 +41,9 @@ WHITE, SLOW, BUBBLES = 3e-4, 3e-4, 2e-5
 VOLTAGE_NOISE: Final = 5e-5
 """V."""
 
+GAUGE: Final = 1e6
+"""The most that the gauge across the gas channel shows, Pa."""
+
 RETENTION: Final = {"h2": 52.1, "o2": 60.2, "n2": 68.5, "ch4": 83.1, "co": 98.0, "co2": 132.0, "c2h4": 138.5}
 """Of the peaks, s."""
 RESPONSE: Final = {"h2": 4.0e5, "ch4": 2.1e7, "co": 2.0e7, "c2h4": 4.1e7, "co2": 5.0e4, "o2": 4.5e4, "n2": 4.4e4}
@@ -193,7 +196,7 @@ def _flows(readings: Readings, course: Course) -> dict[str, Any]:
         "outlet/sccm": outlet / SCCM,
     }
     if course.kind != "h_cell":
-        columns["pressure_drop/Pa"] = course.at(course.pressure_drop, time)
+        columns["pressure_drop/Pa"] = np.minimum(course.at(course.pressure_drop, time), GAUGE)
     return columns
 
 

@@ -291,3 +291,11 @@ def test_nothing_ages_under_a_current_that_no_potentiostat_gives(
     outcome = lab.execute(Job("c", 1, {"metal": metal, "potential": potential}), context(seed=3))
     assert outcome.failure is not None
     assert (outcome.failure.cause, "F_EC_COMPLIANCE" in outcome.failure.reason) == ("condition", True)
+
+
+def test_a_channel_full_of_salt_is_a_verdict_and_no_impossible_record(context: Any) -> None:
+    point = {"gas_flow": 1.0, "concentration": 5.0, "cation": "Li", "temperature": 290.0, "current_density": 1000.0}
+    lab = SimulatedOptions("gde_conditions", signals="raw", drift=True, noise=0.0).build(list(point), {})
+    observation = lab.execute(Job("c", 1, point), context()).observation
+    assert observation is not None
+    assert any("pressure drop" in reason for reason in observation.verdict.reasons)
