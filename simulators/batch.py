@@ -15,7 +15,7 @@ from simulators.cell import Conditions, SteadyState, conditions, ideal_electrode
 from simulators.constants import FARADAY, MA_PER_CM2, PRODUCTS, SCCM, SIMULATED
 from simulators.control import OXYGEN
 from simulators.kinetics import Electrode
-from simulators.materials import TYPICAL_MIXING, Elements, elements_of, surface_sites
+from simulators.materials import TYPICAL_MIXING, Elements, surface_sites
 from simulators.settings import CATION, CURRENT, ELECTROLYTE, POTENTIAL, CellKind, Layout, Points
 from simulators.worlds import World
 
@@ -237,7 +237,7 @@ _PER_PH: Final = np.array([PRODUCTS[key].potential_slope for key in SIMULATED])
 def truth(chemistry: Chemistry, layout: Layout, points: Points) -> Floats:
     """Noise-free figures of merit [experiments, figures] at one or more points that were checked."""
     count = len(next(iter(points.values())))
-    elements = elements_of(layout.elements, chemistry.world)
+    elements = chemistry.elements(layout.elements)
     parts = []
     with one_thread(), torch.no_grad():
         for start in range(0, count, CHUNK):

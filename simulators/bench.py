@@ -21,7 +21,7 @@ from simulators.course import HARDWARE, IS_GAS, Course
 from simulators.degradation import CLEAN_PRESSURE_DROP
 from simulators.failures import COMPLIANCE, Stress, failure_of, out_of_compliance
 from simulators.history import drowning, evolving, steady
-from simulators.materials import Elements, elements_of
+from simulators.materials import Elements
 from simulators.measurement import Declared, measured
 from simulators.readings import Readings, read
 from simulators.variability import (
@@ -87,7 +87,7 @@ class Bench:
 
     @cached_property
     def _elements(self) -> Elements:
-        return elements_of(self._layout.elements, self._chemistry.world)
+        return self._chemistry.elements(self._layout.elements)
 
     @cached_property
     def _stability_of(self) -> str:

@@ -20,6 +20,8 @@ from simulators.worlds import World, make_world
 if TYPE_CHECKING:
     import pandas as pd
 
+    from simulators.materials import Elements
+
 Goal = Literal["maximize", "minimize"]
 
 _METALS = ("Cu", "Ag", "Au", "Zn", "Pd", "Sn", "Al", "Ga", "In", "Bi", "Ni", "Fe", "Pt", "Ti", "Pb", "Cd")
@@ -175,6 +177,18 @@ class Chemistry:
         """The parameter columns of :attr:`space`."""
         return tuple(column for parameter in self.space["parameters"] for column in _columns_of(parameter))
 
+    def elements(self, names: tuple[str, ...]) -> Elements:
+        """The element table of this world, for some of its elements."""
+        if names not in self._elements:
+            from simulators.materials import elements_of
+
+            self._elements[names] = elements_of(names, self.world)
+        return self._elements[names]
+
+    @cached_property
+    def _elements(self) -> dict[tuple[str, ...], Elements]:
+        return {}
+
     def layout(self, columns: Sequence[str]) -> Layout:
         """What columns of a search space mean to this chemistry.
 
@@ -212,12 +226,12 @@ class Chemistry:
         if set(self.columns) <= set(points.columns):
             further = {column for column in self.vocabulary if column not in (POTENTIAL, CURRENT)}
             points = points[[c for c in points.columns if c in self.columns or c in further]]
-        layout = self.layout([str(column) for column in points.columns])
-        for row in points.to_dict("records"):
-            layout.check({str(name): value for name, value in row.items()})
+        columns = {str(name): points[name].tolist() for name in points.columns}
+        layout = self.layout(tuple(columns))
+        for row in zip(*columns.values(), strict=True):
+            layout.check(dict(zip(columns, row, strict=True)))
         if not len(points):
             return pd.DataFrame(index=points.index, columns=list(FIGURES), dtype=float)
-        columns = {str(name): points[name].tolist() for name in points.columns}
         return pd.DataFrame(truth(self, layout, columns), columns=list(FIGURES), index=points.index)
 
     def optimum(self, metric: str, goal: Goal = "maximize") -> dict[str, Any]:

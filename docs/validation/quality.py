@@ -56,7 +56,7 @@ def verdicts(outcomes: Iterable[Outcome]) -> tuple[Counter[str], Counter[str]]:
     for each in outcomes:
         verdict = each.observation.verdict if each.observation else None
         names[verdict.name if verdict else "failed"] += 1
-        reasons.update({reason.partition(" ")[0] for reason in verdict.reasons} if verdict else ())
+        reasons.update(dict.fromkeys(reason.partition(" ")[0] for reason in verdict.reasons) if verdict else ())
     return names, reasons
 
 
@@ -94,7 +94,8 @@ def faulty(count: int = 50) -> str:
 
 def told(reasons: Counter[str], most: int = 4) -> str:
     """The commonest reasons with their numbers."""
-    return ", ".join(f"{name} {count}" for name, count in reasons.most_common(most))
+    ordered = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
+    return ", ".join(f"{name} {count}" for name, count in ordered[:most])
 
 
 def build_points(virtual: Chemistry, count: int) -> pd.DataFrame:
