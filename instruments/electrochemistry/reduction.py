@@ -261,6 +261,8 @@ def _notices(member: Prepared, accepted: tuple[bool, ...]) -> Iterable[str]:
     ]
     if unknown:
         yield f"uncertainty not assessed, counted as none: {', '.join(sorted(unknown))}"
+    if layout.stability_of and layout.stability_of.removeprefix("fe_") not in layout.gases:
+        yield f"there is no trend of {layout.stability_of}: only a gas with peaks has one"
     if "headspace" in layout.known and not {"gas_temperature", "temperature"} & layout.known:
         yield "the residence time in the headspace is that at 298.15 K, for want of a temperature"
     if layout.flow_method and layout.gases and not {"headspace", "loop_time"} <= layout.known:

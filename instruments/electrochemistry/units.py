@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from numbers import Real
 from tokenize import TokenError
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
@@ -158,7 +159,7 @@ def taken_apart(given: object, unit: str, field: str) -> tuple[float, str, float
         return given.value, given.unit, given.sem
     if isinstance(given, bool):
         raise SignalError(f"{field}: {given!r} is no quantity.", field=field)
-    if isinstance(given, int | float):
+    if isinstance(given, Real):
         return float(given), _bare(None, unit, field), None
     if isinstance(given, Mapping):
         return _from_mapping(given, unit, field)
@@ -179,13 +180,14 @@ def _from_mapping(given: Mapping[Any, Any], unit: str, field: str) -> tuple[floa
     unknown = set(given) - {"value", "unit", "sem"}
     numbers = [given.get("value"), given.get("sem", 0.0)]
     numbers[1] = 0.0 if numbers[1] is None else numbers[1]
-    if unknown or any(isinstance(n, bool) or not isinstance(n, int | float) for n in numbers):
+    if unknown or any(isinstance(n, bool) or not isinstance(n, Real) for n in numbers):
         raise SignalError(
             f"{field}: {dict(given)!r} is no quantity.", field=field, mend="Give `value`, `unit` and perhaps `sem`."
         )
     written = given.get("unit")
     sem = given.get("sem")
-    return float(given["value"]), _bare(None if written is None else str(written), unit, field), sem
+    unit = _bare(None if written is None else str(written), unit, field)
+    return float(given["value"]), unit, None if sem is None else float(sem)
 
 
 def _bare(written: str | None, unit: str, field: str) -> str:

@@ -713,3 +713,9 @@ def test_a_sample_from_before_the_electrolysis(bench: Bench, time: float) -> Non
 def test_calibrations_as_json_are_pointed_out(bench: Bench) -> None:
     with pytest.raises(CalibrationError, match="from_json"):
         reduce(bench.measurement(), calibrations=bench.calibrations().to_json())
+
+
+def test_what_has_no_trend_is_told(bench: Bench) -> None:
+    reduction = reduce(bench.with_setup(stability_of="fe_hcoo").measurement())
+    assert any("no trend of fe_hcoo" in notice for notice in reduction.notices)
+    assert "stability_slope" not in reduction.figures

@@ -202,3 +202,11 @@ def test_without_a_setup_signals_mean_nothing() -> None:
     with pytest.raises(SignalError, match="hold no setup") as error:
         Setup.from_metadata({})
     assert error.value.field == f"metadata.{KEY}"
+
+
+@pytest.mark.parametrize("number", [np.float64(7.0), np.float32(7.0), np.int64(7)])
+def test_numbers_of_numpy(number: Any) -> None:
+    setup = Setup(ph=number, area={"value": number, "unit": "cm2", "sem": number})
+    assert setup.ph == Quantity(7.0, "1")
+    assert setup.area == Quantity(pytest.approx(7e-4), "m2", pytest.approx(7e-4))
+    assert Setup.from_metadata(json.loads(json.dumps(setup.to_metadata()))) == setup
