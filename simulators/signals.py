@@ -43,6 +43,8 @@ VOLTAGE_NOISE: Final = 5e-5
 
 GAUGE: Final = 1e6
 """The most that the gauge across the gas channel shows, Pa."""
+PH_METER: Final = 15.5
+"""The most that the pH meter shows; concentrated hydroxide in the cold has more, as no activity is reckoned with."""
 
 RETENTION: Final = {"h2": 52.1, "o2": 60.2, "n2": 68.5, "ch4": 83.1, "co": 98.0, "co2": 132.0, "c2h4": 138.5}
 """Of the peaks, s."""
@@ -148,7 +150,7 @@ def _on_reference(course: Course, run: Run, declared: Declared) -> float:
 
 
 def _read_ph(course: Course, run: Run, declared: Declared) -> float:
-    return course.ph + declared.noise * PH_ERROR * run.ph
+    return min(course.ph + declared.noise * PH_ERROR * run.ph, PH_METER)
 
 
 def _noise(count: int, ticks: float, generator: np.random.Generator) -> Floats:
@@ -250,7 +252,7 @@ def _setup(
         },
         "ph": f"{_read_ph(course, run, declared)!r} +/- {noise * PH_ERROR!r}",
         "ph_source": "measured",
-        "ph_expected": f"{course.ph!r}",
+        "ph_expected": f"{min(course.ph, PH_METER)!r}",
         "temperature": f"{course.temperature!r} K",
         "temperature_set": f"{course.temperature_set!r} K",
         "resistance": written(readings.resistance, declared.resistance * readings.resistance, "ohm"),

@@ -299,3 +299,15 @@ def test_a_channel_full_of_salt_is_a_verdict_and_no_impossible_record(context: A
     observation = lab.execute(Job("c", 1, point), context()).observation
     assert observation is not None
     assert any("pressure drop" in reason for reason in observation.verdict.reasons)
+
+
+@pytest.mark.parametrize("noise", [0.0, 1.0])
+def test_the_strongest_hydroxide_in_the_cold_is_measured_too(noise: float, context: Any) -> None:
+    point = {"electrolyte": "hydroxide", "concentration": 5.0, "temperature": 273.15, "current_density": 200.0}
+    labs = [
+        SimulatedOptions("gde_conditions", signals=signals, noise=noise).build(list(point), {})
+        for signals in ("raw", "figures")
+    ]
+    raw, figures = (values(lab.execute(Job("c", 1, point), context(seed=2))) for lab in labs)
+    assert raw["e_rhe"] == pytest.approx(figures["e_rhe"], abs=1e-3)
+    assert raw["ee_c2h4"] == pytest.approx(figures["ee_c2h4"], rel=1e-3)
