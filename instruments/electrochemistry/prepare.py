@@ -12,7 +12,7 @@ from instruments.electrochemistry.batch import Batch, Layout
 from instruments.electrochemistry.calibration import Calibration, Calibrations
 from instruments.electrochemistry.channels import Channel, channel_of, day_of, retention_shift
 from instruments.electrochemistry.constants import ROOM_TEMPERATURE
-from instruments.electrochemistry.potentials import reference_electrode
+from instruments.electrochemistry.potentials import reference_electrode, reference_potential
 from instruments.electrochemistry.products import PRODUCTS, SIDE_GASES
 from instruments.electrochemistry.setup import Reference, Setup
 from instruments.electrochemistry.signals import Chromatograms, Flows, Liquids, Signals, Trace
@@ -189,11 +189,9 @@ def _potential(parts: _Parts, signals: Signals, setup: Setup) -> None:
         if electrode.slope is not None:
             parts.scalar("reference_slope", electrode.slope)
         parts.layout["scale"] = electrode.scale
-        if electrode.slope is None and setup.temperature is not None and abs(setup.temperature.value - 298.15) > 1.0:
-            from instruments.electrochemistry.potentials import reference_potential
-
-            reference_potential(electrode, setup.temperature.value)  # refuses
-    _master(parts, setup, reference)
+        if electrode.slope is None and "temperature" in parts.scalars:
+            reference_potential(electrode, float(parts.scalars["temperature"][0][0]))  # refuses where it is not known
+    _master(parts, reference)
     known = [parts.need(name, name in parts.scalars) for name in ("temperature", "resistance", "compensated")]
     if parts.layout["scale"] == "SHE":
         known.append(parts.need("ph", "ph" in parts.scalars))
@@ -201,11 +199,12 @@ def _potential(parts: _Parts, signals: Signals, setup: Setup) -> None:
         parts.layout["scale"] = None
 
 
-def _master(parts: _Parts, setup: Setup, reference: Reference) -> None:
+def _master(parts: _Parts, reference: Reference) -> None:
     """The largest difference between what a reference electrode is taken for and what it was found to be."""
     taken = float(parts.scalars["reference"][0][0])
-    if "reference_slope" in parts.scalars and setup.temperature is not None:
-        taken += float(parts.scalars["reference_slope"][0][0]) * (setup.temperature.value - ROOM_TEMPERATURE)
+    if "reference_slope" in parts.scalars and "temperature" in parts.scalars:
+        warmer = float(parts.scalars["temperature"][0][0]) - ROOM_TEMPERATURE
+        taken += float(parts.scalars["reference_slope"][0][0]) * warmer
     found = [each.value for each in (reference.before, reference.after) if each is not None]
     if found:
         parts.scalar("reference_drift", max([taken, *found]) - min([taken, *found]))

@@ -284,7 +284,7 @@ class Setup(Record):
             value: Quantity | None = getattr(self, name)
             if value is not None and value.value <= 0.0:
                 raise SignalError(f"{name}: must be more than 0, not {_told(value)}", field=name)
-        for name, (low, high) in _BOUNDS.items():
+        for name, (low, high) in BOUNDS.items():
             _within(getattr(self, name), low, high, name)
         if self.outlet_wet and self.outlet_conditions is not None:
             gas = self.outlet_conditions
@@ -346,7 +346,7 @@ class Setup(Record):
 
 _POSITIVE: Final = ("area", "roughness", "headspace", "loop_time", "catholyte", "anolyte", "trap", "liquid_flow",
                     "boundary_layer")  # fmt: skip
-_BOUNDS: Final = {
+BOUNDS: Final = {
     "ph": (-1.0, 15.5),
     "ph_expected": (-1.0, 15.5),
     "temperature": (200.0, 500.0),

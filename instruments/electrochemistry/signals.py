@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from instruments.electrochemistry.setup import Conditions, Setup
+from instruments.electrochemistry.setup import BOUNDS, Conditions, Setup
 from instruments.electrochemistry.tables import Flags, Floats, Table
 from instruments.electrochemistry.units import flow_scale
 from instruments.errors import SignalError
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 TABLES: Final = ("potentiostat", "open_circuit", "impedance", "chromatograph", "flow", "liquid")
 COMPARTMENTS: Final = ("catholyte", "anolyte", "trap")
+ON_THE_AXIS: Final = 0.1
+"""Imaginary over real part at the highest frequency up to which a spectrum counts as having met the real axis."""
+
 UNIDENTIFIED: Final = "unidentified"
 """The species of a peak without a name: kept in the raw signals, not reduced."""
 
@@ -222,6 +225,10 @@ def _trace(table: Table) -> Trace:
         overload=table.flags("overload") if table.has("overload") else None,
         temperature=table.optional("temperature"),
     )
+    if trace.temperature is not None:
+        low, high = BOUNDS["temperature"]
+        beyond = (trace.temperature < low) | (trace.temperature > high)
+        table.check("temperature", beyond, f"is outside {low:g} to {high:g} K: is the unit right?")
     if trace.time[-1] <= trace.time[0]:
         raise table.error(table.column("time"), "no time passes.")
     if trace.cell_voltage is not None and np.trapezoid(trace.cell_voltage, trace.time) <= 0.0:
@@ -238,6 +245,15 @@ def _rest(table: Table) -> Rest:
 def _spectrum(table: Table) -> Spectrum:
     spectrum = Spectrum(table.numbers("frequency"), table.numbers("z_real"), table.numbers("z_imag"))
     table.check("frequency", spectrum.frequency <= 0.0, "is no frequency")
+    if spectrum.resistance < 0.0:
+        raise table.error(
+            table.column("z_real"),
+            f"gives a resistance of {spectrum.resistance:g} ohm.",
+            "Turn its sign, or leave it out.",
+        )
+    first = np.argmax(spectrum.frequency)
+    if spectrum.imaginary[first] < -ON_THE_AXIS * spectrum.real[first]:
+        table.notice("it ends before it meets the real axis, so that the resistance is too large")
     return spectrum
 
 
@@ -248,7 +264,7 @@ def _gas(table: Table) -> Chromatograms:
             "area", "is missing.", "Add peak areas (area/pA s) or calibrated mole fractions (fraction/1)."
         )
     numbers = table.raw(table.column("injection"))
-    table.check("injection", numbers != np.round(numbers), "is no whole number")
+    table.check("injection", (numbers != np.round(numbers)) | (np.abs(numbers) > 2**53), "is no whole number")
     rows_time = table.numbers("time")
     species = [name.lower() for name in table.texts("species")]
     detectors = table.texts("detector") if table.has("detector") else [""] * len(table)

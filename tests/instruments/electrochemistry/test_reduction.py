@@ -719,3 +719,41 @@ def test_what_has_no_trend_is_told(bench: Bench) -> None:
     reduction = reduce(bench.with_setup(stability_of="fe_hcoo").measurement())
     assert any("no trend of fe_hcoo" in notice for notice in reduction.notices)
     assert "stability_slope" not in reduction.figures
+
+
+# Temperatures and resistances from the tables
+
+
+def test_temperatures_that_no_cell_has(bench: Bench) -> None:
+    trace = bench.tables()["potentiostat"].assign(**{"temperature/K": 25.0})
+    with pytest.raises(SignalError, match=r"temperature/K.*is the unit right") as error:
+        reduce(bench.with_setup(temperature=None).measurement(potentiostat=trace))
+    assert error.value.field == "potentiostat.temperature/K"
+
+
+def test_a_measured_temperature_counts_for_the_reference(bench: Bench) -> None:
+    trace = bench.tables()["potentiostat"].assign(**{"temperature/degC": 40.0})
+    with pytest.raises(SignalError, match="with temperature is not known"):
+        reduce(bench.with_setup(temperature=None, reference="Ag/AgCl (1 M KCl)").measurement(potentiostat=trace))
+    known = {"electrode": "Ag/AgCl (KCl sat.)", "before": f"{0.197 - 15 * 1.01e-3} V"}
+    reduction = reduce(bench.with_setup(temperature=None, reference=known).measurement(potentiostat=trace))
+    assert next(check.level for check in reduction.checks if check.name == "reference_drift") == "fine"
+
+
+@pytest.mark.parametrize(("real", "imaginary", "told"), [(5.0, 0.3, 0), (5.0, -0.3, 0), (50.0, -30.0, 1)])
+def test_a_spectrum_that_ends_too_early_is_told(bench: Bench, real: float, imaginary: float, told: int) -> None:
+    spectrum = pd.DataFrame({"frequency/Hz": [1e5], "z_real/ohm": [real], "z_imag/ohm": [imaginary]})
+    reduction = reduce(bench.with_setup(resistance=None).measurement(impedance=spectrum))
+    assert sum("meets the real axis" in notice for notice in reduction.notices) == told
+
+
+def test_a_negative_resistance(bench: Bench) -> None:
+    spectrum = pd.DataFrame({"frequency/Hz": [1e5], "z_real/ohm": [-5.0], "z_imag/ohm": [0.0]})
+    with pytest.raises(SignalError, match="resistance of -5 ohm") as error:
+        reduce(bench.with_setup(resistance=None).measurement(impedance=spectrum))
+    assert error.value.field == "impedance.z_real/ohm"
+
+
+def test_injections_without_a_number(bench: Bench) -> None:
+    with pytest.raises(SignalError, match="no whole number"):
+        reduce(bench.measurement(chromatograph=bench.tables()["chromatograph"].assign(injection=1e300)))
