@@ -96,7 +96,8 @@ class Observation:
 
     ``measured`` holds inputs as determined after the fact (a composition by XRF), ``measured_sem`` their standard
     uncertainties; ``executed`` holds inputs as set, where they differ from what was asked; ``calibrations`` names the
-    calibration records that the figures rest on.
+    calibration records that the figures rest on; ``report`` is all that the reduction found (every check with its
+    thresholds, versions, the covariance of the figures), as JSON values, kept beside the raw files.
     """
 
     figures: Mapping[str, Figure]
@@ -105,6 +106,7 @@ class Observation:
     measured: Mapping[str, float] = field(default_factory=dict)
     measured_sem: Mapping[str, float] = field(default_factory=dict)
     calibrations: tuple[str, ...] = ()
+    report: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -269,7 +269,8 @@ class Bench:
             return Outcome(
                 failure=Failure("analysis", words), measurement=measurement, duration=experiment.run.duration
             )
-        observation = self._with_composition(reduction.observation, experiment, context)
+        observation = replace(reduction.observation, report=reduction.report())
+        observation = self._with_composition(observation, experiment, context)
         return Outcome(observation, measurement=measurement, duration=experiment.run.duration)
 
     def _with_composition(self, observation: Observation, experiment: _Experiment, context: Context) -> Observation:

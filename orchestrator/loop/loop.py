@@ -298,6 +298,8 @@ class Loop:
         digest = None
         if outcome.measurement is not None:
             digest = raw.write(outcome.measurement, Path(flight.attempt.files or self._files))
+            if outcome.observation is not None and outcome.observation.report:
+                raw.write_report(outcome.observation.report, Path(flight.attempt.files or self._files))
         failure = outcome.failure
         ended = replace(
             flight.attempt,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote, unquote
@@ -13,7 +14,7 @@ import pandas as pd
 from instruments.errors import LabError
 from instruments.lab import Measurement
 
-METADATA: Final = "metadata.json"
+METADATA, REPORT = "metadata.json", "reduction.json"
 _SUFFIX: Final = ".parquet"
 
 
@@ -34,11 +35,21 @@ def write(measurement: Measurement, folder: Path) -> str:
         digest.update(name.encode())
         digest.update(path.read_bytes())
     if measurement.metadata:
-        content = _json(measurement)
+        content = _json(measurement.metadata, "metadata")
         (folder / METADATA).write_bytes(content)
         digest.update(METADATA.encode())
         digest.update(content)
     return digest.hexdigest()
+
+
+def write_report(report: Mapping[str, object], folder: Path) -> None:
+    """Write beside the raw files what their reduction found.
+
+    Raises:
+        LabError: the report is no JSON.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / REPORT).write_bytes(_json(report, "report"))
 
 
 def read(folder: Path) -> Measurement:
@@ -57,12 +68,12 @@ def read(folder: Path) -> Measurement:
     )
 
 
-def _json(measurement: Measurement) -> bytes:
+def _json(values: Mapping[str, object], what: str) -> bytes:
     try:
-        return json.dumps(measurement.metadata, allow_nan=False, ensure_ascii=False, indent=1).encode()
+        return json.dumps(values, allow_nan=False, ensure_ascii=False, indent=1).encode()
     except (TypeError, ValueError) as problem:
         raise LabError(
-            f"the metadata of a measurement are no JSON values: {problem}.",
-            field="metadata",
+            f"the {what} of a measurement cannot be written as JSON: {problem}.",
+            field=what,
             mend="Use texts, finite numbers, lists and dicts.",
         ) from None

@@ -109,6 +109,10 @@ def test_raw_files_alone_give_the_same_observation_again(tmp_path):
     for attempt in campaign.store.attempts(campaign.name):
         record = campaign.store.experiment(campaign.name, attempt.experiment)
         again = reduce(raw.read(Path(attempt.files)))
+        report = json.loads((Path(attempt.files) / raw.REPORT).read_text())
+        assert report == json.loads(json.dumps(again.report()))
+        assert {"closure", "reference_drift"} <= {check["name"] for check in report["checks"]}
+        assert all("thresholds" in check for check in report["checks"])
         assert record.calibrations == again.observation.calibrations
         assert len(record.calibrations) >= 5
         for name, figure in again.figures.items():
