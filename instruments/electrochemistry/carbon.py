@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 
 from instruments.electrochemistry.uncertain import Value, total
+from instruments.errors import SignalError
 
 
 def single_pass_conversion(carbons: Value, rate: Value, feed: Value) -> Value:
@@ -53,7 +54,13 @@ ANODE_RATIOS = {"carbonate": 2.0, "bicarbonate": 4.0, "hydroxide": 0.0}
 
 
 def crossing_ion(co2: float, o2: float) -> str:
-    """The ion whose CO2 to O2 ratio in the anode's gas is nearest to the measured one."""
+    """The ion whose CO2 to O2 ratio in the anode's gas is nearest to the measured one.
+
+    Raises:
+        SignalError: there is no oxygen in it.
+    """
+    if not o2 > 0.0:
+        raise SignalError("there is no oxygen in the anode's gas.", field="o2", mend="Without it no ion can be told.")
     ratio = co2 / o2
     names = list(ANODE_RATIOS)
     return names[int(np.argmin([abs(ratio - ANODE_RATIOS[name]) for name in names]))]

@@ -122,8 +122,12 @@ def spikes(values: Floats, points: Floats, floor: float | None = None) -> Floats
         NaN below ten points, [E].
     """
     count = values.shape[1]
-    if count < 10:
-        return np.full(len(values), np.nan)
+    enough = points >= 10
+    if not enough.all():
+        found = np.full(len(values), np.nan)
+        if enough.any():
+            found[enough] = spikes(values[enough], points[enough], floor)
+        return found
     # the median of three is their sum without the least and the greatest: it follows trends and steps, not spikes
     left, middle, right = values[:, :-2], values[:, 1:-1], values[:, 2:]
     low = np.minimum(np.minimum(left, middle), right)
@@ -138,8 +142,8 @@ def spikes(values: Floats, points: Floats, floor: float | None = None) -> Floats
         typical = np.nanmedian(np.where(known, np.abs(values), np.nan), axis=1)
         spread = np.nanmedian(np.where(inside, rest, np.nan), axis=1)
     scale = np.maximum(MEDIAN_OF_THREE * spread, 1e-3 * typical if floor is None else floor)
-    share = ((rest > 6.0 * scale[:, None]) & inside).sum(1) / size
-    return np.where(points >= 10, share, np.nan)
+    share: Floats = ((rest > 6.0 * scale[:, None]) & inside).sum(1) / size
+    return share
 
 
 def ohmic_uncertainty(reading: Reading) -> Floats | None:

@@ -250,6 +250,13 @@ def _gas(
     parts.arrays["signal"] = (
         np.column_stack([channels[name].signal for name in names]) if names else np.empty((count, 0))
     )
+    for name in names:
+        lost = np.isnan(channels[name].signal)
+        if name in PRODUCTS and lost.any() and not lost.all():
+            where = ", ".join(str(number) for number in gas.injections[lost])
+            parts.notices.append(
+                f"chromatograph: {name} has no peak in injection {where}, and counts there as half of its limit"
+            )
     powers = max([len(channels[name].coefficients) for name in names], default=2)
     coefficients, factor = np.zeros((len(names), powers)), np.zeros((len(names), powers, powers))
     for i, name in enumerate(names):

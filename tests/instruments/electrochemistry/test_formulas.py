@@ -319,3 +319,8 @@ def test_covariance_of_efficiencies() -> None:
     a, b = gases.values[:2]
     assert gases[0].covariance(gases[1]) == pytest.approx(a * b * (0.01**2 + 0.002**2))
     assert gases[0].covariance(formate) == pytest.approx(a * float(formate) * 0.002**2)
+
+
+def test_without_oxygen_no_ion_can_be_told() -> None:
+    with pytest.raises(SignalError, match="no oxygen"):
+        carbon.crossing_ion(1.0, 0.0)

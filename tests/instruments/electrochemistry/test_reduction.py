@@ -757,3 +757,22 @@ def test_a_negative_resistance(bench: Bench) -> None:
 def test_injections_without_a_number(bench: Bench) -> None:
     with pytest.raises(SignalError, match="no whole number"):
         reduce(bench.measurement(chromatograph=bench.tables()["chromatograph"].assign(injection=1e300)))
+
+
+def test_a_peak_that_is_lost_in_one_injection_is_told(bench: Bench) -> None:
+    table = bench.tables()["chromatograph"]
+    kept = table[(table["species"] != "co") | (table["injection"] != 2)]
+    notices = reduce(bench.measurement(chromatograph=kept)).notices
+    assert any("co has no peak in injection 2" in notice for notice in notices)
+    without = reduce(bench.measurement(chromatograph=table[table["species"] != "co"]))
+    assert without.figures["fe_co"].censored == "below"
+    assert not any("has no peak" in notice for notice in without.notices)
+
+
+@pytest.mark.filterwarnings("error")
+def test_short_and_long_traces_are_reduced_together(bench: Bench) -> None:
+    both = [bench.measurement(), bench.changed(points=2).measurement()]
+    together = reduce_all(both)
+    for one, measurement in zip(together, both, strict=True):
+        assert isinstance(one, Reduction)
+        assert values(one) == pytest.approx(values(reduce(measurement)), nan_ok=False, abs=1e-12)
