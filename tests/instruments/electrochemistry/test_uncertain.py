@@ -68,7 +68,7 @@ def test_any_calculation_agrees_with_uncertainties(steps: list[Step], inputs: li
     np.testing.assert_allclose([float(x) for x in ours], [x.nominal_value for x in theirs], rtol=1e-9, atol=1e-12)
     expected = np.array(uncertainties.covariance_matrix(theirs))
     found = uncertain.stack(ours).covariance_matrix()
-    deviations = np.sqrt(expected.diagonal()) + 1e-9  # a difference of equals has one of rounding
+    deviations = np.sqrt(expected.diagonal()) + 1e-8  # a difference of equals has one of rounding
     scale = np.outer(deviations, deviations)
     np.testing.assert_allclose(found / scale, expected / scale, atol=1e-7)
 
