@@ -91,8 +91,9 @@ class Bench:
 
     @cached_property
     def _stability_of(self) -> str:
-        """The efficiency behind the chemistry's target."""
-        return f"fe_{self._chemistry.definition.target.partition('_')[2]}"
+        """The efficiency behind the chemistry's target, of a gas: chromatograms follow it in time."""
+        product = self._chemistry.definition.target.partition("_")[2]
+        return f"fe_{'c2h4' if product == 'c2plus' else product}"
 
     def duration(self, seed: int) -> float:
         """How long an experiment takes that runs to its end, s."""

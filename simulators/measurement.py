@@ -118,6 +118,9 @@ def measured(readings: Readings, course: Course, declared: Declared) -> dict[str
         if product in SIMULATED:
             share = float(energy[SIMULATED.index(product)])
             told[f"ee_{product}"] = Figure(bound * share, None, "below")
+    if "c2plus" in bounds:
+        most = sum(bounds[key] * float(energy[SIMULATED.index(key)]) for key in MULTICARBON)
+        told["ee_c2plus"] = Figure(most, None, "below")
     return told
 
 

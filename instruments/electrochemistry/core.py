@@ -275,14 +275,17 @@ def _energy(table: _Collector, reading: Reading, efficiencies: Efficiencies) -> 
     values = efficiencies.values[:, np.array(usable)] * per
     keys = [efficiencies.keys[i] for i in usable]
     told = np.array([i for i, key in enumerate(keys) if f"ee_{key}" in METRICS], dtype=int)
+    plain = per.values if isinstance(per, Uncertain) else per
+    bounds = np.nan_to_num(efficiencies.limits[:, usable]) * plain
     if len(told):
-        plain = per.values if isinstance(per, Uncertain) else per
-        bounds = np.nan_to_num(efficiencies.limits[:, usable]) * plain
         shown, censored = _bounded(values[:, told], bounds[:, told], below[:, told], absent[:, told])
         table.add([f"ee_{keys[i]}" for i in told], shown, censored)
     multi = np.array([PRODUCTS[key].carbons > 1 for key in keys])
     if multi.any() and len(usable) == len(slopes):
-        table.add(["ee_c2plus"], values.weighted(multi.astype(float)))
+        hidden: Flags = np.asarray(below[:, multi].all(axis=1))[:, None]  # then their sum is a bound as well
+        bound = bounds[:, multi].sum(axis=1, keepdims=True)
+        whole = values.weighted(multi.astype(float))[:, None]
+        table.add(["ee_c2plus"], *_bounded(whole, bound, hidden, np.zeros_like(hidden)))
 
 
 def _trend(reading: Reading, gases: Gases, product: str) -> Line | None:

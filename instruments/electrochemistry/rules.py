@@ -126,7 +126,7 @@ _ROWS: Final = (
     Rule("oxygen", "Q11", "1", "oxygen in the product gas: a leak, and it is reduced", simple("oxygen"), _OURS),
     Rule("nitrogen", "Q11", "1", "nitrogen in the product gas: a leak", simple("nitrogen"), _OURS),
     Rule("leak_test", "Q12", "1", "difference of inlet and outlet flow at rest", simple("leak"), _OURS),
-    Rule("calibration_range", "Q13", "1", "mole fraction over the largest standard", calibrated_range, _PRACTICE),
+    Rule("calibration_range", "Q13", "1", "mole fraction, the largest standard being 1", calibrated_range, _PRACTICE),
     Rule("check_gas", "Q14", "1", "deviation of the check gas from its certificate", simple("check_gas"), _PRACTICE),
     Rule("calibration_age", "Q15", "d", "age of the oldest calibration", simple("calibration_age"), _OURS),
     Rule(
