@@ -56,7 +56,7 @@ def verdicts(outcomes: Iterable[Outcome]) -> tuple[Counter[str], Counter[str]]:
     for each in outcomes:
         verdict = each.observation.verdict if each.observation else None
         names[verdict.name if verdict else "failed"] += 1
-        reasons.update(dict.fromkeys(reason.partition(" ")[0] for reason in verdict.reasons) if verdict else ())
+        reasons.update(dict.fromkeys((reason.partition(" ")[0] for reason in verdict.reasons), 1) if verdict else ())
     return names, reasons
 
 
