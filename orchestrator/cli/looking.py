@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -43,13 +44,16 @@ def summary(store: Store, record: CampaignRecord) -> dict[str, Any]:
     if state == "running" and store.holder(record.name) is None:
         state, reason = "interrupted", "its process ended without a word; `sabatier resume` continues it"
     more = definition.get("metrics", [])
-    best = incumbent(store.experiments(record.name), objectives, constraints) if objectives else []
+    every = store.experiments(record.name)
+    best = incumbent(every, objectives, constraints) if objectives else []
+    verdicts = Counter(r.verdict for r in every if r.state == "completed")
     return {
         "schema": 1,
         "name": record.name,
         "state": state,
         "reason": reason,
         "experiments": store.counts(record.name),
+        "verdicts": {verdict: verdicts[verdict] for verdict in ("valid", "suspect", "invalid")},
         "budget": definition.get("stop", {}).get("experiments"),
         "objectives": [{"metric": o.metric, "goal": o.goal, "target": o.target} for o in objectives],
         "metrics": list(dict.fromkeys([*(o.metric for o in objectives), *(c.metric for c in constraints), *more])),
@@ -73,6 +77,11 @@ def _words(one: dict[str, Any]) -> str:
     counts = ", ".join(f"{count} {state}" for state, count in one["experiments"].items() if count)
     lines = [f"{one['name']}: {one['state']}" + (f" ({one['reason']})" if one["reason"] else "")]
     lines.append(f"  experiments  {counts or 'none'}; budget {one['budget']}")
+    doubted = [
+        f"{one['verdicts'][verdict]} {verdict}" for verdict in ("suspect", "invalid") if one["verdicts"][verdict]
+    ]
+    if doubted:
+        lines.append(f"  verdicts     {', '.join(doubted)} of {one['experiments']['completed']} completed")
     for best in one["best"][:5]:
         known = [m for m in one["metrics"] if best["metrics"].get(m) is not None]
         values = ", ".join(text.quantity(m, best["metrics"][m], best["sem"][m]) for m in known)

@@ -46,8 +46,18 @@ def test_every_chemistry_runs_through_the_command(name, bench):
     state = json.loads(bench.run("status", name.replace("_", "-"), "--json").stdout)
     assert state["state"] == "completed"
     assert state["experiments"]["completed"] + state["experiments"]["failed"] == 8
+    assert sum(state["verdicts"].values()) == state["experiments"]["completed"]
     value = state["best"][0]["metrics"][CHEMISTRIES[name].target]
     assert 0.0 < value <= 1.3 * chemistry(name).optimum(CHEMISTRIES[name].target)["value"]
+
+
+def test_status_tells_what_quality_control_thinks(bench):
+    campaign_file(bench.folder, "cu_alloys", 6, initial=6, signals="raw", faults={"leak": 0.5})
+    bench.run("run", "cu_alloys.yaml", "--engine", "threads", "-q")
+    verdicts = json.loads(bench.run("status", "cu-alloys", "--json").stdout)["verdicts"]
+    assert set(verdicts) == {"valid", "suspect", "invalid"}
+    assert verdicts["invalid"] >= 1
+    assert f"{verdicts['invalid']} invalid of " in bench.run("status", "cu-alloys").stdout
 
 
 def run_through(folder: Path, path: Path, cells: int = 1) -> Campaign:
