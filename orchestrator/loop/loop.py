@@ -295,11 +295,7 @@ class Loop:
 
     def _land(self, flight: _Flight, outcome: Outcome) -> None:
         """Write an outcome to the store, in one transaction with the end of its attempt."""
-        digest = None
-        if outcome.measurement is not None:
-            digest = raw.write(outcome.measurement, Path(flight.attempt.files or self._files))
-            if outcome.observation is not None and outcome.observation.report:
-                raw.write_report(outcome.observation.report, Path(flight.attempt.files or self._files))
+        digest = raw.keep(outcome, Path(flight.attempt.files or self._files))
         failure = outcome.failure
         ended = replace(
             flight.attempt,

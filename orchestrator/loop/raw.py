@@ -12,7 +12,7 @@ from urllib.parse import quote, unquote
 import pandas as pd
 
 from instruments.errors import LabError
-from instruments.lab import Measurement
+from instruments.lab import Measurement, Outcome
 
 METADATA, REPORT = "metadata.json", "reduction.json"
 _SUFFIX: Final = ".parquet"
@@ -42,14 +42,21 @@ def write(measurement: Measurement, folder: Path) -> str:
     return digest.hexdigest()
 
 
-def write_report(report: Mapping[str, object], folder: Path) -> None:
-    """Write beside the raw files what their reduction found.
+def keep(outcome: Outcome, folder: Path) -> str | None:
+    """Write the raw signals of an outcome, and beside them what their reduction found.
+
+    Returns:
+        What :func:`write` returns; ``None`` where there are no raw signals.
 
     Raises:
-        LabError: the report is no JSON.
+        LabError: the metadata or the report cannot be written as JSON.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / REPORT).write_bytes(_json(report, "report"))
+    if outcome.measurement is None:
+        return None
+    digest = write(outcome.measurement, folder)
+    if outcome.observation is not None and outcome.observation.report:
+        (folder / REPORT).write_bytes(_json(outcome.observation.report, "report"))
+    return digest
 
 
 def read(folder: Path) -> Measurement:

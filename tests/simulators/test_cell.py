@@ -469,3 +469,18 @@ def test_settings_out_of_range_are_refused(settings: dict[str, Any], field: str)
 def test_a_held_setting_has_no_counterpart() -> None:
     assert bool(conditions(current=5.0).potential.isnan().all())
     assert bool(conditions(potential=-1.0).current.isnan().all())
+
+
+def test_what_hydroxide_takes_up_in_the_film_leaves_as_carbonates() -> None:
+    """Alkalinity gives the bicarbonate at the surface; its fluxes must then be the CO2 that was taken up."""
+    state = cell({"Cu": 1.0}, [-0.8, -1.0, -1.1], concentration=300.0)
+    bulk, thickness = state.solution, state.run.thickness
+    hydroxides = double([PRODUCTS[key].hydroxides for key in SIMULATED])
+    released = (state.rates * hydroxides).sum(-1)
+    oh = bulk.oh * 10.0 ** (state.ph - bulk.ph)
+    left = released * thickness - bulk.d_oh * (oh - bulk.oh) + bulk.d_hco3 * bulk.hco3 + 2.0 * bulk.d_co3 * bulk.co3
+    hco3 = left / (bulk.d_hco3 + 2.0 * bulk.d_co3 * bulk.carbonate * oh)
+    co3 = bulk.carbonate * hco3 * oh
+    leaving = (bulk.d_hco3 * (hco3 - bulk.hco3) + bulk.d_co3 * (co3 - bulk.co3)) / thickness
+    np.testing.assert_allclose(state.absorbed.numpy(), leaving.numpy(), rtol=1e-5)
+    assert bool((state.absorbed > 0.0).all())

@@ -12,6 +12,7 @@ import pytest
 
 from instruments import METRICS, ExecutionCancelled, Job, Lab, LabError, LabOptions, Outcome
 from simulators import CHEMISTRIES, SimulatedLab, SimulatedOptions, chemistry
+from simulators.variability import Offsets
 
 COLUMNS = ("x_Cu", "x_Ag", "potential", "cation")
 POINT: dict[str, Any] = {"x_Cu": 0.9, "x_Ag": 0.1, "potential": -1.0, "cation": "K"}
@@ -311,3 +312,17 @@ def test_the_strongest_hydroxide_in_the_cold_is_measured_too(noise: float, conte
     raw, figures = (values(lab.execute(Job("c", 1, point), context(seed=2))) for lab in labs)
     assert raw["e_rhe"] == pytest.approx(figures["e_rhe"], abs=1e-3)
     assert raw["ee_c2h4"] == pytest.approx(figures["ee_c2h4"], rel=1e-3)
+
+
+@pytest.mark.parametrize("signals", ["figures", "raw"])
+def test_what_is_held_is_reported_as_asked_and_truly_a_little_off(signals: str, context: Any) -> None:
+    """The laboratory sets the potential by its own scale: its report is what was asked, its errors are in the truth."""
+    lab = build(signals=signals, bias=1.0, seed=4)
+    seen, true = [], []
+    for seed in range(12):
+        where = context(seed=seed)
+        seen.append(values(lab.execute(Job("campaign", 1, POINT), where))["e_rhe"])
+        true.append(lab.reveal(Job("campaign", 1, POINT), where).figures["e_rhe"])
+    assert np.array(seen) == pytest.approx(np.full(12, -1.0), abs=8e-3)  # but for the resistance that it misreads
+    assert np.std(true) > 1e-3
+    assert np.mean(np.array(seen) - np.array(true)) == pytest.approx(-Offsets.drawn(4, 1.0).potential, abs=4e-3)
