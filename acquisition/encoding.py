@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol, overload
 
 import numpy as np
 
@@ -11,12 +11,23 @@ from acquisition.errors import SpaceError
 from acquisition.layout import Column, Floats
 from acquisition.parameters import Categorical, Parameter
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 
 class _Feature(Protocol):
     names: tuple[str, ...]
     kinds: tuple[str, ...]
 
     def __call__(self, array: Floats) -> Floats: ...
+
+    def tensor(self, points: Tensor) -> Tensor: ...
+
+
+def _torch() -> Any:
+    import torch
+
+    return torch
 
 
 class _Fractions:
@@ -31,6 +42,15 @@ class _Fractions:
     def __call__(self, array: Floats) -> Floats:
         x = np.maximum(array[:, self._index], 0.0)
         return np.concatenate([x, np.sqrt(x)], axis=1) if self._roots else x
+
+    def tensor(self, points: Tensor) -> Tensor:
+        torch = _torch()
+        x = points[:, self._index].clamp_min(0.0)
+        # a root has no slope at zero: there it is given none, so that a gradient stays finite
+        there = x > 0.0
+        root = torch.where(there, torch.where(there, x, 1.0).sqrt(), 0.0)
+        columns: Tensor = torch.cat([x, root], 1) if self._roots else x
+        return columns
 
 
 class _Scaled:
@@ -50,6 +70,12 @@ class _Scaled:
             scaled = (x - low) / (high - low)
         return scaled
 
+    def tensor(self, points: Tensor) -> Tensor:
+        x, low, high = points[:, self._index, None], self._column.low, self._column.high
+        if self._column.log:
+            return (x.clamp_min(low * 1e-6) / low).log() / float(np.log(high / low))
+        return (x - low) / (high - low)
+
 
 class _OneHot:
     """A category as one coordinate each, such that two categories are one apart."""
@@ -64,6 +90,12 @@ class _OneHot:
         out[np.arange(len(array)), np.rint(array[:, self._index]).astype(np.intp)] = np.sqrt(0.5)
         return out
 
+    def tensor(self, points: Tensor) -> Tensor:
+        torch = _torch()
+        index = points[:, self._index].detach().round().long()
+        columns: Tensor = torch.nn.functional.one_hot(index, self._count).to(points) * float(np.sqrt(0.5))
+        return columns
+
 
 class _Described:
     """A category as its descriptors."""
@@ -74,6 +106,11 @@ class _Described:
 
     def __call__(self, array: Floats) -> Floats:
         return self._table[np.rint(array[:, self._index]).astype(np.intp)]
+
+    def tensor(self, points: Tensor) -> Tensor:
+        table = _torch().from_numpy(self._table)
+        columns: Tensor = table[points[:, self._index].detach().round().long()]
+        return columns
 
 
 class Encoding:
@@ -93,8 +130,16 @@ class Encoding:
         self.names: tuple[str, ...] = tuple(name for feature in features for name in feature.names)
         self.kinds: tuple[str, ...] = tuple(kind for feature in features for kind in feature.kinds)
 
-    def __call__(self, array: Floats) -> Floats:
-        """Features of native values, (n, d)."""
+    @overload
+    def __call__(self, array: Tensor) -> Tensor: ...
+    @overload
+    def __call__(self, array: Floats) -> Floats: ...
+
+    def __call__(self, array: Floats | Tensor) -> Floats | Tensor:
+        """Features of native values, (n, d); of a tensor as a tensor, with gradients to numbers and fractions."""
+        if not isinstance(array, np.ndarray) and hasattr(array, "requires_grad"):
+            parts = [feature.tensor(array) for feature in self._features]
+            return _torch().cat(parts, 1) if parts else array.new_zeros((len(array), 0))
         array = np.asarray(array, dtype=float)
         if not self._features:
             return np.zeros((len(array), 0))

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
+from acquisition.beliefs import Models
 from acquisition.improvement import feasible, log_gain, log_probability, utility
 from acquisition.objectives import Objective, OutcomeConstraint
-from surrogates.fantasies import Fantasies
-from surrogates.gaussian_process import GaussianProcess
+from acquisition.problem import Array
 
 NOTHING = -1e3
 """Log gain where there is none to rounding; finite, so that averages and sums stay ordered."""
@@ -26,10 +26,10 @@ class NoisyImprovement:
 
     def __init__(
         self,
-        models: Mapping[str, GaussianProcess],
+        models: Models,
         objectives: Sequence[Objective],
         constraints: Sequence[OutcomeConstraint],
-        known: Tensor,
+        known: Array,
         *,
         samples: int,
         seed: int,
@@ -40,13 +40,13 @@ class NoisyImprovement:
             models: by metric, one for each objective and constraint.
             objectives: one or more.
             constraints: none or more.
-            known: (b, d) encoded measured and pending points, b at least 1.
+            known: (b, c) native measured and pending points, b at least 1.
             samples: number of joint samples.
             seed: of the samples.
         """
         self._objectives, self._constraints = tuple(objectives), tuple(constraints)
         self._fantasies = {
-            metric: Fantasies(model, known, samples, seed + index)
+            metric: model.fantasies(known, samples, seed + index)
             for index, (metric, model) in enumerate(sorted(models.items()))
         }
         self._feasible = torch.ones(samples, len(known), dtype=torch.bool)
@@ -57,7 +57,7 @@ class NoisyImprovement:
             self._levels = self._best(utilities[..., 0])
             if self._objectives[0].goal == "target":
                 # where the window is reached nothing more is to be gained; then count the chance to be inside again
-                width = models[self._objectives[0].metric].scale.width
+                width = models[self._objectives[0].metric].width
                 self._levels = self._levels.clamp_max(-1e-6 * width)
         else:
             from acquisition.hypervolume import boxes
@@ -70,7 +70,7 @@ class NoisyImprovement:
         return torch.where(self._feasible, utilities, worst).amax(1, keepdim=True)
 
     def __call__(self, candidates: Tensor) -> Tensor:
-        """Log of the expected gain at encoded candidates (m, d); (m,), finite."""
+        """Log of the expected gain at native candidates (m, c); (m,), finite."""
         given = {metric: fantasies.given(candidates) for metric, fantasies in self._fantasies.items()}
         if len(self._objectives) == 1:
             objective = self._objectives[0]

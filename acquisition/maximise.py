@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from acquisition.problem import Array, Problem
 from acquisition.strategies.candidates import draw, listed
 
-Score = Callable[[Array], NDArray[np.float64]]
+Score = Callable[[Tensor], Tensor]
 """Maps points (m, c) in native form to scores (m,)."""
 
 CHUNK = 8192
@@ -36,15 +38,22 @@ def best_candidate(problem: Problem, score: Score, anchors: Array, generator: np
     Raises:
         SpaceExhaustedError: a finite space has nothing left.
     """
+    values_of = _plain(score)
     points = listed(problem)
     if points is not None:
         order = generator.permutation(len(points))  # ties must not favour the first rows of a table
-        values = np.concatenate([score(points[order[i : i + CHUNK]]) for i in range(0, len(order), CHUNK)])
+        values = np.concatenate([values_of(points[order[i : i + CHUNK]]) for i in range(0, len(order), CHUNK)])
         return np.asarray(points[order[int(values.argmax())]])
-    return _search(problem, score, anchors, generator)
+    return _search(problem, values_of, anchors, generator)
 
 
-def _search(problem: Problem, score: Score, anchors: Array, generator: np.random.Generator) -> Array:
+def _plain(score: Score) -> Callable[[Array], NDArray[np.float64]]:
+    return lambda points: np.asarray(score(torch.from_numpy(points)).numpy())
+
+
+def _search(
+    problem: Problem, score: Callable[[Array], NDArray[np.float64]], anchors: Array, generator: np.random.Generator
+) -> Array:
     space = problem.space
     points = draw(problem, DRAWN, generator)
     if len(anchors):

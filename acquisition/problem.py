@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from acquisition.costs import Costs
 from acquisition.errors import SpaceExhaustedError
 from acquisition.objectives import Objective, OutcomeConstraint
 from acquisition.space import SearchSpace
@@ -26,7 +27,10 @@ class Observations:
         values: by metric, (n,) in the metric's unit; NaN where not measured (yet).
         sems: by metric, (n,) one standard uncertainty; NaN where not assessed.
         inflation: (n,) factor on the noise variance: 1, more for suspect measurements.
-        samples: (n,) ids of the electrodes.
+        samples: (n,) ids of the electrodes; empty where none is known.
+        censored: by metric, (n,) -1 where the truth lies below the value (a detection limit), 1 where above, else 0;
+            metrics without a censored value may be left out.
+        point_sems: (n, c) one standard uncertainty of the inputs, 0 where exact; ``None`` where all are.
     """
 
     points: Array
@@ -34,9 +38,26 @@ class Observations:
     sems: Mapping[str, Array]
     inflation: Array
     samples: tuple[str | None, ...] = ()
+    censored: Mapping[str, NDArray[np.int8]] = field(default_factory=dict)
+    point_sems: Array | None = None
 
     def __len__(self) -> int:
         return len(self.points)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSample:
+    """An electrode on which more conditions are to be measured.
+
+    Attributes:
+        name: its id.
+        point: (c,) a point measured or pending on it: its preparation columns are those of the sample.
+        used: experiments on it so far, pending ones included.
+    """
+
+    name: str
+    point: Array
+    used: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +77,14 @@ class Problem:
         ask: number of the ask, from 1.
         replicates: ``"none"``: no point twice; ``"auto"``: the strategy may propose a point again where it pays.
         state: what the strategy returned with the last ask; empty at first.
+        pending_samples: (p,) the electrodes of the pending experiments; empty where none is known.
+        costs: what experiments and changes cost; ``None``: all cost the same.
+        current: (k, c) the settings that are in place now, one row a cell: changes are counted from the cheapest of
+            them; none where nothing was executed yet.
+        fixed: columns that are equal in all experiments of one batch (one temperature for all cells).
+        conditions_per_sample: experiments on each sample: ``None`` one, a number, or ``"auto"``: the strategy decides
+            whether another condition on an open sample or a new sample pays more.
+        open_samples: samples that may, or with a number must, be measured further, the oldest first.
     """
 
     space: SearchSpace
@@ -70,6 +99,12 @@ class Problem:
     ask: int
     replicates: Replicates = "none"
     state: Mapping[str, Any] = field(default_factory=dict)
+    pending_samples: tuple[str | None, ...] = ()
+    costs: Costs | None = None
+    current: Array | None = None
+    fixed: tuple[str, ...] = ()
+    conditions_per_sample: int | Literal["auto"] | None = None
+    open_samples: tuple[OpenSample, ...] = ()
 
     def generator(self, purpose: int = 0) -> np.random.Generator:
         """Random numbers that depend on the seed, the number of the ask and the purpose alone."""
@@ -91,11 +126,14 @@ class Proposal:
         reason: why, in words.
         prediction: by metric, the ``mean`` and ``std`` of the measurement that the model expects, the scatter between
             samples included, the stated uncertainty of that measurement not; empty without a model.
+        sample: the open sample to measure it on; ``None``: a new one. Proposals of one batch that are to share a new
+            sample name it alike: ``"new-1"``, ``"new-2"`` and so on.
     """
 
     point: Array
     reason: str
     prediction: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    sample: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Any
 from surrogates.errors import DataError, SurrogatesError
 
 if TYPE_CHECKING:
-    from surrogates.gaussian_process import Belief, GaussianProcess
+    from surrogates.gaussian_process import GaussianProcess
+    from surrogates.surrogate import Belief, Surrogate
     from surrogates.threads import one_thread
 
-__all__ = ["Belief", "DataError", "GaussianProcess", "SurrogatesError", "one_thread"]
+__all__ = ["Belief", "DataError", "GaussianProcess", "Surrogate", "SurrogatesError", "one_thread"]
 
 _HOMES = {
-    "Belief": "surrogates.gaussian_process",
+    "Belief": "surrogates.surrogate",
     "GaussianProcess": "surrogates.gaussian_process",
+    "Surrogate": "surrogates.surrogate",
     "one_thread": "surrogates.threads",
 }
 

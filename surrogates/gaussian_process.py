@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import torch
@@ -20,8 +19,13 @@ from torch import Tensor
 from surrogates.errors import DataError
 from surrogates.kernels import distances, matern52, squared_differences
 from surrogates.minimize import minimize
+from surrogates.paths import matheron
 from surrogates.scaling import Scale
+from surrogates.surrogate import Belief, Path
 from surrogates.threads import one_thread
+
+if TYPE_CHECKING:
+    from surrogates.fantasies import Fantasies
 
 Array = NDArray[np.float64]
 
@@ -36,29 +40,23 @@ MOST_FOR_FIT: Final = 400  # hyperparameters are found on at most so many rows; 
 MANY: Final = 200  # from so many rows on, a warm start is trusted alone
 
 
-@dataclass(frozen=True, slots=True)
-class Belief:
-    """What a model expects: ``mean`` and ``std`` (one standard deviation), both (m,), in the units of the data."""
-
-    mean: Array
-    std: Array
-
-
 class GaussianProcess:
     """A fitted Gaussian process over numeric columns. Build it with :meth:`fit`."""
 
     def __init__(self, columns: Tensor, outcomes: Tensor, variance: Tensor, scale: Scale, theta: Tensor) -> None:
-        self._x = columns
+        self.columns = columns
         self.scale = scale
         self.theta = theta
         d = columns.shape[-1]
-        self._inverse_squares = torch.exp(-2.0 * theta[:d])
-        self._signal = float(torch.exp(2.0 * theta[d + 1]))
+        self.inverse_squares = torch.exp(-2.0 * theta[:d])
+        self.signal = float(torch.exp(2.0 * theta[d + 1]))
+        self.mean_variance = MEAN_VARIANCE
         self._noise = float(torch.exp(2.0 * theta[d + 2]))
         covariance = self.prior_covariance(columns, columns)
-        self._cholesky = _safe_cholesky(covariance, variance[0] * self._noise + variance[1] + FLOOR)
-        self._alpha = torch.cholesky_solve(outcomes.unsqueeze(-1), self._cholesky).squeeze(-1)
-        self._standardised = outcomes
+        self.noise_variance = variance[0] * self._noise + variance[1] + FLOOR
+        self.cholesky = _safe_cholesky(covariance, self.noise_variance)
+        self.outcomes = outcomes
+        self._alpha = torch.cholesky_solve(outcomes.unsqueeze(-1), self.cholesky).squeeze(-1)
 
     @classmethod
     def fit(
@@ -96,7 +94,7 @@ class GaussianProcess:
     @property
     def lengthscales(self) -> Array:
         """(d,) in units of the columns: long ones belong to columns that matter little."""
-        return np.asarray(self._inverse_squares.rsqrt().numpy())
+        return np.asarray(self.inverse_squares.rsqrt().numpy())
 
     @property
     def noise(self) -> float:
@@ -114,7 +112,7 @@ class GaussianProcess:
             columns: (m, d).
             noise: add the learned noise.
         """
-        x = torch.from_numpy(_matrix(columns, self._x.shape[-1]))
+        x = torch.from_numpy(_matrix(columns, self.columns.shape[-1]))
         with one_thread(), torch.no_grad():
             mean, variance = self.moments(x)
             if noise:
@@ -127,28 +125,48 @@ class GaussianProcess:
         Rasmussen & Williams 2006, eqs. 5.12; (n,).
         """
         with one_thread(), torch.no_grad():
-            inverse = torch.cholesky_inverse(self._cholesky)
+            inverse = torch.cholesky_inverse(self.cholesky)
             variance = 1.0 / inverse.diagonal()
-            mean = self._standardised - self._alpha * variance
+            mean = self.outcomes - self._alpha * variance
         return Belief(self.scale.restore(mean.numpy()), variance.sqrt().numpy() * self.scale.width)
+
+    def fantasies(self, points: Tensor, samples: int, seed: int) -> Fantasies:
+        """Joint samples at encoded points (b, d)."""
+        from surrogates.fantasies import Fantasies
+
+        return Fantasies(self, points, samples, seed)
+
+    def path(self, samples: int, seed: int) -> Path:
+        """Functions drawn from the posterior by Matheron's rule on random Fourier features.
+
+        Wilson et al., ICML 2020, eq. 13; features of the Matern-5/2 kernel are cosines whose frequencies follow a
+        multivariate t distribution with five degrees of freedom.
+        """
+        return matheron(self, samples, seed)
+
+    def describe(self) -> str:
+        """What the model is, in a sentence."""
+        return "Gaussian process, Matern 5/2 with one lengthscale a column"
 
     # What acquisition functions need: tensors without checks, in the standardised outcomes of `scale`.
 
     def prior_covariance(self, a: Tensor, b: Tensor) -> Tensor:
         """(n, m) covariance before data, standardised."""
-        return self._signal * matern52(distances(a, b, self._inverse_squares)) + MEAN_VARIANCE
+        return self.signal * matern52(distances(a, b, self.inverse_squares)) + MEAN_VARIANCE
 
     def whitened(self, a: Tensor) -> Tensor:
         """(n, m): the data's inverse Cholesky factor times their covariance with ``a`` (m, d)."""
-        white: Tensor = torch.linalg.solve_triangular(self._cholesky, self.prior_covariance(self._x, a), upper=False)
+        white: Tensor = torch.linalg.solve_triangular(
+            self.cholesky, self.prior_covariance(self.columns, a), upper=False
+        )
         return white
 
     def moments(self, a: Tensor) -> tuple[Tensor, Tensor]:
         """Posterior mean (m,) and variance (m,) of the noise-free function, standardised."""
-        covariance = self.prior_covariance(self._x, a)
+        covariance = self.prior_covariance(self.columns, a)
         mean = covariance.T @ self._alpha
-        white = torch.linalg.solve_triangular(self._cholesky, covariance, upper=False)
-        variance = (self._signal + MEAN_VARIANCE - white.square().sum(0)).clamp_min(1e-12)
+        white = torch.linalg.solve_triangular(self.cholesky, covariance, upper=False)
+        variance = (self.signal + MEAN_VARIANCE - white.square().sum(0)).clamp_min(1e-12)
         return mean, variance
 
     def covariance(self, a: Tensor, b: Tensor, white_a: Tensor, white_b: Tensor) -> Tensor:

@@ -318,10 +318,10 @@ class Campaign:
             raise CampaignError(f"predict takes a DataFrame, not {type(points).__name__}.", field="points")
         with self._lock:
             models = self._models()
-        columns = self.space.encoding(self.space.to_array(points))
+        array = self.space.to_array(points)
         result = pd.DataFrame(index=points.index)
         for metric, model in models.items():
-            belief = model.predict(columns)
+            belief = model.predict(array)
             result[f"{metric}_mean"], result[f"{metric}_std"] = belief.mean, belief.std
         return result
 
@@ -342,7 +342,7 @@ class Campaign:
             return list(self._ledger)
 
     def _models(self) -> dict[str, Any]:
-        from acquisition.strategies.auto import fit_models
+        from acquisition.beliefs import fit
 
         if self._fitted is not None:
             return self._fitted
@@ -350,7 +350,7 @@ class Campaign:
         for metric in self.metrics:
             if not np.isfinite(problem.observations.values[metric]).any():
                 raise NothingTold(f"no value of {metric!r} is known yet.", mend="Tell results first.")
-        self._fitted = fit_models(problem)
+        self._fitted = dict(fit(problem).models)
         return self._fitted
 
     # Changing

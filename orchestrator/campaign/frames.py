@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,18 +15,17 @@ from orchestrator.campaign.told import ID
 from orchestrator.store.records import ExperimentRecord, Value
 
 if TYPE_CHECKING:
+    from acquisition.beliefs import Models
     from orchestrator.campaign.campaign import Campaign
-    from surrogates.gaussian_process import GaussianProcess
 
 Floats = NDArray[np.float64]
 
 
-def best(campaign: Campaign, ledger: Ledger, models: Mapping[str, GaussianProcess]) -> pd.DataFrame:
+def best(campaign: Campaign, ledger: Ledger, models: Models) -> pd.DataFrame:
     """See :meth:`Campaign.best`."""
     records = [r for r in ledger.learned() if r.state == "completed"]
     points = ledger.array(records)
-    columns = campaign.space.encoding(points)
-    beliefs = {metric: model.predict(columns) for metric, model in models.items()}
+    beliefs = {metric: model.predict(points) for metric, model in models.items()}
     feasible = np.ones(len(records), dtype=bool)
     for constraint in campaign.outcome_constraints:
         feasible &= keeps(constraint, beliefs[constraint.metric].mean)

@@ -8,7 +8,8 @@ from botorch.acquisition.analytic import _log_ei_helper
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from acquisition import Objective, OutcomeConstraint
+from acquisition import Continuous, Objective, OutcomeConstraint, SearchSpace
+from acquisition.beliefs import Model
 from acquisition.functions import NoisyImprovement
 from acquisition.improvement import feasible, log_gain, log_h, log_probability, utility
 from surrogates import GaussianProcess
@@ -111,9 +112,11 @@ def _data(n=12, noise=0.0):
 
 
 def _improvement(x, y, objectives=(Objective("y", "maximize"),), constraints=(), **others):
-    models = {"y": GaussianProcess.fit(x, y)} | {m: GaussianProcess.fit(x, v) for m, v in others.items()}
+    encoding = SearchSpace([Continuous("a", 0.0, 1.0), Continuous("b", 0.0, 1.0)]).encoding
+    fits = {"y": GaussianProcess.fit(x, y)} | {m: GaussianProcess.fit(x, v) for m, v in others.items()}
+    models = {metric: Model(encoding, fit) for metric, fit in fits.items()}
     with torch.no_grad():
-        return models, NoisyImprovement(models, objectives, constraints, torch.tensor(x), samples=256, seed=0)
+        return models, NoisyImprovement(models, objectives, constraints, x, samples=256, seed=0)
 
 
 def test_without_noise_it_is_expected_improvement():
@@ -133,9 +136,9 @@ def test_a_pending_point_is_not_worth_asking_again():
     models, _ = _improvement(x, y)
     at = torch.tensor(np.random.default_rng(4).random((200, 2)))
     with torch.no_grad():
-        plain = NoisyImprovement(models, (Objective("y"),), (), torch.tensor(x), samples=64, seed=0)(at)
+        plain = NoisyImprovement(models, (Objective("y"),), (), x, samples=64, seed=0)(at)
         best = at[int(plain.argmax())]
-        known = torch.vstack([torch.tensor(x), best])
+        known = np.vstack([x, best])
         pending = NoisyImprovement(models, (Objective("y"),), (), known, samples=64, seed=0)(at)
     assert pending[int(plain.argmax())] < plain.max() - 2
 

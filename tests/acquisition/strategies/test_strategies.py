@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -281,7 +282,7 @@ def test_auto_leaves_where_experiments_fail(seed):
 
 def test_auto_keeps_the_feasible_best_among_many_infeasible():
     """More good but infeasible points than are looked at: the best feasible one still is the one to beat."""
-    from acquisition.strategies.auto import MOST_KNOWN, fit_models, promising
+    from acquisition.beliefs import MOST_KNOWN, fit, promising
 
     space = SearchSpace([Continuous("a", 0.0, 1.0)])
     a = np.concatenate([np.linspace(0.4, 1.0, MOST_KNOWN + 40), np.linspace(0.0, 0.3, 30)])[:, None]
@@ -292,7 +293,7 @@ def test_auto_keeps_the_feasible_best_among_many_infeasible():
         taken=a,
         pending=a[:0],
     )
-    models = fit_models(problem)
+    models = fit(problem).models
     assert promising(problem, models)[0, 0] == pytest.approx(0.3)
     proposal = make_strategy("auto").propose(problem, 1).proposals[0]
     assert 0.29 < proposal.point[0] < 0.33
@@ -319,7 +320,7 @@ def test_the_search_finds_what_is_free_beside_what_is_taken():
     target = np.array([0.4, 0.3, 0.2, 0.1])
 
     def score(points):
-        return -np.square(points - target).sum(1)
+        return -(points - torch.from_numpy(target)).square().sum(1)
 
     every = space.sample(20_000, np.random.default_rng(0))
     near = np.unique(np.round(target + np.round(every - every.mean(0), 2) * 0.06, 2), axis=0)
