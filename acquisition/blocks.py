@@ -24,9 +24,11 @@ class Block(Protocol):
         count: number of values, None where not finite.
         low: (width,) least values after tightening.
         high: (width,) greatest values after tightening.
+        real: whether it holds real numbers, which may change by any small amount.
     """
 
     width: int
+    real: bool
     low: Floats
     high: Floats
 
@@ -52,6 +54,7 @@ class Interval:
 
     width = 1
     count = None
+    real = True
 
     def __init__(self, low: float, high: float, log: bool = False) -> None:
         if low > high + _ROUNDING * max(abs(low), abs(high)):
@@ -90,6 +93,7 @@ class Whole:
     """A whole number, uniform or uniform in its logarithm (each number stands for the half steps around it)."""
 
     width = 1
+    real = False
 
     def __init__(self, low: float, high: float, log: bool = False) -> None:
         low, high = np.ceil(low - _ROUNDING * max(1.0, abs(low))), np.floor(high + _ROUNDING * max(1.0, abs(high)))
@@ -132,6 +136,7 @@ class Choice:
     """One of several numbers, or of the indices of several labels."""
 
     width = 1
+    real = False
 
     def __init__(self, values: Floats, ordered: bool) -> None:
         if not len(values):
@@ -176,6 +181,7 @@ class Mixture:
         self.width = len(low)
         self.most = self.width if most is None else most
         self.units = None if step is None else round(1 / step)
+        self.real = step is None
         if np.any(low > high + _ROUNDING):
             raise InfeasibleSpaceError("a component has no fraction left.")
         self.simplex: LatticeSimplex | SolidSimplex

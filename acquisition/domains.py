@@ -18,7 +18,8 @@ from acquisition.errors import InfeasibleSpaceError
 from acquisition.feasibility import conflict
 from acquisition.layout import Floats, Layout, describe
 from acquisition.membership import Membership, constraint_rows
-from acquisition.parameters import Parameter
+from acquisition.parameters import Composition, Parameter
+from acquisition.polyhedron import Polyhedron
 from acquisition.polytope import Polytope, Rows
 from acquisition.sampling import Sampler, sampler
 from acquisition.walk import Walk
@@ -58,6 +59,9 @@ class Domain(Protocol):
 
     def perturb(self, points: Floats, scale: float, rng: np.random.Generator) -> Floats:
         """One random step from each row."""
+
+    def polyhedron(self) -> Polyhedron:
+        """Bounds and linear rows for optimisers that follow gradients."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,7 +113,7 @@ class Spanned:
 
     def _compile(self, constraints: Sequence[Constraint]) -> list[_Group]:
         """Groups that no constraint connects, each with its sampler."""
-        rows = constraint_rows(self.layout, constraints)
+        rows = self._rows = constraint_rows(self.layout, constraints)
         single = (rows.coefficients != 0).sum(axis=1) == 1
         low, high = self._tightened(rows, np.flatnonzero(single))
         blocks: list[Block] = [
@@ -201,6 +205,34 @@ class Spanned:
             if not len(still):
                 break
         return moved
+
+    def polyhedron(self) -> Polyhedron:
+        """Bounds of the tightened blocks, sums of compositions and constraints."""
+        width = len(self.layout.names)
+        low, high = np.zeros(width), np.zeros(width)
+        real = np.zeros(width, dtype=bool)
+        for group in self._groups:
+            polytope = group.sampler.polytope
+            low[group.columns], high[group.columns] = polytope.low, polytope.high
+            for start, block in zip(polytope.starts, polytope.blocks, strict=True):
+                real[group.columns[start : start + block.width]] = block.real
+        sums = np.zeros((0, width))
+        for parameter, start, end in zip(self._parameters, self._starts, self._ends, strict=True):
+            if isinstance(parameter, Composition):
+                total = np.zeros((1, width))
+                total[0, start:end] = 1.0
+                sums = np.concatenate([sums, total])
+        rows, ones = self._rows, np.ones(len(sums))
+        return Polyhedron(
+            low=low,
+            high=high,
+            matrix=np.concatenate([sums, rows.coefficients]),
+            lower=np.concatenate([ones, rows.lower]),
+            upper=np.concatenate([ones, rows.upper]),
+            movable=real & (low < high),
+            least=low.copy(),
+            fractions=np.array([column.kind == "fraction" for column in self.layout.columns]),
+        )
 
     def _step(self, points: Floats, scale: float, rng: np.random.Generator) -> Floats:
         """A step within one group of each row, which may lead outside."""

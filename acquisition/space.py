@@ -16,6 +16,7 @@ from acquisition.encoding import Encoding, encode
 from acquisition.errors import SpaceError
 from acquisition.layout import Floats
 from acquisition.parameters import Categorical, Composition, Continuous, Discrete, Integer, Parameter, Stage
+from acquisition.polyhedron import Polyhedron
 from acquisition.pool import Pool, mend_sums, read
 from acquisition.tabled import Tabled
 
@@ -194,6 +195,13 @@ class SearchSpace:
         """
         points = self._points(points)
         return self._domain.perturb(points, scale, rng) if len(points) else points.copy()
+
+    def polyhedron(self) -> Polyhedron:
+        """Bounds, sums and linear constraints in native columns, for optimisers that follow gradients.
+
+        Where nothing may move by small amounts (pools, grids, categories), all of ``movable`` is false.
+        """
+        return self._domain.polyhedron()
 
     def _points(self, array: Floats) -> Floats:
         array = np.asarray(array, dtype=float)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from acquisition.domains import RIGOUR
 from acquisition.encoding import metric
 from acquisition.layout import Floats
+from acquisition.polyhedron import Polyhedron
 from acquisition.pool import Pool
 
 _TREE_WIDTH = 32
@@ -82,6 +83,14 @@ class Tabled:
         near = np.take_along_axis(near, np.argsort(itself, axis=1, kind="stable"), axis=1)
         picks = near[np.arange(len(points)), rng.integers(count, size=len(points))]
         return self._pool.array[picks]
+
+    def polyhedron(self) -> Polyhedron:
+        """The ranges of the columns; nothing may move, since only rows are candidates."""
+        layout = self.layout
+        none = np.zeros(len(layout.names), dtype=bool)
+        fractions = np.array([column.kind == "fraction" for column in layout.columns])
+        no_rows = np.zeros((0, len(none)))
+        return Polyhedron(layout.low, layout.high, no_rows, np.zeros(0), np.zeros(0), none, layout.low, fractions)
 
     def _nearest(self, points: Floats, count: int, rng: np.random.Generator) -> NDArray[np.intp]:
         """The nearest rows of each point, (m, count)."""
