@@ -15,7 +15,7 @@ from acquisition.encoding import Encoding
 from acquisition.improvement import feasible, log_probability, utility
 from acquisition.problem import Array, Problem
 from surrogates.gaussian_process import GaussianProcess
-from surrogates.surrogate import Belief, Draws, Path, Surrogate
+from surrogates.surrogate import Belief, Covariance, Draws, Path, Surrogate
 
 MOST_KNOWN = 128
 """The best value so far is sampled among so many of the most promising measured points."""
@@ -57,6 +57,11 @@ class Model:
         """Functions drawn from the posterior, of native points."""
         path = self.surrogate.path(samples, seed)
         return lambda points: path(self.encoding(points))
+
+    def covariance_with(self, points: Array) -> Covariance:
+        """Posterior covariance of the noise-free function at native points (k, c) with others; standardised."""
+        covariance = self.surrogate.covariance_with(torch.from_numpy(self.encoding(points)))
+        return lambda others: covariance(self.encoding(others))
 
 
 @dataclass(frozen=True, eq=False)

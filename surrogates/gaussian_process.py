@@ -1,62 +1,82 @@
-"""Exact Gaussian-process regression that answers in the units of its data and does not die on degenerate data.
-
-Covariance: a Matern-5/2 kernel with one lengthscale a column, plus a constant (the uncertain mean), plus noise. The
-hyperparameters are those of highest posterior density under weakly informative priors: lengthscales are shrunk towards
-a common centre that is learned with them, so that many columns and few data do not overfit.
-"""
+"""Exact Gaussian-process regression that answers in the units of its data and does not die on degenerate data."""
 
 from __future__ import annotations
 
+import copy
 import math
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from torch import Tensor
 
+from surrogates.data import OWN_SAMPLE, PLAIN, Array, Data, matrix
 from surrogates.errors import DataError
-from surrogates.kernels import distances, matern52, squared_differences
-from surrogates.minimize import minimize
+from surrogates.form import FLOOR, MEAN_VARIANCE, Form
+from surrogates.kernels import distances, matern52
+from surrogates.likelihood import Rows
 from surrogates.paths import matheron
 from surrogates.scaling import Scale
-from surrogates.surrogate import Belief, Path
+from surrogates.surrogate import Belief, NoiseField, Path
 from surrogates.threads import one_thread
 
 if TYPE_CHECKING:
     from surrogates.fantasies import Fantasies
 
-Array = NDArray[np.float64]
-
-# Priors, in standardised outcomes and columns of order one. Log-normal: (mean of the log, its standard deviation).
-CENTRE: Final = (math.log(0.6), 0.6)  # the common centre of the lengthscales
-SPREAD: Final = 0.8  # of the log lengthscales around it
-SIGNAL: Final = (0.0, 0.7)  # standard deviation of the signal
-NOISE: Final = (math.log(0.1), 1.0)  # standard deviation of the noise beyond the stated one
-MEAN_VARIANCE: Final = 1.0  # of the constant mean
-FLOOR: Final = 1e-6  # noise variance that is always there; keeps factorisations well conditioned
-MOST_FOR_FIT: Final = 400  # hyperparameters are found on at most so many rows; predictions use all of them
-MANY: Final = 200  # from so many rows on, a warm start is trusted alone
-
 
 class GaussianProcess:
-    """A fitted Gaussian process over numeric columns. Build it with :meth:`fit`."""
+    """A Gaussian process with given hyperparameters, conditioned on rows.
 
-    def __init__(self, columns: Tensor, outcomes: Tensor, variance: Tensor, scale: Scale, theta: Tensor) -> None:
-        self.columns = columns
-        self.scale = scale
-        self.theta = theta
-        d = columns.shape[-1]
-        self.inverse_squares = torch.exp(-2.0 * theta[:d])
-        self.signal = float(torch.exp(2.0 * theta[d + 1]))
-        self.mean_variance = MEAN_VARIANCE
-        self._noise = float(torch.exp(2.0 * theta[d + 2]))
-        covariance = self.prior_covariance(columns, columns)
-        self.noise_variance = variance[0] * self._noise + variance[1] + FLOOR
-        self.cholesky = _safe_cholesky(covariance, self.noise_variance)
-        self.outcomes = outcomes
-        self._alpha = torch.cholesky_solve(outcomes.unsqueeze(-1), self.cholesky).squeeze(-1)
+    Its function is free of noise and of the effects of samples, and, where the level drifts, that of now: just after
+    the last row. :func:`surrogates.fit` finds the hyperparameters.
+
+    Attributes:
+        form: the terms of the covariance.
+        theta: (p,) log hyperparameters, laid out as the form says.
+        rows: the data, standardised.
+        scale: between standardised outcomes and the units of the data.
+        notes: what was found out about the data, in words.
+        extras: what else warm-starts a later fit, beside the hyperparameters.
+    """
+
+    def __init__(
+        self,
+        form: Form,
+        theta: Tensor,
+        rows: Rows,
+        scale: Scale,
+        *,
+        noise_field: NoiseField | None = None,
+        notes: tuple[str, ...] = (),
+        extras: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.form, self.theta, self.rows, self.scale = form, theta, rows, scale
+        self.notes, self.extras = notes, dict(extras or {})
+        self._noise_field = noise_field
+        self._unpack()
+        covariance = self._kernel(rows.columns, rows.columns) + self.level_covariance()
+        self.noise_variance = rows.factor * self._noise + rows.stated + FLOOR
+        self.cholesky, self.noise_variance = _safe_cholesky(covariance, self.noise_variance)
+        self._alpha = torch.cholesky_solve(rows.outcomes.unsqueeze(-1), self.cholesky).squeeze(-1)
+        self._level, self._own_level = self._new_level()
+
+    def _unpack(self) -> None:
+        form, theta = self.form, self.theta
+        blocks = form.blocks
+        lengths = theta[: blocks["part_lengths"].stop]
+        used: list[dict[int, float]] = [{} for _ in range(1 + len(form.parts))]
+        for (term, group), value in zip(form.members, torch.exp(-2.0 * lengths).tolist(), strict=True):
+            used[term][group] = value
+        signals = torch.exp(2.0 * theta[blocks["signals"]]).tolist()
+        self.terms: list[tuple[Tensor, Tensor, float]] = []
+        for weights, signal in zip(used, signals, strict=True):
+            index = [j for j, g in enumerate(form.lengths) if g in weights]
+            inverse = torch.tensor([weights[form.lengths[j]] for j in index], dtype=torch.float64)
+            self.terms.append((torch.tensor(index, dtype=torch.long), inverse, signal))
+        self.signal = sum(signals)
+        self._noise = float(torch.exp(2.0 * theta[blocks["noise"]][0]))
+        self._between = float(torch.exp(2.0 * theta[blocks["sample"]][0])) if form.samples else 0.0
 
     @classmethod
     def fit(
@@ -68,7 +88,7 @@ class GaussianProcess:
         inflation: ArrayLike | None = None,
         warm: Mapping[str, Any] | None = None,
     ) -> GaussianProcess:
-        """Fit to data.
+        """The most probable process with one lengthscale a column, and nothing else.
 
         Args:
             columns: (n, d) model inputs of order one.
@@ -81,43 +101,60 @@ class GaussianProcess:
         Raises:
             DataError: shapes that do not fit together, values that are not finite, or no row at all.
         """
-        x, y, relative, inflate = _checked(columns, outcomes, sem, inflation)
-        scale = Scale.of(y)
-        stated = np.minimum((relative / scale.width) ** 2, 1e8) * inflate
-        with one_thread(), torch.no_grad():
-            x_t = torch.from_numpy(x)
-            y_t = torch.from_numpy(scale.standardise(y))
-            variance = torch.stack([torch.from_numpy(inflate), torch.from_numpy(stated)])
-            theta = _most_probable(x_t, y_t, variance, _warm_theta(warm, x.shape[1]))
-            return cls(x_t, y_t, variance, scale, theta)
+        from surrogates.fitting import fit_exact
+
+        return fit_exact(Data.of(columns, outcomes, sem=sem, inflation=inflation), PLAIN, warm)
+
+    @property
+    def columns(self) -> Tensor:
+        """(n, d) inputs of the data."""
+        return self.rows.columns
+
+    @property
+    def outcomes(self) -> Tensor:
+        """(n,) standardised."""
+        return self.rows.outcomes
 
     @property
     def lengthscales(self) -> Array:
-        """(d,) in units of the columns: long ones belong to columns that matter little."""
-        return np.asarray(self.inverse_squares.rsqrt().numpy())
+        """(d,) of the full term, in units of the columns: long ones belong to columns that matter little."""
+        lengths: Array = torch.exp(self.theta[list(self.form.lengths)]).numpy()
+        return lengths
 
     @property
     def noise(self) -> float:
         """One standard deviation of the noise beyond the stated one, in the units of the data."""
         return math.sqrt(self._noise + FLOOR) * self.scale.width
 
+    @property
+    def between(self) -> float:
+        """One standard deviation between samples, in the units of the data; 0 without such an effect."""
+        return math.sqrt(self._between) * self.scale.width
+
     def state(self) -> dict[str, Any]:
-        """The hyperparameters as plain numbers, to warm-start a later fit."""
-        return {"theta": [float(value) for value in self.theta]}
+        """The hyperparameters as plain numbers by kind, and what else warm-starts a later fit."""
+        return {"theta": self.form.state(self.theta), **self.extras}
 
     def predict(self, columns: ArrayLike, *, noise: bool = False) -> Belief:
         """Mean and standard deviation of the noise-free function, or of a new measurement where ``noise`` is set.
 
         Args:
             columns: (m, d).
-            noise: add the learned noise.
+            noise: add the learned noise, and the effect of a new sample.
         """
-        x = torch.from_numpy(_matrix(columns, self.columns.shape[-1]))
+        x = torch.from_numpy(matrix(columns, self.columns.shape[-1]))
         with one_thread(), torch.no_grad():
             mean, variance = self.moments(x)
             if noise:
-                variance = variance + self._noise + FLOOR
+                variance = variance + self.measurement_variance(x)
             return Belief(self.scale.restore(mean.numpy()), variance.sqrt().numpy() * self.scale.width)
+
+    def measurement_variance(self, a: Tensor) -> Tensor:
+        """(m,) variance of a new measurement on a new sample about the function, standardised."""
+        learned = a.new_full((len(a),), self._noise)
+        if self._noise_field is not None:
+            learned = learned * self._noise_field(a)
+        return learned + self._between + FLOOR
 
     def leave_one_out(self) -> Belief:
         """Prediction of each row from all others, with noise and unchanged hyperparameters.
@@ -137,36 +174,107 @@ class GaussianProcess:
         return Fantasies(self, points, samples, seed)
 
     def path(self, samples: int, seed: int) -> Path:
-        """Functions drawn from the posterior by Matheron's rule on random Fourier features.
-
-        Wilson et al., ICML 2020, eq. 13; features of the Matern-5/2 kernel are cosines whose frequencies follow a
-        multivariate t distribution with five degrees of freedom.
-        """
+        """Functions drawn from the posterior, see :func:`surrogates.paths.matheron`."""
         return matheron(self, samples, seed)
 
     def describe(self) -> str:
         """What the model is, in a sentence."""
-        return "Gaussian process, Matern 5/2 with one lengthscale a column"
+        form = self.form
+        kernel = "Matern 5/2 with one lengthscale a column"
+        if form.parts:
+            kernel = f"Matern 5/2, a sum over {len(form.parts)} parameters and all together"
+        elif form.saas:
+            kernel = "Matern 5/2 with a sparse prior on the lengthscales"
+        more = [" + an effect of each sample"] * form.samples + [" + drift"] * form.drift
+        return "; ".join(["Gaussian process, " + kernel + "".join(more), *self.notes])
+
+    # Views and extensions: cheap relatives of a fitted process.
+
+    def sample_effect(self, sample: int) -> tuple[float, float]:
+        """Mean and standard deviation of what sample ``sample`` adds to its measurements, in the units of the data."""
+        member = (self.rows.sample == sample).to(torch.float64) * self._between
+        with one_thread(), torch.no_grad():
+            white = torch.linalg.solve_triangular(self.cholesky, member[:, None], upper=False).squeeze(-1)
+            variance = self._between - float(white.square().sum())
+            return float(member @ self._alpha) * self.scale.width, math.sqrt(max(variance, 0.0)) * self.scale.width
+
+    def on_sample(self, sample: int) -> GaussianProcess:
+        """The same process, its function that of measurements on one known sample, the sample's effect included."""
+        view = copy.copy(self)
+        member = (self.rows.sample == sample) & (self.rows.sample != OWN_SAMPLE)
+        view._level = self._level + self._between * member.to(torch.float64)
+        view._own_level = self._own_level + self._between
+        view._between = 0.0  # the effect belongs to the function now: a new measurement adds noise only
+        return view
+
+    def extended(
+        self, columns: ArrayLike, outcomes: ArrayLike, sem: ArrayLike | None = None, sample: ArrayLike | None = None
+    ) -> GaussianProcess:
+        """The process with more data and the same hyperparameters: a few rows appended to the Cholesky factor.
+
+        Args:
+            columns: (k, d).
+            outcomes: (k,), in the units of the data.
+            sem: (k,) stated uncertainties.
+            sample: (k,) ids; their own if left out.
+
+        Raises:
+            DataError: as for a fit.
+        """
+        with one_thread(), torch.no_grad():
+            return self._appended(Data.of(columns, outcomes, sem=sem, sample=sample))
+
+    def _appended(self, data: Data) -> GaussianProcess:
+        k, old = len(data), self.rows
+        if data.columns.shape[1] != old.columns.shape[1]:
+            raise DataError(f"the process has {old.columns.shape[1]} columns.", field="columns")
+        x = torch.from_numpy(data.columns)
+        factor = torch.ones(k, dtype=torch.float64) if self._noise_field is None else self._noise_field(x)
+        added = Rows(
+            x,
+            torch.from_numpy(self.scale.standardise(data.outcomes)),
+            factor,
+            torch.from_numpy((data.sem / self.scale.width) ** 2),
+            torch.from_numpy(data.sample),
+            old.order.max() + 1.0 + torch.arange(k, dtype=torch.float64),
+        )
+        rows = Rows(*(torch.cat([getattr(old, f), getattr(added, f)]) for f in Rows.__dataclass_fields__))
+        new = copy.copy(self)
+        new.rows = rows
+        level = new.level_covariance()
+        n = len(old)
+        cross = self._kernel(old.columns, x) + level[:n, n:]
+        corner = self._kernel(x, x) + level[n:, n:]
+        noise = added.factor * self._noise + added.stated + FLOOR
+        white = torch.linalg.solve_triangular(self.cholesky, cross, upper=False)
+        lower, noise = _safe_cholesky(corner - white.T @ white, noise)
+        new.cholesky = torch.cat([torch.cat([self.cholesky, cross.new_zeros(n, k)], 1), torch.cat([white.T, lower], 1)])
+        new.noise_variance = torch.cat([self.noise_variance, noise])
+        new._alpha = torch.cholesky_solve(rows.outcomes.unsqueeze(-1), new.cholesky).squeeze(-1)
+        new._level, new._own_level = new._new_level()
+        return new
 
     # What acquisition functions need: tensors without checks, in the standardised outcomes of `scale`.
 
     def prior_covariance(self, a: Tensor, b: Tensor) -> Tensor:
-        """(n, m) covariance before data, standardised."""
-        return self.signal * matern52(distances(a, b, self.inverse_squares)) + MEAN_VARIANCE
+        """(m, k) covariance of the function between new points, before data."""
+        return self._kernel(a, b) + self._own_level
+
+    def data_covariance(self, a: Tensor) -> Tensor:
+        """(n, m) covariance of the data with the function at new points, before data."""
+        return self._kernel(self.columns, a) + self._level[:, None]
 
     def whitened(self, a: Tensor) -> Tensor:
         """(n, m): the data's inverse Cholesky factor times their covariance with ``a`` (m, d)."""
-        white: Tensor = torch.linalg.solve_triangular(
-            self.cholesky, self.prior_covariance(self.columns, a), upper=False
-        )
+        white: Tensor = torch.linalg.solve_triangular(self.cholesky, self.data_covariance(a), upper=False)
         return white
 
     def moments(self, a: Tensor) -> tuple[Tensor, Tensor]:
         """Posterior mean (m,) and variance (m,) of the noise-free function, standardised."""
-        covariance = self.prior_covariance(self.columns, a)
+        covariance = self.data_covariance(a)
         mean = covariance.T @ self._alpha
         white = torch.linalg.solve_triangular(self.cholesky, covariance, upper=False)
-        variance = (self.signal + MEAN_VARIANCE - white.square().sum(0)).clamp_min(1e-12)
+        variance = (self.signal + self._own_level - white.square().sum(0)).clamp_min(1e-12)
         return mean, variance
 
     def covariance(self, a: Tensor, b: Tensor, white_a: Tensor, white_b: Tensor) -> Tensor:
@@ -176,97 +284,48 @@ class GaussianProcess:
         """
         return self.prior_covariance(a, b) - white_a.T @ white_b
 
+    def level_covariance(self) -> Tensor:
+        """(n, n) covariance of the data that does not depend on columns: mean, samples, drift."""
+        rows, n = self.rows, len(self.rows)
+        level = torch.full((n, n), MEAN_VARIANCE, dtype=torch.float64)
+        if self.form.samples:
+            level += float(torch.exp(2.0 * self.theta[self.form.blocks["sample"]][0])) * rows.same_sample()
+        if self.form.drift:
+            size, time = self.theta[self.form.blocks["drift"]].exp().tolist()
+            level += size**2 * torch.exp(-rows.lags() / time)
+        return level
 
-def _most_probable(x: Tensor, y: Tensor, variance: Tensor, warm: Tensor | None) -> Tensor:
-    """Hyperparameters of highest posterior density, from several starts in one batch; (d + 3,)."""
-    if len(y) > MOST_FOR_FIT:
-        chosen = torch.linspace(0, len(y) - 1, MOST_FOR_FIT).round().long()
-        x, y, variance = x[chosen], y[chosen], variance[:, chosen]
-    d = x.shape[1]
-    pairs = squared_differences(x, x).T.contiguous()
-    starts = [_start(d, shift, noise) for shift, noise in ((0.0, -2.3), (0.8, -1.0), (-0.7, -3.5))]
-    if warm is not None:
-        starts = [warm] if len(y) > MANY else [warm, starts[0]]
-    result = minimize(lambda theta: _negative_log_posterior(theta, pairs, y, variance), torch.stack(starts))
-    best = int(torch.argmin(result.f))
-    return result.x[best] if math.isfinite(float(result.f[best])) else starts[-1]
+    def _new_level(self) -> tuple[Tensor, float]:
+        """The same between data and new points on new samples just after the last row, (n,), and among new points."""
+        level = torch.full((len(self.rows),), MEAN_VARIANCE, dtype=torch.float64)
+        if not self.form.drift:
+            return level, MEAN_VARIANCE
+        size, time = self.theta[self.form.blocks["drift"]].exp().tolist()
+        lag = self.rows.order.max() + 1.0 - self.rows.order
+        return level + size**2 * torch.exp(-lag / time), MEAN_VARIANCE + size**2
 
+    @property
+    def new_level(self) -> tuple[Tensor, float]:
+        """Covariance of level with the data (n,), and variance of the level, of the function at new points."""
+        return self._level, self._own_level
 
-def _start(d: int, shift: float, log_noise: float) -> Tensor:
-    centre = CENTRE[0] + shift
-    return torch.tensor([centre] * (d + 1) + [SIGNAL[0], log_noise], dtype=torch.float64)
-
-
-def _negative_log_posterior(theta: Tensor, pairs: Tensor, y: Tensor, variance: Tensor) -> Tensor:
-    """(b,) for hyperparameters (b, d + 3): log lengthscales, their centre, log signal, log noise.
-
-    Args:
-        theta: (b, d + 3).
-        pairs: (d, n * n) squared differences.
-        y: (n,) standardised outcomes.
-        variance: (2, n): factors on the learned noise variance, and stated variances.
-    """
-    n, d = len(y), pairs.shape[0]
-    log_length, centre, log_signal, log_noise = theta[:, :d], theta[:, d], theta[:, d + 1], theta[:, d + 2]
-    scaled = (torch.exp(-2.0 * log_length) @ pairs).reshape(-1, n, n)
-    covariance = torch.exp(2.0 * log_signal)[:, None, None] * matern52(scaled) + MEAN_VARIANCE
-    noise = torch.exp(2.0 * log_noise)[:, None] * variance[0] + variance[1] + FLOOR
-    cholesky, failed = torch.linalg.cholesky_ex(covariance + torch.diag_embed(noise))
-    white = torch.linalg.solve_triangular(cholesky, y[:, None].expand(len(theta), n, 1), upper=False).squeeze(-1)
-    likelihood = 0.5 * white.square().sum(-1) + cholesky.diagonal(dim1=-2, dim2=-1).log().sum(-1)
-    prior = (
-        ((log_length - centre[:, None]) / SPREAD).square().sum(-1)
-        + ((centre - CENTRE[0]) / CENTRE[1]).square()
-        + ((log_signal - SIGNAL[0]) / SIGNAL[1]).square()
-        + ((log_noise - NOISE[0]) / NOISE[1]).square()
-    )
-    return torch.where(failed > 0, torch.full_like(likelihood, torch.nan), likelihood + 0.5 * prior)
+    def _kernel(self, a: Tensor, b: Tensor) -> Tensor:
+        if len(self.terms) == 1:  # all columns: no copy
+            _, inverse, signal = self.terms[0]
+            return signal * matern52(distances(a, b, inverse))
+        total = a.new_zeros(len(a), len(b))
+        for index, inverse, signal in self.terms:
+            total = total + signal * matern52(distances(a[:, index], b[:, index], inverse))
+        return total
 
 
-def _safe_cholesky(covariance: Tensor, noise: Tensor) -> Tensor:
+def _safe_cholesky(covariance: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
     """Cholesky factor of a covariance plus noise, with more noise where rounding has made it indefinite."""
     extra = 0.0
     for _ in range(8):
         factor: Tensor
         factor, failed = torch.linalg.cholesky_ex(covariance + torch.diag(noise + extra))
         if not int(failed):
-            return factor
+            return factor, noise + extra
         extra = max(extra * 10.0, FLOOR * float(covariance.diagonal().mean()))
     raise DataError("the covariance of the data cannot be factorised.", mend="Look for outcomes of absurd size.")
-
-
-def _warm_theta(warm: Mapping[str, Any] | None, d: int) -> Tensor | None:
-    """The warm start as a tensor, unless it belongs to other columns."""
-    theta: Sequence[float] | None = None if warm is None else warm.get("theta")
-    if theta is None or len(theta) != d + 3 or not all(math.isfinite(value) for value in theta):
-        return None
-    return torch.tensor(theta, dtype=torch.float64)
-
-
-def _matrix(columns: ArrayLike, d: int | None = None) -> Array:
-    x = np.array(columns, dtype=np.float64)
-    if x.ndim != 2 or (d is not None and x.shape[1] != d):
-        raise DataError(f"columns must be a matrix{'' if d is None else f' with {d} columns'}, not of shape {x.shape}.")
-    if not np.isfinite(x).all():
-        raise DataError("columns must be finite.", field="columns")
-    return x
-
-
-def _checked(
-    columns: ArrayLike, outcomes: ArrayLike, sem: ArrayLike | None, inflation: ArrayLike | None
-) -> tuple[Array, Array, Array, Array]:
-    x = _matrix(columns)
-    y = np.array(outcomes, dtype=np.float64)
-    if y.shape != (len(x),):
-        raise DataError(f"{len(x)} rows of columns, but outcomes of shape {y.shape}.", field="outcomes")
-    if not len(y):
-        raise DataError("there are no data to fit.", field="outcomes")
-    if not np.isfinite(y).all():
-        raise DataError("outcomes must be finite.", field="outcomes", mend="Leave out what is not measured yet.")
-    relative = np.zeros(len(y)) if sem is None else np.nan_to_num(np.array(sem, dtype=np.float64), nan=0.0)
-    inflate = np.ones(len(y)) if inflation is None else np.array(inflation, dtype=np.float64)
-    if relative.shape != y.shape or not (np.isfinite(relative).all() and (relative >= 0).all()):
-        raise DataError("sem must be one finite, non-negative number a row, or NaN.", field="sem")
-    if inflate.shape != y.shape or not (np.isfinite(inflate).all() and (inflate >= 1).all()):
-        raise DataError("inflation must be one finite factor of 1 or more a row.", field="inflation")
-    return x, y, relative, inflate

@@ -15,6 +15,10 @@ from surrogates.scaling import Scale
 Array: TypeAlias = NDArray[np.float64]
 Path: TypeAlias = Callable[[Tensor], Tensor]
 """Joint draws of the noise-free function: encoded points (m, d) to values (samples, m), differentiable."""
+Covariance: TypeAlias = Callable[[Tensor], Tensor]
+"""Posterior covariances of fixed points with encoded points (m, d): (k, m), standardised, differentiable."""
+NoiseField: TypeAlias = Callable[[Tensor], Tensor]
+"""Encoded points (m, d) to factors (m,) on the learned noise variance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,10 @@ class Surrogate(Protocol):
 
     def path(self, samples: int, seed: int) -> Path:
         """Whole functions drawn from the posterior."""
+        ...
+
+    def covariance_with(self, points: Tensor) -> Covariance:
+        """Posterior covariance of the noise-free function at encoded points (k, d) with any others."""
         ...
 
     def state(self) -> dict[str, Any]:

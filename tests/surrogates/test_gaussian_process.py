@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 
 from surrogates import DataError, GaussianProcess
 from surrogates.fantasies import Fantasies
-from surrogates.gaussian_process import FLOOR, MEAN_VARIANCE
+from surrogates.form import FLOOR, MEAN_VARIANCE
 
 
 def _wave(n: int = 40, d: int = 3, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -20,11 +20,11 @@ def _wave(n: int = 40, d: int = 3, seed: int = 0) -> tuple[np.ndarray, np.ndarra
 
 def _oracle(gp: GaussianProcess, x: np.ndarray, y: np.ndarray, at: np.ndarray) -> gpytorch.distributions.Distribution:
     """gpytorch's exact posterior with the fitted hyperparameters, standardised."""
-    theta, d = gp.theta, x.shape[1]
+    theta, d, blocks = gp.theta, x.shape[1], gp.form.blocks
     matern = gpytorch.kernels.MaternKernel(nu=2.5, ard_num_dims=d)
     matern.lengthscale = theta[:d].exp()
     kernel = gpytorch.kernels.ScaleKernel(matern) + gpytorch.kernels.ConstantKernel()
-    kernel.kernels[0].outputscale = (2 * theta[d + 1]).exp()
+    kernel.kernels[0].outputscale = (2 * theta[blocks["signals"]][0]).exp()
     kernel.kernels[1].constant = torch.tensor(MEAN_VARIANCE)
 
     class Model(gpytorch.models.ExactGP):
@@ -34,7 +34,7 @@ def _oracle(gp: GaussianProcess, x: np.ndarray, y: np.ndarray, at: np.ndarray) -
     likelihood = gpytorch.likelihoods.GaussianLikelihood(
         noise_constraint=gpytorch.constraints.GreaterThan(1e-9)
     ).double()
-    likelihood.noise = (2 * theta[d + 2]).exp() + FLOOR
+    likelihood.noise = (2 * theta[blocks["noise"]][0]).exp() + FLOOR
     model = Model(torch.tensor(x), torch.tensor(gp.scale.standardise(y)), likelihood).double()
     model.kernel = kernel.double()
     model.eval()
@@ -139,9 +139,7 @@ def test_leave_one_out_equals_fits_without_the_row():
     gp = GaussianProcess.fit(x, y)
     left = gp.leave_one_out()
     keep = np.arange(12) != 4
-    variance = torch.stack([torch.ones(11), torch.zeros(11)]).double()
-    standardised = torch.tensor(gp.scale.standardise(y[keep]))
-    without = GaussianProcess(torch.tensor(x[keep]), standardised, variance, gp.scale, gp.theta)
+    without = GaussianProcess(gp.form, gp.theta, gp.rows.take(torch.tensor(np.flatnonzero(keep))), gp.scale)
     belief = without.predict(x[[4]], noise=True)
     assert left.mean[4] == pytest.approx(belief.mean[0], rel=1e-6)
     assert left.std[4] == pytest.approx(belief.std[0], rel=1e-6)
@@ -231,3 +229,16 @@ def test_given_all_samples_the_average_is_the_posterior():
     belief = gp.predict(at)
     np.testing.assert_allclose(mean.mean(0).numpy(), belief.mean, atol=0.02)
     np.testing.assert_allclose((mean.var(0) + std.square()).sqrt().numpy(), belief.std, rtol=0.05)
+
+
+def test_covariances_with_fixed_points():
+    """Rasmussen & Williams 2006, eq. 2.24, by a plain inverse."""
+    generator = np.random.default_rng(0)
+    x = generator.random((12, 2))
+    model = GaussianProcess.fit(x, np.sin(4 * x[:, 0]) + x[:, 1] + 0.1 * generator.standard_normal(12))
+    a, b = torch.from_numpy(generator.random((3, 2)) * 2), torch.from_numpy(generator.random((5, 2)) * 2)
+    data = model.prior_covariance(model.columns, model.columns) + torch.diag(model.noise_variance)
+    left, right = model.prior_covariance(a, model.columns), model.prior_covariance(model.columns, b)
+    expected = model.prior_covariance(a, b) - left @ torch.linalg.inv(data) @ right
+    np.testing.assert_allclose(model.covariance_with(a)(b), expected, rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(model.covariance_with(a)(a).diagonal(), model.moments(a)[1], rtol=1e-6, atol=1e-9)
