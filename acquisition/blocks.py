@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -47,6 +47,33 @@ class Block(Protocol):
 
     def nudge(self, x: Floats, scale: float, rng: np.random.Generator) -> Floats:
         """One random step from each row, of about ``scale`` times the range."""
+
+
+class Fixed:
+    """Values that are given, whether or not the parameter's own bounds admit them."""
+
+    count = 1
+    real = False
+
+    def __init__(self, values: Floats) -> None:
+        self.width = len(values)
+        self.low = self.high = values
+
+    def sample(self, n: int, rng: np.random.Generator) -> Floats:  # noqa: ARG002  there is no choice
+        """The values, (n, width)."""
+        return np.tile(self.low, (n, 1))
+
+    def points(self) -> Floats:
+        """The values, (1, width)."""
+        return self.low[None, :].copy()
+
+    def weights(self, points: Floats) -> Floats:
+        """One."""
+        return np.ones(len(points))
+
+    def nudge(self, x: Floats, scale: float, rng: np.random.Generator) -> Floats:  # noqa: ARG002  nothing moves
+        """The same."""
+        return x.copy()
 
 
 class Interval:
@@ -251,8 +278,14 @@ def _hop(x: Floats, size: Floats, low: Floats | float, high: Floats | float, rng
     return np.clip(np.where(moved == x, x - np.sign(step), moved), low, high)
 
 
-def build(parameter: Parameter, low: Floats, high: Floats) -> Block:
+def build(parameter: Parameter, low: Floats, high: Floats, held: Mapping[int, float] | None = None) -> Block:
     """The block of a parameter within the tightened bounds of its columns.
+
+    Args:
+        parameter: what the block stands for.
+        low: (width,) least values that constraints leave.
+        high: (width,) greatest values that constraints leave.
+        held: component -> its given fraction, for some components of a composition.
 
     Raises:
         InfeasibleSpaceError: nothing is left.
@@ -270,12 +303,10 @@ def build(parameter: Parameter, low: Floats, high: Floats) -> Block:
             return Choice(np.arange(len(parameter.values), dtype=float), ordered=False)
         case Composition():
             limits = np.array([parameter.limits(component) for component in parameter.components])
-            return Mixture(
-                np.maximum(limits[:, 0], low),
-                np.minimum(limits[:, 1], high),
-                parameter.max_components,
-                parameter.step,
-            )
+            least, most = np.maximum(limits[:, 0], low), np.minimum(limits[:, 1], high)
+            for component, fraction in (held or {}).items():
+                least[component] = most[component] = fraction
+            return Mixture(least, most, parameter.max_components, parameter.step)
 
 
 def product(parts: Sequence[Floats]) -> Floats:

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from acquisition.blocks import Block, build, product
-from acquisition.constraints import Constraint
+from acquisition.blocks import product
+from acquisition.constraints import LinearConstraint
 from acquisition.encoding import Encoding, metric
 from acquisition.errors import InfeasibleSpaceError
 from acquisition.feasibility import conflict
+from acquisition.groups import Builder, Made
 from acquisition.layout import Floats, Layout, describe
 from acquisition.membership import Membership, constraint_rows
 from acquisition.parameters import Composition, Parameter
 from acquisition.polyhedron import Polyhedron
-from acquisition.polytope import Polytope, Rows
-from acquisition.sampling import Sampler, sampler
-from acquisition.walk import Walk
 
 RIGOUR = 1e-7
 """Tolerance within which a space's own moves keep: tighter than the one of its users."""
@@ -63,107 +60,69 @@ class Domain(Protocol):
     def polyhedron(self) -> Polyhedron:
         """Bounds and linear rows for optimisers that follow gradients."""
 
-
-@dataclass(frozen=True, eq=False)
-class _Group:
-    """Parameters that constraints tie together, directly or through others."""
-
-    columns: NDArray[np.intp]
-    sampler: Sampler
-
-    @cached_property
-    def _walk(self) -> Walk:
-        return Walk(self.sampler.polytope)
-
-    def step(self, x: Floats, scale: float, rng: np.random.Generator) -> Floats:
-        """A step of one block in each row, or along the constraints; (m, g)."""
-        polytope = self.sampler.polytope
-        moved = x.copy()
-        widths = np.array([block.width for block in polytope.blocks], dtype=float)
-        picks = rng.choice(len(widths), size=len(x), p=widths / widths.sum())
-        for i, (start, block) in enumerate(zip(polytope.starts, polytope.blocks, strict=True)):
-            rows = np.flatnonzero(picks == i)
-            part = np.s_[start : start + block.width]
-            moved[rows, part] = block.nudge(x[rows, part], scale, rng)
-        if len(polytope.rows):
-            along = self._walk.local(x, scale, rng)
-            moved = np.where(rng.random(len(x))[:, None] < 0.5, along, moved)
-        return moved
+    def given(self, point: Floats, columns: Sequence[int]) -> Domain:
+        """The same domain with some columns held at the values of a point (c,)."""
 
 
 class Spanned:
     """All values of parameters that meet the constraints.
+
+    Args:
+        parameters: what spans the space.
+        constraints: between their columns.
+        fixed: column -> the value that it is held at, inside its bounds or not.
+        made: parts of a space that this one may share.
 
     Raises:
         SpaceError: constraints on unknown or categorical columns.
         InfeasibleSpaceError: nothing meets them all.
     """
 
-    def __init__(self, parameters: Sequence[Parameter], constraints: Sequence[Constraint]) -> None:
-        self._parameters = tuple(parameters)
+    def __init__(
+        self,
+        parameters: Sequence[Parameter],
+        constraints: Sequence[LinearConstraint],
+        fixed: Mapping[int, float] | None = None,
+        made: Made | None = None,
+    ) -> None:
+        self._parameters, self._constraints, self._fixed = tuple(parameters), tuple(constraints), dict(fixed or {})
         self.layout = Layout([column for parameter in parameters for column in describe(parameter)])
         self.metric = metric(self.layout.columns, parameters)
-        self._ends = np.cumsum([len(parameter.columns) for parameter in parameters])
-        self._starts = self._ends - [len(parameter.columns) for parameter in parameters]
-        self._membership = Membership(self.layout, parameters, constraints)
+        self._membership = Membership(self.layout, parameters, constraints, self._fixed)
         try:
-            self._groups = self._compile(constraints)
+            builder = self._built(constraints, made)
         except InfeasibleSpaceError as problem:
-            raise self._explained(problem, constraints) from None
+            raise self._explained(problem) from None
+        self._groups, self._made = builder.groups, builder.made
 
-    def _compile(self, constraints: Sequence[Constraint]) -> list[_Group]:
-        """Groups that no constraint connects, each with its sampler."""
-        rows = self._rows = constraint_rows(self.layout, constraints)
-        single = (rows.coefficients != 0).sum(axis=1) == 1
-        low, high = self._tightened(rows, np.flatnonzero(single))
-        blocks: list[Block] = [
-            build(parameter, low[start:end], high[start:end])
-            for parameter, start, end in zip(self._parameters, self._starts, self._ends, strict=True)
-        ]
-        groups = []
-        for members in self._connected(rows.coefficients[~single]):
-            columns = np.concatenate([np.arange(self._starts[p], self._ends[p]) for p in members])
-            touched = ~single & (rows.coefficients[:, columns] != 0).any(axis=1)
-            polytope = Polytope(tuple(blocks[p] for p in members), rows.part(touched, columns))
-            groups.append(_Group(columns, sampler(polytope)))
-        return groups
+    def _built(self, constraints: Sequence[LinearConstraint], made: Made | None = None) -> Builder:
+        return Builder(self._parameters, constraint_rows(self.layout, constraints), self._fixed, made)
 
-    def _tightened(self, rows: Rows, single: NDArray[np.intp]) -> tuple[Floats, Floats]:
-        """Bounds of columns by the constraints that weigh one column only."""
-        low, high = np.full(len(self.layout.names), -np.inf), np.full(len(self.layout.names), np.inf)
-        for i in single:
-            column = int(np.flatnonzero(rows.coefficients[i])[0])
-            ends = np.sort(np.array([rows.lower[i], rows.upper[i]]) / rows.coefficients[i, column])
-            low[column], high[column] = max(low[column], ends[0]), min(high[column], ends[1])
-        return low, high
+    def given(self, point: Floats, columns: Sequence[int]) -> Spanned:
+        """The same with some columns held at a point's values."""
+        fixed = self._fixed | {column: float(point[column]) for column in columns}
+        return Spanned(self._parameters, self._constraints, fixed, self._made)
 
-    def _connected(self, coefficients: Floats) -> list[list[int]]:
-        """Positions of parameters, those that share a constraint together."""
-        label = list(range(len(self._parameters)))
-        for row in coefficients:
-            owners = np.searchsorted(self._ends, np.flatnonzero(row), side="right")
-            merged = {label[owner] for owner in owners}
-            label = [min(merged) if own in merged else own for own in label]
-        return [[p for p, own in enumerate(label) if own == group] for group in sorted(set(label))]
-
-    def _explained(self, problem: InfeasibleSpaceError, constraints: Sequence[Constraint]) -> InfeasibleSpaceError:
+    def _explained(self, problem: InfeasibleSpaceError) -> InfeasibleSpaceError:
         """The same problem with the constraints that cause it by name."""
 
-        def feasible(subset: Sequence[Constraint]) -> bool:
+        def feasible(subset: Sequence[LinearConstraint]) -> bool:
             try:
-                self._compile(subset)
+                self._built(subset)
             except InfeasibleSpaceError:
                 return False
             return True
 
         if not feasible([]):
-            return problem
-        culprits = conflict(constraints, feasible)
+            given = " The given values leave no room." if self._fixed else ""
+            return InfeasibleSpaceError(f"{problem}{given}", field=problem.field)
+        culprits = conflict(self._constraints, feasible)
+        within = "the parameters' bounds and the given values" if self._fixed else "the parameters' bounds"
         quoted = " and ".join(f"'{culprit}'" for culprit in culprits)
         text = (
-            f"the constraint {quoted} leaves no point within the parameters' bounds."
+            f"the constraint {quoted} leaves no point within {within}."
             if len(culprits) == 1
-            else f"the constraints {quoted} cannot hold together within the parameters' bounds."
+            else f"the constraints {quoted} cannot hold together within {within}."
         )
         return InfeasibleSpaceError(text, field="constraints", mend="Loosen one of them, or widen bounds.")
 
@@ -217,12 +176,15 @@ class Spanned:
             for start, block in zip(polytope.starts, polytope.blocks, strict=True):
                 real[group.columns[start : start + block.width]] = block.real
         sums = np.zeros((0, width))
-        for parameter, start, end in zip(self._parameters, self._starts, self._ends, strict=True):
-            if isinstance(parameter, Composition):
-                total = np.zeros((1, width))
-                total[0, start:end] = 1.0
-                sums = np.concatenate([sums, total])
-        rows, ones = self._rows, np.ones(len(sums))
+        start = 0
+        for parameter in self._parameters:
+            end = start + len(parameter.columns)
+            if isinstance(parameter, Composition) and not set(range(start, end)) <= set(self._fixed):
+                sums = np.concatenate([sums, np.zeros((1, width))])
+                sums[-1, start:end] = 1.0
+            start = end
+        rows, _ = constraint_rows(self.layout, self._constraints).undecided(self._fixed)
+        ones = np.ones(len(sums))
         return Polyhedron(
             low=low,
             high=high,
@@ -237,7 +199,9 @@ class Spanned:
     def _step(self, points: Floats, scale: float, rng: np.random.Generator) -> Floats:
         """A step within one group of each row, which may lead outside."""
         moved = points.copy()
-        weights = np.array([len(group.columns) for group in self._groups], dtype=float)
+        weights = np.array([group.free for group in self._groups], dtype=float)
+        if not weights.any():
+            return moved
         picks = rng.choice(len(self._groups), size=len(points), p=weights / weights.sum())
         for i, group in enumerate(self._groups):
             rows = np.flatnonzero(picks == i)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from acquisition.constraints import Constraint
+from acquisition.constraints import LinearConstraint
 from acquisition.errors import SpaceError
 from acquisition.layout import Column, Floats, Layout, nearest
 from acquisition.parameters import Composition, Parameter
@@ -17,7 +17,7 @@ from acquisition.polytope import Rows
 _Finding: TypeAlias = tuple[NDArray[np.bool_], str, Floats]
 
 
-def constraint_rows(layout: Layout, constraints: Sequence[Constraint]) -> Rows:
+def constraint_rows(layout: Layout, constraints: Sequence[LinearConstraint]) -> Rows:
     """Constraints as a matrix over all columns.
 
     Raises:
@@ -48,18 +48,33 @@ def constraint_rows(layout: Layout, constraints: Sequence[Constraint]) -> Rows:
 class Membership:
     """Bounds, kinds, compositions and constraints of a space, as checks over many points at once.
 
+    Args:
+        layout: the columns.
+        parameters: what spans the space.
+        constraints: between the columns.
+        fixed: column -> the value that it is held at, inside its bounds or not.
+
     Raises:
         SpaceError: a constraint on an unknown or a categorical column.
     """
 
-    def __init__(self, layout: Layout, parameters: Sequence[Parameter], constraints: Sequence[Constraint]) -> None:
-        self._layout, self._constraints = layout, tuple(constraints)
-        self._rows = constraint_rows(layout, constraints)
+    def __init__(
+        self,
+        layout: Layout,
+        parameters: Sequence[Parameter],
+        constraints: Sequence[LinearConstraint],
+        fixed: Mapping[int, float] | None = None,
+    ) -> None:
+        self._layout, self._fixed = layout, dict(fixed or {})
+        rows = constraint_rows(layout, constraints)
+        self._rows, open_ = rows.undecided(self._fixed)
+        self._constraints = [c for c, there in zip(constraints, open_, strict=True) if there]
+        free = [i not in self._fixed for i in range(len(layout.names))]
         self._mixtures: list[tuple[Composition, slice]] = []
         start = 0
         for parameter in parameters:
             end = start + len(parameter.columns)
-            if isinstance(parameter, Composition):
+            if isinstance(parameter, Composition) and any(free[start:end]):
                 self._mixtures.append((parameter, slice(start, end)))
             start = end
 
@@ -81,13 +96,21 @@ class Membership:
     def _findings(self, array: Floats, tolerance: float) -> Iterator[_Finding]:
         """Checks in turn: which rows fail, a text, and the values that it quotes."""
         for i, column in enumerate(self._layout.columns):
-            yield from _check_column(column, array[:, i], tolerance)
+            if i in self._fixed:
+                yield _check_given(column, array[:, i], self._fixed[i], tolerance)
+            else:
+                yield from _check_column(column, array[:, i], tolerance)
         for parameter, part in self._mixtures:
             yield from _check_mixture(parameter, array[:, part], tolerance)
         sums = array @ self._rows.coefficients.T
         missed = self._rows.missed(array, tolerance)
         for i, constraint in enumerate(self._constraints):
             yield missed[:, i], f"the constraint {constraint} is broken: the sum is {{value}}", sums[:, i]
+
+
+def _check_given(column: Column, x: Floats, value: float, tolerance: float) -> _Finding:
+    slack = tolerance * (abs(value) if column.log else max(column.grain, 1e-6 * abs(value)))
+    return ~(np.abs(x - value) <= slack), f"{column.name} is {{value}}, but is given as {value:.6g}", x
 
 
 def _check_column(column: Column, x: Floats, tolerance: float) -> Iterator[_Finding]:

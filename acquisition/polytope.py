@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -47,6 +48,24 @@ class Rows:
     def holds(self, x: Floats, tolerance: float = RESOLUTION) -> NDArray[np.bool_]:
         """Which rows of x meet all constraints, (n,)."""
         return np.asarray(~self.missed(x, tolerance).any(axis=1))
+
+    def undecided(self, fixed: Mapping[int, float]) -> tuple[Rows, NDArray[np.bool_]]:
+        """The constraints that weigh a column without a given value, and which those are, (k,).
+
+        A value that is there cannot be mended: a constraint on such values alone has nothing left to decide.
+        """
+        free = [i not in fixed for i in range(self.coefficients.shape[1])]
+        there = (self.coefficients[:, free] != 0).any(axis=1)
+        return self.part(there, np.arange(len(free))), there
+
+    def holding(self, fixed: Mapping[int, float]) -> Rows:
+        """What the undecided constraints ask of the other columns once some have their values."""
+        rows, _ = self.undecided(fixed)
+        columns = list(fixed)
+        done = rows.coefficients[:, columns] @ np.array(list(fixed.values()), dtype=float)
+        coefficients = rows.coefficients.copy()
+        coefficients[:, columns] = 0.0
+        return Rows(coefficients, rows.lower - done, rows.upper - done, rows.grains, rows.sizes)
 
     def part(self, rows: NDArray[np.bool_], columns: NDArray[np.intp]) -> Rows:
         """Some of the constraints, over the columns that they weigh."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from acquisition.errors import SpaceError
 from acquisition.layout import Column, Floats, Layout, nearest, quote
@@ -31,6 +32,7 @@ class Pool:
         layout: the columns.
         groups: composition name -> its column positions.
         parameters: records that describe the columns (constant columns have none).
+        stages: (c,) stage of each column.
         notices: what was changed on the way in.
     """
 
@@ -39,7 +41,13 @@ class Pool:
     layout: Layout
     groups: dict[str, list[int]]
     parameters: tuple[Parameter, ...]
+    stages: tuple[Stage, ...]
     notices: tuple[str, ...] = field(default=())
+
+    def part(self, rows: NDArray[np.intp]) -> Pool:
+        """Some of the rows as a pool whose columns mean the same."""
+        frame = self.frame.iloc[rows].reset_index(drop=True)
+        return replace(self, frame=frame, array=self.array[rows])
 
 
 def read(
@@ -77,7 +85,10 @@ def read(
         notices.append(f"{equal} {'row repeats' if equal == 1 else 'rows repeat'} others; equal rows are one candidate")
         array = array[keep]
     cleaned = _cleaned(frame, keep, array, groups)
-    return Pool(cleaned, array, layout, groups, _parameters(layout, groups, array, stages or {}), tuple(notices))
+    parameters = _parameters(layout, groups, array, stages or {})
+    own = {name: parameter.stage for parameter in parameters for name in parameter.columns}
+    column_stages = tuple(own.get(name, (stages or {}).get(name, "condition")) for name in layout.names)
+    return Pool(cleaned, array, layout, groups, parameters, column_stages, tuple(notices))
 
 
 def _check_shape(frame: pd.DataFrame) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,7 @@ from acquisition.constraints import Constraint, LinearConstraint
 from acquisition.domains import Domain, Spanned
 from acquisition.encoding import Encoding, encode
 from acquisition.errors import SpaceError
-from acquisition.layout import Floats
+from acquisition.layout import Floats, nearest
 from acquisition.parameters import Categorical, Composition, Continuous, Discrete, Integer, Parameter, Stage
 from acquisition.polyhedron import Polyhedron
 from acquisition.pool import Pool, mend_sums, read
@@ -87,11 +87,13 @@ class SearchSpace:
         self._domain, self._pool = domain, pool
         self._parameters, self._constraints = parameters, constraints
         self._encoding = encode(domain.layout.columns, parameters)
+        self._fixed: dict[str, float] = {}
 
     def __repr__(self) -> str:
         if self._pool is not None:
             return f"<SearchSpace: pool of {self.size} rows, {len(self.columns)} columns>"
-        return f"SearchSpace({list(self.parameters)!r}, constraints={list(self.constraints)!r})"
+        given = f".given({self._fixed})" if self._fixed else ""
+        return f"SearchSpace({list(self.parameters)!r}, constraints={list(self.constraints)!r}){given}"
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:
@@ -107,6 +109,72 @@ class SearchSpace:
     def columns(self) -> tuple[str, ...]:
         """All columns, in the order of arrays and tables."""
         return self._domain.layout.names
+
+    @property
+    def fixed(self) -> dict[str, float]:
+        """Columns that :meth:`given` holds, with their native values."""
+        return dict(self._fixed)
+
+    def columns_of(self, stage: Stage) -> tuple[str, ...]:
+        """The columns that belong to a stage, in order."""
+        if self._pool is not None:
+            stages: Sequence[Stage] = self._pool.stages
+        else:
+            stages = [parameter.stage for parameter in self.parameters for _ in parameter.columns]
+        return tuple(name for name, own in zip(self.columns, stages, strict=True) if own == stage)
+
+    def columns_named(self, names: Iterable[str]) -> tuple[str, ...]:
+        """The columns that names of columns or parameters stand for, each once, in order.
+
+        Raises:
+            SpaceError: a name is neither.
+        """
+        owned = {parameter.name: parameter.columns for parameter in self.parameters}
+        known = owned | {column: (column,) for column in self.columns}
+        found: set[str] = set()
+        for name in names:
+            if name not in known:
+                raise SpaceError(
+                    f"{name!r} is neither column nor parameter of the space.",
+                    field="columns",
+                    mend=nearest(name, known),
+                )
+            found.update(known[name])
+        return tuple(column for column in self.columns if column in found)
+
+    def given(self, point: Floats, columns: Iterable[str]) -> SearchSpace:
+        """The part of the space in which some columns have the values of a point.
+
+        Columns, keys and encoding stay the same, so that points of either space are points of the other's form. The
+        values are held as they are, on the grid of a step or beside it, within the bounds or beyond: a sample that was
+        made is what it is, and constraints that weigh nothing else are dropped. In a pool the rows with these values
+        are left; where none has them, those that share the values of the nearest row, if it differs by less than a
+        twentieth of a column's range.
+
+        Args:
+            point: (c,) native values, of which only the named columns count.
+            columns: names of columns or of whole parameters.
+
+        Raises:
+            SpaceError: unknown names, or values that are no finite numbers or no categories.
+            InfeasibleSpaceError: no point of the space has these values.
+        """
+        names = self.columns_named(columns)
+        index = [self.columns.index(name) for name in names]
+        values = self._points(np.asarray(point, dtype=float)[None, :])[0]
+        self._check_given(values, index)
+        space = SearchSpace.__new__(SearchSpace)
+        domain = self._domain.given(values, index)
+        space._domain, space._pool = domain, domain.pool if isinstance(domain, Tabled) else None
+        space._parameters, space._constraints, space._encoding = self._parameters, self._constraints, self._encoding
+        space._fixed = self._fixed | {name: float(values[i]) for name, i in zip(names, index, strict=True)}
+        return space
+
+    def _check_given(self, values: Floats, index: Sequence[int]) -> None:
+        for i in index:
+            column, value = self._domain.layout.columns[i], values[i]
+            if not np.isfinite(value) or (column.kind == "category" and value not in range(len(column.labels))):
+                raise SpaceError(f"column {column.name!r}: {value:g} cannot be given.", field=column.name)
 
     @property
     def pool(self) -> pd.DataFrame | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
@@ -10,40 +11,50 @@ from numpy.typing import NDArray
 
 from acquisition.domains import RIGOUR
 from acquisition.encoding import metric
+from acquisition.errors import InfeasibleSpaceError
 from acquisition.layout import Floats
 from acquisition.polyhedron import Polyhedron
 from acquisition.pool import Pool
 
 _TREE_WIDTH = 32
 _PART = 2048
+_NEAR = 0.05
+"""Rows whose values differ from given ones by up to this share of a column's range stand for them: a sample's measured
+composition is never quite that of its row."""
 
 
 class Tabled:
-    """The rows of a pool."""
+    """The rows of a pool.
+
+    Attributes:
+        pool: the rows.
+        layout: the columns.
+        metric: coordinates in which distances mean something.
+    """
 
     def __init__(self, pool: Pool) -> None:
-        self._pool = pool
+        self.pool = pool
         self.layout = pool.layout
         self.metric = metric(pool.layout.columns, pool.parameters)
 
     @property
     def size(self) -> int:
         """Number of different rows."""
-        return len(self._pool.array)
+        return len(self.pool.array)
 
     def sample(self, n: int, rng: np.random.Generator) -> Floats:
         """Rows drawn with replacement, (n, c)."""
-        return self._pool.array[rng.integers(self.size, size=n)]
+        return self.pool.array[rng.integers(self.size, size=n)]
 
     def points(self) -> Floats:
         """All rows."""
-        return self._pool.array.copy()
+        return self.pool.array.copy()
 
     @cached_property
     def _projection(self) -> tuple[Floats, Floats, NDArray[np.intp]]:
         """Weights of a random projection, the rows' projections in rising order, and that order."""
         weights = np.random.default_rng(0).uniform(0.5, 1.5, size=len(self.layout.names)) / self.layout.span
-        value = (self._pool.array - self.layout.low) @ weights
+        value = (self.pool.array - self.layout.low) @ weights
         order = np.argsort(value, kind="stable")
         return weights, value[order], order
 
@@ -57,7 +68,7 @@ class Tabled:
         open_ = np.flatnonzero(first < last)
         while len(open_):
             row = order[first[open_]]
-            gap = (np.abs(array[open_] - self._pool.array[row]) / self.layout.span).max(axis=1)
+            gap = (np.abs(array[open_] - self.pool.array[row]) / self.layout.span).max(axis=1)
             closer = gap <= best[open_]
             found[open_[closer]], best[open_[closer]] = row[closer], gap[closer]
             first[open_] += 1
@@ -82,7 +93,7 @@ class Tabled:
         itself = near == self.row_of(points, RIGOUR)[:, None]
         near = np.take_along_axis(near, np.argsort(itself, axis=1, kind="stable"), axis=1)
         picks = near[np.arange(len(points)), rng.integers(count, size=len(points))]
-        return self._pool.array[picks]
+        return self.pool.array[picks]
 
     def polyhedron(self) -> Polyhedron:
         """The ranges of the columns; nothing may move, since only rows are candidates."""
@@ -91,6 +102,26 @@ class Tabled:
         fractions = np.array([column.kind == "fraction" for column in layout.columns])
         no_rows = np.zeros((0, len(none)))
         return Polyhedron(layout.low, layout.high, no_rows, np.zeros(0), np.zeros(0), none, layout.low, fractions)
+
+    def given(self, point: Floats, columns: Sequence[int]) -> Tabled:
+        """The rows that hold a point's values in some columns, or else the values of the row that is nearest there.
+
+        Raises:
+            InfeasibleSpaceError: no row comes near.
+        """
+        index, span = list(columns), self.layout.span[list(columns)]
+        part = self.pool.array[:, index]
+        gap = (np.abs(part - point[index]) / span).max(axis=1, initial=0.0)
+        if gap.min() > RIGOUR:
+            nearest = int(gap.argmin())
+            if gap[nearest] > _NEAR:
+                raise InfeasibleSpaceError(
+                    "no row of the pool holds the given values, or values near them.",
+                    field="given",
+                    mend=f"The nearest row is off by {gap[nearest]:.2g} of a column's range.",
+                )
+            gap = (np.abs(part - part[nearest]) / span).max(axis=1, initial=0.0)
+        return Tabled(self.pool.part(np.flatnonzero(gap <= RIGOUR)))
 
     def _nearest(self, points: Floats, count: int, rng: np.random.Generator) -> NDArray[np.intp]:
         """The nearest rows of each point, (m, count)."""
@@ -101,7 +132,7 @@ class Tabled:
             return found
         # Trees do not help among many categories: the nearest within a random part of the pool must do.
         rows = rng.permutation(self.size)[: max(_PART, count)] if self.size > _PART else np.arange(self.size)
-        gaps = cdist(self.metric(points), self.metric(self._pool.array[rows]))
+        gaps = cdist(self.metric(points), self.metric(self.pool.array[rows]))
         near: NDArray[np.intp] = rows[np.argsort(gaps, axis=1, kind="stable")[:, :count]]
         return near
 
@@ -109,4 +140,4 @@ class Tabled:
     def _tree(self) -> Any:
         from scipy.spatial import cKDTree
 
-        return cKDTree(self.metric(self._pool.array), balanced_tree=False, compact_nodes=False)
+        return cKDTree(self.metric(self.pool.array), balanced_tree=False, compact_nodes=False)
