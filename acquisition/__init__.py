@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from acquisition.constraints import LinearConstraint as LinearConstraint
+    from acquisition.costs import Costs as Costs
     from acquisition.errors import AcquisitionError as AcquisitionError
     from acquisition.errors import InfeasibleSpaceError as InfeasibleSpaceError
     from acquisition.errors import ObjectiveError as ObjectiveError
     from acquisition.errors import SpaceError as SpaceError
     from acquisition.errors import SpaceExhaustedError as SpaceExhaustedError
+    from acquisition.errors import StoppingError as StoppingError
     from acquisition.errors import StrategyError as StrategyError
     from acquisition.objectives import Objective as Objective
     from acquisition.objectives import OutcomeConstraint as OutcomeConstraint
@@ -20,8 +22,30 @@ if TYPE_CHECKING:
     from acquisition.parameters import Discrete as Discrete
     from acquisition.parameters import Integer as Integer
     from acquisition.space import SearchSpace as SearchSpace
+    from acquisition.stopping import AllOf as AllOf
+    from acquisition.stopping import AnyOf as AnyOf
+    from acquisition.stopping import CostBudget as CostBudget
+    from acquisition.stopping import ExpectedGain as ExpectedGain
+    from acquisition.stopping import Experiments as Experiments
+    from acquisition.stopping import Hours as Hours
+    from acquisition.stopping import Plateau as Plateau
+    from acquisition.stopping import RegretBound as RegretBound
+    from acquisition.stopping import StoppingRule as StoppingRule
+    from acquisition.stopping import Target as Target
 
 _HOMES = {
+    "Costs": "costs",
+    "AllOf": "stopping",
+    "AnyOf": "stopping",
+    "CostBudget": "stopping",
+    "ExpectedGain": "stopping",
+    "Experiments": "stopping",
+    "Hours": "stopping",
+    "Plateau": "stopping",
+    "RegretBound": "stopping",
+    "StoppingRule": "stopping",
+    "Target": "stopping",
+    "StoppingError": "errors",
     "LinearConstraint": "constraints",
     "AcquisitionError": "errors",
     "InfeasibleSpaceError": "errors",

@@ -37,5 +37,9 @@ class StrategyError(AcquisitionError, ValueError):
     """A strategy is unknown, wrongly set up, or cannot work on this problem."""
 
 
+class StoppingError(AcquisitionError, ValueError):
+    """A stopping rule that cannot be, that means nothing for its campaign, or that may never end it."""
+
+
 class SpaceExhaustedError(AcquisitionError):
     """Every point of a finite space has been proposed, and replicates are not wanted."""
