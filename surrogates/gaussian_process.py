@@ -18,7 +18,7 @@ from surrogates.kernels import distances, matern52
 from surrogates.likelihood import Rows
 from surrogates.paths import matheron
 from surrogates.scaling import Scale
-from surrogates.surrogate import Belief, NoiseField, Path
+from surrogates.surrogate import Belief, Covariance, NoiseField, Path
 from surrogates.threads import one_thread
 
 if TYPE_CHECKING:
@@ -176,6 +176,11 @@ class GaussianProcess:
     def path(self, samples: int, seed: int) -> Path:
         """Functions drawn from the posterior, see :func:`surrogates.paths.matheron`."""
         return matheron(self, samples, seed)
+
+    def covariance_with(self, points: Tensor) -> Covariance:
+        """Posterior covariances of the noise-free function at encoded points (k, d) with any others, standardised."""
+        white = self.whitened(points)
+        return lambda others: self.covariance(points, others, white, self.whitened(others))
 
     def describe(self) -> str:
         """What the model is, in a sentence."""

@@ -1,4 +1,4 @@
-"""Covariance functions, batched over sets of hyperparameters."""
+"""Covariance functions of squared distances, and these distances."""
 
 from __future__ import annotations
 
@@ -32,6 +32,19 @@ def matern52(scaled: Tensor) -> Tensor:
     # the square root has no derivative at zero, where the covariance is flat
     r = SQRT5 * scaled.clamp_min(1e-20).sqrt()
     return (1.0 + r + r.square() / 3.0) * torch.exp(-r)
+
+
+def matern52_and_slope(scaled: Tensor) -> tuple[Tensor, Tensor]:
+    """:func:`matern52` and its derivative with respect to the squared distance, -5/6 (1 + r) exp(-r).
+
+    Args:
+        scaled: as there; no gradient is kept.
+    """
+    r = scaled.clamp_min(1e-20).sqrt_().mul_(SQRT5)
+    fall = torch.exp(-r)
+    slope = (r + 1.0).mul_(fall)
+    value = r.square_().mul_(fall).div_(3.0).add_(slope)
+    return value, slope.mul_(-5.0 / 6.0)
 
 
 def distances(a: Tensor, b: Tensor, inverse_squares: Tensor) -> Tensor:

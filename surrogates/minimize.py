@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
+
+Function: TypeAlias = Callable[[Tensor], Tensor | tuple[Tensor, Tensor]]
+"""Points (b, p) to values (b,), or to values and gradients (b, p); gradients that are not given are differentiated."""
 
 ARMIJO = 1e-4
 HALVINGS = 12
@@ -22,7 +26,7 @@ class Minimum:
 
 
 def minimize(
-    function: Callable[[Tensor], Tensor],
+    function: Function,
     start: Tensor,
     *,
     iterations: int = 80,
@@ -35,7 +39,8 @@ def minimize(
     7.4), every member of the batch with its own step and curvature pairs. Pairs without positive curvature are skipped.
 
     Args:
-        function: maps points (b, p) to values (b,); a value that is not finite marks a point as out of bounds.
+        function: maps points (b, p) to values (b,), with or without gradients; a value that is not finite marks a
+            point as out of bounds. It is only asked for members that still move.
         start: (b, p) with finite values.
         iterations: at most so many.
         history: curvature pairs that are kept.
@@ -71,12 +76,16 @@ def minimize(
     return Minimum(x, f, used)
 
 
-def _value_and_gradient(function: Callable[[Tensor], Tensor], x: Tensor) -> tuple[Tensor, Tensor]:
+def _value_and_gradient(function: Function, x: Tensor) -> tuple[Tensor, Tensor]:
     with torch.enable_grad():
         at = x.detach().requires_grad_(True)
-        f = function(at)
-        (g,) = torch.autograd.grad(f.sum(), at)
-    f = f.detach()
+        answer = function(at)
+        if isinstance(answer, tuple):
+            f, g = answer
+        else:
+            f = answer
+            (g,) = torch.autograd.grad(f.sum(), at)
+    f, g = f.detach(), g.detach()
     bad = ~torch.isfinite(f) | ~torch.isfinite(g).all(-1)
     return torch.where(bad, torch.full_like(f, torch.inf), f), torch.where(bad.unsqueeze(-1), torch.zeros_like(g), g)
 
@@ -101,7 +110,7 @@ def _direction(g: Tensor, pairs: list[tuple[Tensor, Tensor, Tensor]]) -> Tensor:
 
 
 def _search(
-    function: Callable[[Tensor], Tensor],
+    function: Function,
     x: Tensor,
     f: Tensor,
     g: Tensor,
@@ -114,13 +123,13 @@ def _search(
     x_new, f_new, g_new = x.clone(), f.clone(), g.clone()
     waiting = active.clone()
     for _ in range(HALVINGS):
-        trial = torch.where(waiting.unsqueeze(-1), x + step.unsqueeze(-1) * direction, x_new)
+        who = waiting.nonzero().squeeze(-1)
+        trial = x[who] + step[who].unsqueeze(-1) * direction[who]
         f_trial, g_trial = _value_and_gradient(function, trial)
-        accept = waiting & (f_trial <= f + ARMIJO * step * slope)
-        x_new = torch.where(accept.unsqueeze(-1), trial, x_new)
-        f_new = torch.where(accept, f_trial, f_new)
-        g_new = torch.where(accept.unsqueeze(-1), g_trial, g_new)
-        waiting = waiting & ~accept
+        accept = f_trial <= f[who] + ARMIJO * step[who] * slope[who]
+        took = who[accept]
+        x_new[took], f_new[took], g_new[took] = trial[accept], f_trial[accept], g_trial[accept]
+        waiting[took] = False
         if not bool(waiting.any()):
             break
         step = torch.where(waiting, step / 2.5, step)

@@ -16,11 +16,32 @@ if TYPE_CHECKING:
 FEATURES: Final = 1024
 
 
+def features(model: GaussianProcess, samples: int, generator: torch.Generator) -> Path:
+    """Prior functions of the terms over columns: sums of cosines, (m, d) to (samples, m), standardised.
+
+    The frequencies follow the Matern-5/2 spectrum, a multivariate t distribution with five degrees of freedom
+    (Rahimi & Recht 2007; Rasmussen & Williams 2006, eq. 4.15).
+    """
+    waves = []
+    for index, inverse, signal in model.terms:
+        count = max(64, FEATURES // len(model.terms))
+        chi = _normal(generator, count, 5).square().mean(-1)
+        frequency = _normal(generator, count, len(index)) * inverse.sqrt() / chi.sqrt()[:, None]
+        phase = 2.0 * math.pi * torch.rand(count, dtype=torch.float64, generator=generator)
+        weight = _normal(generator, samples, count) * math.sqrt(2.0 * signal / count)
+        waves.append((index, frequency, phase, weight))
+
+    def prior(points: Tensor) -> Tensor:
+        total = points.new_zeros(samples, len(points))
+        for index, frequency, phase, weight in waves:
+            total = total + weight @ torch.cos(points[:, index] @ frequency.T + phase).T
+        return total
+
+    return prior
+
+
 def matheron(model: GaussianProcess, samples: int, seed: int) -> Path:
     """Posterior functions: prior functions plus the update that the data ask for (Wilson et al., ICML 2020, eq. 13).
-
-    Prior functions are sums of cosines with frequencies of the Matern-5/2 spectrum, a multivariate t distribution
-    with five degrees of freedom (Rahimi & Recht 2007; Rasmussen & Williams 2006, eq. 4.15).
 
     Args:
         model: the fitted process.
@@ -31,27 +52,32 @@ def matheron(model: GaussianProcess, samples: int, seed: int) -> Path:
         Maps encoded points (m, d) to values (samples, m) in the units of the data, differentiable.
     """
     generator = torch.Generator().manual_seed(seed)
-
-    def normal(*shape: int) -> Tensor:
-        return torch.randn(*shape, dtype=torch.float64, generator=generator)
-
-    d = model.columns.shape[1]
-    chi = normal(FEATURES, 5).square().mean(-1)
-    frequency = normal(FEATURES, d) * model.inverse_squares.sqrt() / chi.sqrt()[:, None]
-    phase = 2.0 * math.pi * torch.rand(FEATURES, dtype=torch.float64, generator=generator)
-    weight = normal(samples, FEATURES)
-    constant = normal(samples, 1) * math.sqrt(model.mean_variance)
-
-    def prior(points: Tensor) -> Tensor:
-        wave = torch.cos(points @ frequency.T + phase) * math.sqrt(2.0 * model.signal / FEATURES)
-        return weight @ wave.T + constant
-
-    noise = model.noise_variance.sqrt() * normal(samples, len(model.columns))
-    residual = model.outcomes - prior(model.columns) - noise
+    prior = features(model, samples, generator)
+    at_rows, at_new = _levels(model, samples, generator)
+    noise = model.noise_variance.sqrt() * _normal(generator, samples, len(model.rows))
+    residual = model.outcomes - prior(model.columns) - at_rows - noise
     update = torch.cholesky_solve(residual.T, model.cholesky)
 
     def draw(points: Tensor) -> Tensor:
-        values = prior(points) + (model.prior_covariance(points, model.columns) @ update).T
+        values = prior(points) + at_new + (model.data_covariance(points).T @ update).T
         return model.scale.centre + model.scale.width * values
 
     return draw
+
+
+def _levels(model: GaussianProcess, samples: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Joint prior draws of what no column changes: at the rows (samples, n), at new points (samples, 1)."""
+    level, own = model.new_level
+    if not (model.form.samples or model.form.drift):
+        constant = math.sqrt(own) * _normal(generator, samples, 1)
+        return constant, constant
+    rows = model.level_covariance()
+    new = rows.new_full((1, 1), own)
+    joint = torch.cat([torch.cat([rows, level[:, None]], 1), torch.cat([level[None, :], new], 1)])
+    joint.diagonal().add_(1e-9)  # rows of one sample, or of one moment, share all of their level
+    draws = _normal(generator, samples, len(joint)) @ torch.linalg.cholesky(joint).T
+    return draws[:, :-1], draws[:, -1:]
+
+
+def _normal(generator: torch.Generator, *shape: int) -> Tensor:
+    return torch.randn(*shape, dtype=torch.float64, generator=generator)
