@@ -128,12 +128,15 @@ class Proposal:
             samples included, the stated uncertainty of that measurement not; empty without a model.
         sample: the open sample to measure it on; ``None``: a new one. Proposals of one batch that are to share a new
             sample name it alike: ``"new-1"``, ``"new-2"`` and so on.
+        gain: what the model expects to gain by it, in the objective's unit (with several objectives in that of their
+            hypervolume); ``None`` without a model, or where its criterion is no gain.
     """
 
     point: Array
     reason: str
     prediction: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     sample: str | None = None
+    gain: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -145,6 +145,8 @@ def experiment_row(record: ExperimentRecord) -> Row:
                 "values": {metric: _value(value) for metric, value in record.values.items()},
                 "reason": record.reason,
                 "prediction": record.prediction,
+                "gain": record.gain,
+                "cost": record.cost,
                 "seed": record.seed,
                 "verdict_reasons": record.verdict_reasons,
                 "calibrations": record.calibrations,

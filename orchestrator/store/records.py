@@ -134,8 +134,10 @@ class ExperimentRecord:
         values: the told figures of merit by metric.
         reason: why it was proposed, for people.
         prediction: what the model expected, ``{metric: {"mean": ..., "std": ...}}``.
+        gain: what the model expected to gain by it, in the objective's unit; ``None`` where no model proposed it.
+        cost: of it, in the unit of the campaign's costs; ``None`` where none are given.
         seed: of everything random in its execution.
-        sample: the physical electrode.
+        sample: the physical electrode: as planned where experiments share one, else as told.
         verdict: ``valid``, ``suspect`` or ``invalid``.
         verdict_reasons: names of the reasons for the verdict.
         calibrations: ids of the calibration records that the figures rest on.
@@ -157,6 +159,8 @@ class ExperimentRecord:
     values: dict[str, Value] = field(default_factory=dict)
     reason: str = ""
     prediction: dict[str, dict[str, float]] = field(default_factory=dict)
+    gain: float | None = None
+    cost: float | None = None
     seed: int = 0
     sample: str | None = None
     verdict: str | None = None

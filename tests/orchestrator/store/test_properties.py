@@ -67,6 +67,8 @@ experiments = st.builds(
     values=values,
     reason=st.text(max_size=5),
     prediction=st.dictionaries(st.just("fe_co"), st.dictionaries(st.sampled_from(["mean", "std"]), numbers)),
+    gain=st.none() | numbers,
+    cost=st.none() | numbers,
     seed=st.integers(0, 2**130),
     sample=st.none() | st.sampled_from(["s1", "s2"]),
     verdict=st.sampled_from([None, "valid", "suspect"]),

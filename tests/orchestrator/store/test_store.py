@@ -56,6 +56,8 @@ def full_experiment(id=1, state="completed"):
         values={"fe_c2h4": Value(0.1 + 0.2, 1e-17), "t80": Value(3.0, censored="above"), "co2": Value(None)},
         reason="the model is unsure here – very",
         prediction={"fe_c2h4": {"mean": 0.3, "std": 0.05}},
+        gain=1e-7,
+        cost=0.1 + 0.7,
         seed=2**63 + 11,
         sample="plate-3/B7",
         verdict="suspect",
