@@ -20,7 +20,7 @@ from _duel.program import Duel, Game, Stopwatch, parser, run
 from _duel.statistics import Figure
 
 BUDGET = 40
-FIGURES = (Figure("regret", log=True), Figure("recommended", log=True), Figure("best_seen", log=True))
+FIGURES = tuple(Figure(name, compare="geometric") for name in ("regret", "recommended", "best_seen"))
 PEERS = ("ax", "baybe", "optuna_gp", "optuna_tpe")
 
 

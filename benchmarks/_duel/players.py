@@ -80,6 +80,12 @@ class Ours:
             row = pd.DataFrame([point]) if self.pool is None else self.pool.iloc[[point]]
             self._untold.append(row.assign(**values))
 
+    def fail(self, cause: str) -> None:
+        """The experiment asked last did not work."""
+        assert self._asked is not None
+        row, self._asked = self._asked.assign(status="failed", failure_cause=cause), None
+        self._take(row)
+
     def best(self) -> Point | None:
         """As :meth:`Campaign.best` recommends; ``None`` where it expects no executed point to be feasible."""
         self._flush()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -14,30 +14,41 @@ FEWEST = 6
 """Pairs below which a bootstrap interval says nothing."""
 
 TINY = 1e-4
-"""Floor of figures whose logarithm is taken: a regret of less is none."""
+"""Floor of figures of which ratios are taken: a regret of less is none."""
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A column of results: its name, whether less is better, and whether ratios tell more than differences."""
+    """A column of results: its name, whether less is better, and how two sides are compared.
+
+    ``difference`` of the means, ``ratio`` of the means, or ``geometric``: the geometric mean of ratios.
+    """
 
     name: str
     low: bool = True
-    log: bool = False
+    compare: Literal["difference", "ratio", "geometric"] = "difference"
 
 
-def interval(differences: np.ndarray) -> tuple[float, float]:
-    """95 % percentile bootstrap interval of the mean of paired differences (n,)."""
-    draws = np.random.default_rng(0).integers(len(differences), size=(RESAMPLES, len(differences)))
-    low, high = np.quantile(differences[draws].mean(1), [0.025, 0.975])
-    return float(low), float(high)
+def contrast(ours: np.ndarray, theirs: np.ndarray, compare: str) -> tuple[float, float, float]:
+    """How paired values (n,) differ, and the 95 % percentile bootstrap interval of that (pairs are drawn again)."""
+    if compare == "geometric":
+        ours, theirs = (np.log(np.maximum(side, TINY)) for side in (ours, theirs))
+    draws = np.random.default_rng(0).integers(len(ours), size=(RESAMPLES, len(ours)))
+
+    def of(mine: np.ndarray, other: np.ndarray) -> np.ndarray:
+        if compare == "ratio":
+            return np.asarray(mine / np.maximum(other, TINY))
+        return np.asarray(np.exp(mine - other) if compare == "geometric" else mine - other)
+
+    low, high = np.quantile(of(ours[draws].mean(1), theirs[draws].mean(1)), [0.025, 0.975])
+    return float(of(ours.mean(), theirs.mean())), float(low), float(high)
 
 
 def paired(rows: pd.DataFrame, figure: Figure, ours: str, baseline: str) -> dict[str, Any] | None:
     """How ``ours`` differs from ``baseline`` on what both have played; ``None`` where that is less than two games.
 
-    With ``figure.log`` the geometric mean of ratios, else the mean difference; ``better``, ``worse`` or ``tie`` by
-    whether the interval excludes one or zero, ``too few`` where pairs are too few to say.
+    The verdict is ``better``, ``worse`` or ``tie`` by whether the interval excludes no difference, ``too few`` where
+    pairs are too few to say.
     """
     values = rows.assign(value=rows[figure.name].astype(float)).pivot_table(
         index=["task", "seed"], columns="strategy", values="value"
@@ -47,22 +58,19 @@ def paired(rows: pd.DataFrame, figure: Figure, ours: str, baseline: str) -> dict
     both = values[[ours, baseline]].dropna()
     if len(both) < 2:
         return None
-    if figure.log:
-        both = np.log(both.clip(lower=TINY))
-    differences = (both[ours] - both[baseline]).to_numpy()
-    mean, (low, high) = float(differences.mean()), interval(differences)
-    gain = low > 0 if not figure.low else high < 0
-    loss = high < 0 if not figure.low else low > 0
-    if figure.log:
-        mean, low, high = np.exp([mean, low, high])
+    found, low, high = contrast(both[ours].to_numpy(), both[baseline].to_numpy(), figure.compare)
+    same = 0.0 if figure.compare == "difference" else 1.0
+    less, more = high < same, low > same
+    verdict = "tie" if not (less or more) else "better" if less == figure.low else "worse"
     return {
         "figure": figure.name,
         "against": baseline,
-        "n": len(both),
-        "ratio" if figure.log else "difference": mean,
+        "pairs": len(both),
+        "as": figure.compare,
+        "value": found,
         "low": low,
         "high": high,
-        "verdict": "too few" if len(both) < FEWEST else "better" if gain else "worse" if loss else "tie",
+        "verdict": verdict if len(both) >= FEWEST else "too few",
     }
 
 
