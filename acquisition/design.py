@@ -50,8 +50,7 @@ def _candidates(domain: Domain, n: int, rng: np.random.Generator) -> Floats:
         points = domain.points()
         return points[rng.permutation(len(points))]
     found = domain.sample(wanted, rng)
-    first = np.unique(domain.layout.quantise(found), axis=0, return_index=True)[1]
-    return found[np.sort(first)]
+    return found[domain.layout.first(found)]
 
 
 class _Repulsion:

@@ -169,6 +169,16 @@ class Layout:
             scaled[:, i] = ratio / RESOLUTION
         return np.rint(scaled).astype(np.int64)
 
+    def first(self, array: Floats) -> NDArray[np.bool_]:
+        """Which rows are not the same experiment as a row before them, (n,)."""
+        whole = self.quantise(array)
+        # one number a row, wrapping round: rows of a number of their own need no closer look
+        weights = np.random.default_rng(0).integers(2**62, size=whole.shape[1]) * 2 + 1
+        alike = np.flatnonzero(pd.Series(whole @ weights).duplicated(keep=False).to_numpy())
+        first = np.ones(len(whole), dtype=bool)
+        first[alike] = ~pd.DataFrame(whole[alike]).duplicated().to_numpy()
+        return first
+
     def keys(self, array: Floats) -> list[bytes]:
         """One hashable key a row, equal where rows are the same experiment."""
         whole = np.ascontiguousarray(self.quantise(array))

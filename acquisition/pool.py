@@ -79,7 +79,7 @@ def read(
         if column.kind == "category" and len(column.labels) == len(frame) > 2
     ]
     layout = Layout(_settle(columns, array, groups))
-    keep = ~pd.DataFrame(layout.quantise(array)).duplicated().to_numpy()
+    keep = layout.first(array)
     if not keep.all():
         equal = int((~keep).sum())
         notices.append(f"{equal} {'row repeats' if equal == 1 else 'rows repeat'} others; equal rows are one candidate")
@@ -136,7 +136,7 @@ def _column(series: pd.Series[Any], declared: bool) -> tuple[Column, Floats]:
             field=name,
             mend="Give numbers or text, or declare the column categorical.",
         )
-    numbers = pd.to_numeric(series, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
+    numbers = _numbers(series)
     texts = np.isnan(numbers)
     if texts.all():
         return _labels(series)
@@ -157,6 +157,15 @@ def _column(series: pd.Series[Any], declared: bool) -> tuple[Column, Floats]:
         )
     dtype = series.dtype if pd.api.types.is_numeric_dtype(series.dtype) and series.dtype.kind in "biu" else None
     return Column(name, "continuous", float(numbers.min()), float(numbers.max()), dtype=dtype), numbers + 0.0
+
+
+def _numbers(series: pd.Series[Any]) -> Floats:
+    """Numbers where entries are such, NaN elsewhere; texts are read once each."""
+    if pd.api.types.is_numeric_dtype(series.dtype):
+        return series.to_numpy(dtype=float, na_value=np.nan)
+    codes, different = pd.factorize(series, sort=False)
+    read_ = pd.to_numeric(pd.Series(different), errors="coerce").to_numpy(dtype=float, na_value=np.nan)
+    return read_[codes]
 
 
 def _readable(series: pd.Series[Any]) -> bool:

@@ -182,6 +182,18 @@ class SearchSpace:
         return None if self._pool is None else self._pool.frame[:]
 
     @property
+    def array(self) -> Floats | None:
+        """The different rows of the pool in native form, (size, c), or None.
+
+        A view that cannot be written to: rows picked by an index array are a copy, slices are not.
+        """
+        if self._pool is None:
+            return None
+        view = self._pool.array.view()
+        view.flags.writeable = False
+        return view
+
+    @property
     def notices(self) -> tuple[str, ...]:
         """What was changed on the way in."""
         return () if self._pool is None else self._pool.notices

@@ -368,3 +368,24 @@ class TestRealTables:
         space = SearchSpace.from_pool(frame[["n", "theta", "r", "t"]])
         assert space.size == 600
         assert space.notices == ("1200 rows repeat others; equal rows are one candidate",)
+
+
+def test_the_native_rows_are_there_without_a_copy():
+    space = SearchSpace.from_pool(pd.DataFrame({"a": [1.0, 2.0, 1.0], "b": ["x", "y", "x"]}))
+    assert np.array_equal(space.array, [[1, 0], [2, 1]])
+    assert np.array_equal(space.to_array(space.pool), space.array)
+    assert np.shares_memory(space.array, space.array)
+    with pytest.raises(ValueError, match="read-only"):
+        space.array[0, 0] = 5.0
+    assert SearchSpace([Continuous("p", 0, 1)]).array is None
+
+
+@given(st.lists(st.tuples(st.sampled_from([0.0, 0.25, 1e-12, 1.0]), st.sampled_from([3.0, -1.0])), min_size=1))
+def test_only_the_first_of_equal_rows_is_kept(rows):
+    layout = SearchSpace([Continuous("a", 0, 1), Continuous("b", -1, 3)])._domain.layout
+    array = np.array(rows)
+    seen, expected = set(), []
+    for key in layout.keys(array):
+        expected.append(key not in seen)
+        seen.add(key)
+    assert layout.first(array).tolist() == expected
