@@ -25,7 +25,7 @@ def boxes(utilities: Tensor, feasible: Tensor, objectives: Sequence[Objective]) 
     """
     from botorch.utils.multi_objective.box_decompositions.non_dominated import FastNondominatedPartitioning
 
-    reference = _reference(utilities, feasible, objectives)
+    reference = reference_point(utilities, feasible, objectives)
     result: Boxes = []
     for values, good in zip(utilities, feasible, strict=True):
         above = values[good & (values > reference).all(-1)]
@@ -35,7 +35,7 @@ def boxes(utilities: Tensor, feasible: Tensor, objectives: Sequence[Objective]) 
     return result
 
 
-def _reference(utilities: Tensor, feasible: Tensor, objectives: Sequence[Objective]) -> Tensor:
+def reference_point(utilities: Tensor, feasible: Tensor, objectives: Sequence[Objective]) -> Tensor:
     """(objectives,): stated references, else a tenth of the front's range below its worst point."""
     from botorch.utils.multi_objective.pareto import is_non_dominated
 

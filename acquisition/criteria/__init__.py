@@ -1,0 +1,1 @@
+"""Criteria that strategies maximise, beside the expected improvement of :mod:`acquisition.functions`."""

@@ -1,0 +1,58 @@
+"""Learn the whole map: the experiment that leaves the least uncertainty over the space."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from acquisition.criteria.integrated import Reduction, measurement_noise, references
+from acquisition.errors import StrategyError
+from acquisition.improvement import TINY
+from acquisition.layout import nearest
+from acquisition.problem import Problem
+from acquisition.strategies.model_based import Criterion, ModelBased, Situation
+
+
+class Explore(ModelBased):
+    """Minimises the integrated posterior variance over the space by one more measurement.
+
+    What is good or bad plays no part: the model becomes right everywhere alike. Several metrics count in units of
+    their typical differences.
+
+    Args:
+        metrics: those to learn; by default all of the objectives and outcome constraints.
+    """
+
+    what = "reduction of the variance over the space"
+
+    def __init__(self, metrics: Sequence[str] | None = None) -> None:
+        if isinstance(metrics, str) or (metrics is not None and not len(metrics)):
+            raise StrategyError("metrics must be a list of names.", field="strategy.options.metrics")
+        self.metrics = None if metrics is None else tuple(metrics)
+
+    def check(self, problem: Problem) -> None:
+        """Refuse metrics that are not observed for their own sake."""
+        for metric in self.metrics or ():
+            if metric not in problem.metrics:
+                raise StrategyError(
+                    f"explore is to learn {metric!r}, which is neither objective nor outcome constraint.",
+                    field="strategy.options.metrics",
+                    mend=nearest(metric, problem.metrics),
+                )
+
+    def criterion(self, situation: Situation) -> Criterion:
+        """Log of the reduction, summed over metrics."""
+        beliefs, points = situation.beliefs, references(situation.problem)
+        noise = measurement_noise(situation.problem, beliefs.models, points)
+        reductions = [
+            Reduction(beliefs.models[metric], points, situation.waiting, noise[metric])
+            for metric in self.metrics or situation.problem.metrics
+        ]
+
+        def log_reduction(candidates: Tensor) -> Tensor:
+            total: Tensor = torch.stack([reduction(candidates) for reduction in reductions]).sum(0)
+            return total.clamp_min(TINY).log()
+
+        return log_reduction
