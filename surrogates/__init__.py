@@ -7,16 +7,31 @@ from typing import TYPE_CHECKING, Any
 from surrogates.errors import DataError, SurrogatesError
 
 if TYPE_CHECKING:
+    from surrogates.data import Data, Spec
     from surrogates.gaussian_process import GaussianProcess
+    from surrogates.models import fit
     from surrogates.surrogate import Belief, Surrogate
     from surrogates.threads import one_thread
 
-__all__ = ["Belief", "DataError", "GaussianProcess", "Surrogate", "SurrogatesError", "one_thread"]
+__all__ = [
+    "Belief",
+    "Data",
+    "DataError",
+    "GaussianProcess",
+    "Spec",
+    "Surrogate",
+    "SurrogatesError",
+    "fit",
+    "one_thread",
+]
 
 _HOMES = {
     "Belief": "surrogates.surrogate",
+    "Data": "surrogates.data",
     "GaussianProcess": "surrogates.gaussian_process",
+    "Spec": "surrogates.data",
     "Surrogate": "surrogates.surrogate",
+    "fit": "surrogates.models",
     "one_thread": "surrogates.threads",
 }
 

@@ -1,103 +1,265 @@
-"""Finds the most probable hyperparameters, and keeps them for a while where data are many."""
+"""From data to a fitted exact process: hyperparameters, adjusted rows, and what the evidence says about their form.
+
+Whatever is special about a row becomes an adjustment of it that any Gaussian process understands: a censored value is
+an equivalent Gaussian observation, an uncertain input adds variance, a wild value loses its weight, uneven noise is a
+factor. Forms (a kernel, drift, uneven noise) are compared by evidence each time that the data have grown by a quarter,
+and the present one stays unless another is clearly better.
+"""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from surrogates import outliers
+from surrogates.censoring import with_sites
 from surrogates.data import Data, Spec
 from surrogates.form import Form
 from surrogates.gaussian_process import GaussianProcess
-from surrogates.likelihood import LogPosterior, Rows
-from surrogates.minimize import minimize
+from surrogates.inputs import input_variance
+from surrogates.likelihood import Rows
 from surrogates.scaling import Scale
+from surrogates.scatter import FEWEST, noise_field
+from surrogates.search import energy, evidence, kept, most_probable, rows_of, thinned
 from surrogates.threads import one_thread
 
-MOST_FOR_FIT: Final = 400  # hyperparameters are found on at most so many rows; predictions use all of them
-MOST_FOR_SEARCH: Final = 120  # several starts are compared on at most so many rows
-ALWAYS_REFIT: Final = 60  # up to so many rows hyperparameters are found anew at every fit
-GROWTH: Final = 0.05  # beyond, when the number of rows has grown by this part
-STARTS: Final = ((0.0, -2.3), (0.8, -1.0), (-0.7, -3.5))  # shift of the log lengthscales, log noise
+ROUNDS: Final = 2  # of adjusting rows and finding hyperparameters in turn
+MARGIN: Final = 2.0  # log evidence by which another form must be better
+DECIDE_GROWTH: Final = 1.25
+FEWEST_TO_DECIDE: Final = 10
+FEWEST_FOR_DRIFT: Final = 15
+MANY_COLUMNS: Final = 15
+"""From so many lengthscales on, sparse and additive forms are tried."""
+MOST_TRIALS: Final = 3
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What was decided about the data; its fields are JSON values.
+
+    Attributes:
+        kernel: ``matern``, ``additive`` or ``saas``.
+        drift: whether the level wanders.
+        uneven: whether the noise differs from place to place.
+        wild: names (orders) of rows that are not believed.
+        cleared: by name of a row under suspicion, the number of rows with which a trial found nothing.
+        decided: number of rows at the last comparison of forms.
+        reasons: why, in words.
+    """
+
+    kernel: str = "matern"
+    drift: bool = False
+    uneven: bool = False
+    wild: tuple[float, ...] = ()
+    cleared: Mapping[str, int] = field(default_factory=dict)
+    decided: int = 0
+    reasons: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def first(cls, spec: Spec, warm: Mapping[str, Any]) -> Choice:
+        """What the user fixed, and for the rest what was decided before."""
+        known = dict(warm.get("choice", {}))
+        known["wild"] = tuple(known.get("wild", ())) if spec.outliers != "none" else ()
+        before = cls(**known)
+        return replace(
+            before,
+            kernel=before.kernel if spec.kernel == "auto" else spec.kernel,
+            drift=before.drift if spec.drift == "auto" else bool(spec.drift),
+            uneven=before.uneven if spec.noise == "auto" else spec.noise == "heteroscedastic",
+        )
+
+    def state(self) -> dict[str, Any]:
+        """As JSON values; what is as at first is left out."""
+        plain = Choice()
+        values = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        values = {name: value for name, value in values.items() if value != getattr(plain, name)}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
 
 def fit_exact(data: Data, spec: Spec, warm: Mapping[str, Any] | None = None) -> GaussianProcess:
     """The most probable exact process of the kind that ``spec`` asks for."""
     with one_thread(), torch.no_grad():
-        scale = Scale.of(data.outcomes)
-        form = Form.of(data, spec.kernel)
-        rows = rows_of(data, scale)
-        theta, extras = hyperparameters(form, rows, warm)
-        return GaussianProcess(form, theta, rows, scale, extras=extras)
+        return _Fit(data, spec, warm or {}).run()
 
 
-def rows_of(data: Data, scale: Scale) -> Rows:
-    """Standardised rows; stated variances far beyond the data's own spread are cut off."""
-    stated = torch.from_numpy((data.sem / scale.width) ** 2).clamp_max(1e8)
-    inflation = torch.from_numpy(data.inflation)
-    return Rows(
-        torch.from_numpy(data.columns),
-        torch.from_numpy(scale.standardise(data.outcomes)),
-        inflation,
-        stated * inflation,
-        torch.from_numpy(data.sample),
-        torch.from_numpy(data.order),
-    )
+class _Fit:
+    """One fit: the data, what is asked for, and what is known from before."""
 
+    def __init__(self, data: Data, spec: Spec, warm: Mapping[str, Any]) -> None:
+        self.data, self.spec, self.warm = data, spec, warm
+        self.samples = data.shares_samples if spec.samples == "auto" else bool(spec.samples)
+        self.censored = torch.from_numpy(data.censored)
+        self.column_sem = torch.from_numpy(data.column_sem) if data.column_sem.any() else None
+        self.searched = 0
 
-def hyperparameters(form: Form, rows: Rows, warm: Mapping[str, Any] | None) -> tuple[Tensor, dict[str, Any]]:
-    """The most probable hyperparameters (p,), and what the next fit has to know of this one.
+    def run(self) -> GaussianProcess:
+        choice = Choice.first(self.spec, self.warm)
+        choice = replace(choice, wild=tuple(name for name in choice.wild if name in self.data.order))
+        model = self.settle(choice, self.warm.get("theta"), int(self.warm.get("searched", 0)))
+        if self.spec.outliers != "none":
+            model, choice = self.rehabilitate(model, choice)
+            model, choice = self.disbelieve(model, choice)
+        n = len(self.data)
+        if n >= FEWEST_TO_DECIDE and not choice.decided <= n < choice.decided * DECIDE_GROWTH:
+            model, choice = self.decide(model, choice)
+            choice = replace(choice, decided=n)
+        model.extras = {"searched": self.searched, "choice": choice.state()}
+        model.notes = self.notes(choice)
+        return model
 
-    Beyond ``ALWAYS_REFIT`` rows those of the last search are kept until the data have grown by ``GROWTH``.
-    """
-    known = None if warm is None else form.restored(warm.get("theta"))
-    searched = 0 if warm is None or known is None else int(warm.get("searched", 0))
-    if known is not None and kept(len(rows), searched) and _same_form(form, warm):
-        return known, {"searched": searched}
-    return most_probable(form, rows, known), {"searched": len(rows)}
+    def settle(self, choice: Choice, known: Any, searched: int = 0) -> GaussianProcess:
+        """The process of a form, its rows adjusted and its hyperparameters found in turn.
 
+        Args:
+            choice: the form, and the rows that are not believed.
+            known: the state of hyperparameters to start from, or ``None``.
+            searched: with how many rows they were found, if they may be kept; 0 to find them anew.
+        """
+        data = self.data
+        form = Form.of(data, choice.kernel, samples=self.samples, drift=choice.drift)
+        wild = np.isin(data.order, choice.wild)
+        scale = Scale.of(data.outcomes[~wild])
+        plain = outliers.without(rows_of(data, scale), torch.from_numpy(np.flatnonzero(wild)))
+        theta = form.restored(known)
+        keep = theta is not None and form.is_whole(known) and kept(len(data), searched)
+        if keep:
+            self.searched = searched
+        else:
+            self.searched = len(data)
+            start = self.with_sites(form, form.start() if theta is None else theta, plain)
+            theta = most_probable(form, start, theta)
+        assert theta is not None  # noqa: S101  kept or found
+        return self.adjusted(choice, form, theta, plain, scale, keep)
 
-def kept(rows: int, searched: int) -> bool:
-    """Whether hyperparameters found with ``searched`` rows are still good for ``rows`` of them."""
-    return rows > ALWAYS_REFIT and searched <= rows <= searched * (1.0 + GROWTH)
+    def adjusted(
+        self, choice: Choice, form: Form, theta: Tensor, plain: Rows, scale: Scale, keep: bool
+    ) -> GaussianProcess:
+        """Rows adjusted to hyperparameters, and these to the rows unless they are to be kept."""
+        rows, field_ = self.with_sites(form, theta, plain), None
+        model = GaussianProcess(form, theta, rows, scale)
+        rounds = ROUNDS if self.column_sem is not None or bool(self.censored.any()) else 0
+        for _ in range(rounds):
+            rows = self.with_sites(form, theta, plain)
+            if self.column_sem is not None:
+                extra = input_variance(model, self.column_sem, self.data.kinds, self.data.groups)
+                rows = replace(rows, stated=rows.stated + extra)
+            if not keep:
+                theta = most_probable(form, rows, theta, alone=True)
+            model = GaussianProcess(form, theta, rows, scale)
+        if choice.uneven and len(rows) >= FEWEST:
+            field_, rows, _ = noise_field(model, rows)
+            if not keep:
+                theta = most_probable(form, rows, theta, alone=True)
+            model = GaussianProcess(form, theta, rows, scale, noise_field=field_)
+        return model
 
+    def with_sites(self, form: Form, theta: Tensor, rows: Rows) -> Rows:
+        return with_sites(form, theta, rows, self.censored)
 
-def _same_form(form: Form, warm: Mapping[str, Any] | None) -> bool:
-    blocks = {name for name, where in form.blocks.items() if where.stop > where.start}
-    return warm is not None and set(warm["theta"]) == blocks
+    def rehabilitate(self, model: GaussianProcess, choice: Choice) -> tuple[GaussianProcess, Choice]:
+        """Believe again what the other rows now predict."""
+        if not choice.wild:
+            return model, choice
+        index = np.flatnonzero(np.isin(self.data.order, choice.wild))
+        belief = model.predict(self.data.columns[index], noise=True)
+        off = (self.data.outcomes[index] - belief.mean) / belief.std
+        still = tuple(
+            float(self.data.order[i]) for i, z in zip(index, off, strict=True) if outliers.gain(z) > 0.7 * self.odds
+        )
+        if len(still) == len(choice.wild):
+            return model, choice
+        choice = replace(choice, wild=still)
+        return self.settle(choice, model.state()["theta"]), choice
 
+    @property
+    def odds(self) -> float:
+        return outliers.LOG_ODDS_ROBUST if self.spec.outliers == "robust" else outliers.LOG_ODDS
 
-def most_probable(form: Form, rows: Rows, warm: Tensor | None = None, *, starts: int = len(STARTS)) -> Tensor:
-    """Hyperparameters of highest posterior density, (p,), from several starts in one batch.
+    def disbelieve(self, model: GaussianProcess, choice: Choice) -> tuple[GaussianProcess, Choice]:
+        """Set wild rows aside one by one, as long as the evidence gains more than they are unlikely."""
+        order, n = self.data.order, len(self.data)
+        while True:
+            left = model.leave_one_out()
+            off = (self.data.outcomes - left.mean) / left.std
+            off[(self.data.censored != 0) | np.isin(order, choice.wild)] = 0.0
+            tried = outliers.suspects(off, order, choice.wild, choice.cleared)[: MOST_TRIALS if n <= 60 else 1]
+            gains = {row: self.trial(model, row) for row in tried}
+            best = max(gains, key=lambda row: gains[row], default=None)
+            if best is None or gains[best] <= self.odds:
+                cleared = {repr(float(order[row])): n for row in tried}
+                return model, replace(choice, cleared={**choice.cleared, **cleared})
+            choice = replace(choice, wild=(*choice.wild, float(order[best])))
+            model = self.settle(choice, model.state()["theta"])
 
-    Many rows are thinned evenly; the starts are compared on still fewer of them, and the best one is polished.
-    """
-    candidates = [form.start(*start) for start in STARTS[:starts]]
-    if warm is not None:
-        candidates = [warm, candidates[0]]
-    search = thinned(rows, MOST_FOR_SEARCH)
-    best = _minimised(form, search, candidates, tolerance=1e-5 if len(search) == len(rows) else 1e-3)
-    if len(search) == len(rows):
-        return best
-    polish = [best] if warm is None else [best, warm]
-    final = LogPosterior(form, thinned(rows, MOST_FOR_FIT))
-    values, _ = final(torch.stack(polish))
-    return _minimised(form, final.rows, [polish[int(torch.argmin(values))]], tolerance=1e-5, posterior=final)
+    def trial(self, model: GaussianProcess, row: int) -> float:
+        """Log evidence gained by not believing a row, hyperparameters found anew without it."""
+        form, rows, others = model.form, model.rows, torch.arange(len(model.rows)) != row
+        believed = rows.take(others.nonzero().squeeze(-1))
+        theta = most_probable(form, believed, model.theta if len(rows) > FEWEST else None, alone=True)
+        rest = GaussianProcess(form, theta, believed, model.scale)
+        mean, _ = rest.moments(rows.columns[row : row + 1])
+        alone = outliers.own_energy(float(rows.outcomes[row] - mean[0]))
+        everything = energy(form, model.theta, rows)
+        return everything - energy(form, theta, believed) - alone + 0.5 * float(np.log(2 * np.pi))
 
+    def decide(self, model: GaussianProcess, choice: Choice) -> tuple[GaussianProcess, Choice]:
+        """Compare forms that the user left open, one property after the other, by evidence."""
+        n, spec = len(self.data), self.spec
+        if spec.kernel == "auto" and model.form.count >= MANY_COLUMNS:
+            for kernel in ("matern", "saas", "additive"):
+                model, choice = self.better(model, choice, replace(choice, kernel=kernel), "kernel")
+        if spec.drift == "auto" and n >= FEWEST_FOR_DRIFT:
+            model, choice = self.better(model, choice, replace(choice, drift=not choice.drift), "drift")
+        if spec.noise == "auto" and n >= FEWEST:
+            model, choice = self.even_or_not(model, choice)
+        return model, choice
 
-def _minimised(
-    form: Form, rows: Rows, starts: list[Tensor], *, tolerance: float, posterior: LogPosterior | None = None
-) -> Tensor:
-    result = minimize(posterior or LogPosterior(form, rows), torch.stack(starts), tolerance=tolerance)
-    best = int(torch.argmin(result.f))
-    return result.x[best] if math.isfinite(float(result.f[best])) else starts[-1]
+    def better(
+        self, model: GaussianProcess, choice: Choice, other: Choice, what: str
+    ) -> tuple[GaussianProcess, Choice]:
+        """The better of two choices: the present one unless the other is clearly more probable."""
+        if other == choice:
+            return model, choice
+        rival = self.settle(other, model.state()["theta"])
+        more = evidence(rival.form, rival.theta, rival.rows) - evidence(model.form, model.theta, model.rows)
+        if more <= MARGIN:
+            return model, choice
+        reason = (
+            f"log evidence {more:.1f} higher than without" if what == "drift" else f"log evidence {more:.1f} higher"
+        )
+        return rival, replace(other, reasons={**choice.reasons, what: reason})
 
+    def even_or_not(self, model: GaussianProcess, choice: Choice) -> tuple[GaussianProcess, Choice]:
+        """Uneven noise is believed if, predicted for each row from the others, it makes the data more probable."""
+        even = self.settle(replace(choice, uneven=False), model.state()["theta"]) if choice.uneven else model
+        _, _, predicted = noise_field(even, even.rows)
+        rows = thinned(predicted, 400)
+        theta = most_probable(even.form, rows, even.theta, alone=True)
+        more = energy(even.form, even.theta, thinned(even.rows, 400)) - energy(even.form, theta, rows)
+        uneven = more > (-MARGIN if choice.uneven else MARGIN)
+        reasons = {k: v for k, v in choice.reasons.items() if k != "uneven"}
+        if uneven:
+            reasons["uneven"] = f"makes the data more probable by {more:.1f} in the logarithm"
+        choice = replace(choice, uneven=uneven, reasons=reasons)
+        return (even if not uneven else self.settle(choice, even.state()["theta"])), choice
 
-def thinned(rows: Rows, most: int) -> Rows:
-    """At most so many of the rows, evenly chosen in their order."""
-    if len(rows) <= most:
-        return rows
-    return rows.take(torch.linspace(0, len(rows) - 1, most).round().long())
+    def notes(self, choice: Choice) -> tuple[str, ...]:
+        """What was found, in words."""
+        notes = []
+        if "kernel" in choice.reasons:
+            notes.append(f"kernel chosen: {choice.reasons['kernel']}")
+        if choice.drift:
+            notes.append(f"drift of the level: {choice.reasons.get('drift', 'asked for')}")
+        if choice.uneven:
+            notes.append(f"noise differs from place to place: {choice.reasons.get('uneven', 'asked for')}")
+        if choice.wild:
+            rows = ", ".join(f"{name:g}" for name in choice.wild)
+            notes.append(f"{len(choice.wild)} wild value{'s'[: len(choice.wild) > 1]} not believed (order {rows})")
+        if self.censored.any():
+            notes.append(f"{int((self.censored != 0).sum())} censored values")
+        return tuple(notes)

@@ -150,6 +150,10 @@ class Form:
                 theta[where] = torch.tensor(values, dtype=torch.float64)
         return theta
 
+    def is_whole(self, state: Any) -> bool:
+        """Whether a :meth:`state` has hyperparameters of just the kinds of this form."""
+        return isinstance(state, Mapping) and set(state) == {n for n, w in self.blocks.items() if w.stop > w.start}
+
     def start(self, shift: float = 0.0, log_noise: float = NOISE[0]) -> Tensor:
         """A place to search from, (p,): the prior's centre, lengthscales shifted, with some noise."""
         theta = self.prior[0].clone()

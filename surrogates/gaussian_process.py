@@ -14,8 +14,7 @@ from torch import Tensor
 from surrogates.data import OWN_SAMPLE, PLAIN, Array, Data, matrix
 from surrogates.errors import DataError
 from surrogates.form import FLOOR, MEAN_VARIANCE, Form
-from surrogates.kernels import distances, matern52
-from surrogates.likelihood import Rows
+from surrogates.likelihood import Rows, kernel, level, terms
 from surrogates.paths import matheron
 from surrogates.scaling import Scale
 from surrogates.surrogate import Belief, Covariance, NoiseField, Path
@@ -54,29 +53,15 @@ class GaussianProcess:
         self.form, self.theta, self.rows, self.scale = form, theta, rows, scale
         self.notes, self.extras = notes, dict(extras or {})
         self._noise_field = noise_field
-        self._unpack()
-        covariance = self._kernel(rows.columns, rows.columns) + self.level_covariance()
+        self.terms = terms(form, theta)
+        self.signal = sum(term.signal for term in self.terms)
+        self._noise = float(torch.exp(2.0 * theta[form.blocks["noise"]][0]))
+        self._between = float(torch.exp(2.0 * theta[form.blocks["sample"]][0])) if form.samples else 0.0
+        covariance = kernel(self.terms, rows.columns, rows.columns) + self.level_covariance()
         self.noise_variance = rows.factor * self._noise + rows.stated + FLOOR
         self.cholesky, self.noise_variance = _safe_cholesky(covariance, self.noise_variance)
         self._alpha = torch.cholesky_solve(rows.outcomes.unsqueeze(-1), self.cholesky).squeeze(-1)
         self._level, self._own_level = self._new_level()
-
-    def _unpack(self) -> None:
-        form, theta = self.form, self.theta
-        blocks = form.blocks
-        lengths = theta[: blocks["part_lengths"].stop]
-        used: list[dict[int, float]] = [{} for _ in range(1 + len(form.parts))]
-        for (term, group), value in zip(form.members, torch.exp(-2.0 * lengths).tolist(), strict=True):
-            used[term][group] = value
-        signals = torch.exp(2.0 * theta[blocks["signals"]]).tolist()
-        self.terms: list[tuple[Tensor, Tensor, float]] = []
-        for weights, signal in zip(used, signals, strict=True):
-            index = [j for j, g in enumerate(form.lengths) if g in weights]
-            inverse = torch.tensor([weights[form.lengths[j]] for j in index], dtype=torch.float64)
-            self.terms.append((torch.tensor(index, dtype=torch.long), inverse, signal))
-        self.signal = sum(signals)
-        self._noise = float(torch.exp(2.0 * theta[blocks["noise"]][0]))
-        self._between = float(torch.exp(2.0 * theta[blocks["sample"]][0])) if form.samples else 0.0
 
     @classmethod
     def fit(
@@ -246,10 +231,10 @@ class GaussianProcess:
         rows = Rows(*(torch.cat([getattr(old, f), getattr(added, f)]) for f in Rows.__dataclass_fields__))
         new = copy.copy(self)
         new.rows = rows
-        level = new.level_covariance()
+        levels = new.level_covariance()
         n = len(old)
-        cross = self._kernel(old.columns, x) + level[:n, n:]
-        corner = self._kernel(x, x) + level[n:, n:]
+        cross = kernel(self.terms, old.columns, x) + levels[:n, n:]
+        corner = kernel(self.terms, x, x) + levels[n:, n:]
         noise = added.factor * self._noise + added.stated + FLOOR
         white = torch.linalg.solve_triangular(self.cholesky, cross, upper=False)
         lower, noise = _safe_cholesky(corner - white.T @ white, noise)
@@ -263,11 +248,11 @@ class GaussianProcess:
 
     def prior_covariance(self, a: Tensor, b: Tensor) -> Tensor:
         """(m, k) covariance of the function between new points, before data."""
-        return self._kernel(a, b) + self._own_level
+        return kernel(self.terms, a, b) + self._own_level
 
     def data_covariance(self, a: Tensor) -> Tensor:
         """(n, m) covariance of the data with the function at new points, before data."""
-        return self._kernel(self.columns, a) + self._level[:, None]
+        return kernel(self.terms, self.columns, a) + self._level[:, None]
 
     def whitened(self, a: Tensor) -> Tensor:
         """(n, m): the data's inverse Cholesky factor times their covariance with ``a`` (m, d)."""
@@ -291,37 +276,21 @@ class GaussianProcess:
 
     def level_covariance(self) -> Tensor:
         """(n, n) covariance of the data that does not depend on columns: mean, samples, drift."""
-        rows, n = self.rows, len(self.rows)
-        level = torch.full((n, n), MEAN_VARIANCE, dtype=torch.float64)
-        if self.form.samples:
-            level += float(torch.exp(2.0 * self.theta[self.form.blocks["sample"]][0])) * rows.same_sample()
-        if self.form.drift:
-            size, time = self.theta[self.form.blocks["drift"]].exp().tolist()
-            level += size**2 * torch.exp(-rows.lags() / time)
-        return level
+        return level(self.form, self.theta, self.rows)
 
     def _new_level(self) -> tuple[Tensor, float]:
         """The same between data and new points on new samples just after the last row, (n,), and among new points."""
-        level = torch.full((len(self.rows),), MEAN_VARIANCE, dtype=torch.float64)
+        constant = torch.full((len(self.rows),), MEAN_VARIANCE, dtype=torch.float64)
         if not self.form.drift:
-            return level, MEAN_VARIANCE
+            return constant, MEAN_VARIANCE
         size, time = self.theta[self.form.blocks["drift"]].exp().tolist()
         lag = self.rows.order.max() + 1.0 - self.rows.order
-        return level + size**2 * torch.exp(-lag / time), MEAN_VARIANCE + size**2
+        return constant + size**2 * torch.exp(-lag / time), MEAN_VARIANCE + size**2
 
     @property
     def new_level(self) -> tuple[Tensor, float]:
         """Covariance of level with the data (n,), and variance of the level, of the function at new points."""
         return self._level, self._own_level
-
-    def _kernel(self, a: Tensor, b: Tensor) -> Tensor:
-        if len(self.terms) == 1:  # all columns: no copy
-            _, inverse, signal = self.terms[0]
-            return signal * matern52(distances(a, b, inverse))
-        total = a.new_zeros(len(a), len(b))
-        for index, inverse, signal in self.terms:
-            total = total + signal * matern52(distances(a[:, index], b[:, index], inverse))
-        return total
 
 
 def _safe_cholesky(covariance: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:

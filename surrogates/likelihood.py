@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from surrogates.form import FLOOR, MEAN_VARIANCE, Form, prior_energy
-from surrogates.kernels import matern52_and_slope, squared_differences
+from surrogates.kernels import distances, matern52, matern52_and_slope, squared_differences
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +52,63 @@ class Rows:
     def lags(self) -> Tensor:
         """(n, n) rows between two tellings."""
         return (self.order[:, None] - self.order).abs()
+
+
+def level(form: Form, theta: Tensor, rows: Rows) -> Tensor:
+    """(n, n) covariance of rows that does not depend on columns: mean, samples, drift; of hyperparameters (p,)."""
+    n = len(rows)
+    total = torch.full((n, n), MEAN_VARIANCE, dtype=torch.float64)
+    if form.samples:
+        total += torch.exp(2.0 * theta[form.blocks["sample"]]) * rows.same_sample()
+    if form.drift:
+        size, time = theta[form.blocks["drift"]].exp().tolist()
+        total += size**2 * torch.exp(-rows.lags() / time)
+    return total
+
+
+@dataclass(frozen=True, eq=False)
+class Term:
+    """One kernel over some columns.
+
+    Attributes:
+        index: (k,) the columns.
+        inverse_squares: (k,) one over the squared lengthscales.
+        signal: variance.
+    """
+
+    index: Tensor
+    inverse_squares: Tensor
+    signal: float
+
+
+def terms(form: Form, theta: Tensor) -> tuple[Term, ...]:
+    """The kernels over columns with hyperparameters (p,), the one over all columns first."""
+    used: list[dict[int, float]] = [{} for _ in range(1 + len(form.parts))]
+    lengths = theta[: form.blocks["part_lengths"].stop]
+    for (term, group), value in zip(form.members, torch.exp(-2.0 * lengths).tolist(), strict=True):
+        used[term][group] = value
+    signals = torch.exp(2.0 * theta[form.blocks["signals"]]).tolist()
+    made = []
+    for weights, signal in zip(used, signals, strict=True):
+        index = [j for j, group in enumerate(form.lengths) if group in weights]
+        inverse = torch.tensor([weights[form.lengths[j]] for j in index], dtype=torch.float64)
+        made.append(Term(torch.tensor(index, dtype=torch.long), inverse, signal))
+    return tuple(made)
+
+
+def kernel(parts: tuple[Term, ...], a: Tensor, b: Tensor) -> Tensor:
+    """(n, m) sum of the kernels between points (n, d) and (m, d)."""
+    if len(parts) == 1:  # all columns: no copy
+        return parts[0].signal * matern52(distances(a, b, parts[0].inverse_squares))
+    total = a.new_zeros(len(a), len(b))
+    for part in parts:
+        total = total + part.signal * matern52(distances(a[:, part.index], b[:, part.index], part.inverse_squares))
+    return total
+
+
+def covariance(form: Form, theta: Tensor, rows: Rows) -> Tensor:
+    """(n, n) covariance of the rows without noise, with hyperparameters (p,)."""
+    return kernel(terms(form, theta), rows.columns, rows.columns) + level(form, theta, rows)
 
 
 class LogPosterior:

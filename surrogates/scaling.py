@@ -30,7 +30,8 @@ class Scale:
         centre, width = float(relative.mean()), float(relative.std())
         if width < 1e-14:
             width = 0.1
-        return cls(centre * size, width * size)
+        # the width of the very smallest numbers must not vanish
+        return cls(centre * size, max(width * size, float(np.finfo(np.float64).tiny)))
 
     def standardise(self, outcomes: Array) -> Array:
         """Outcomes with mean zero and standard deviation one; (n,) to (n,)."""

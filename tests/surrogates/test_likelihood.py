@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from surrogates.data import Data
-from surrogates.fitting import most_probable, rows_of
 from surrogates.form import CENTRE, FLOOR, GLOBAL_SHRINKAGE, MEAN_VARIANCE, SPREAD, Form, prior_energy
 from surrogates.likelihood import LogPosterior
 from surrogates.scaling import Scale
+from surrogates.search import most_probable, rows_of
 
 FORMS = {
     "matern": {},
