@@ -5,24 +5,27 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections import Counter
+import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from threading import RLock
 from typing import Any, Final, TypeVar
 
 import numpy as np
 import pandas as pd
 
-from acquisition.errors import SpaceExhaustedError
+from acquisition.costs import Costs
 from acquisition.objectives import Objective, OutcomeConstraint
-from acquisition.problem import Array, Problem, Proposal, Proposals, Strategy
+from acquisition.problem import Problem, Strategy
 from acquisition.space import SearchSpace
+from acquisition.stopping import Standing, StoppingRule
 from acquisition.strategies.registry import make_strategy
 from instruments.metrics import METRICS
-from orchestrator.campaign import checks, frames, telling
+from orchestrator.campaign import asking, checks, frames, samples, telling
 from orchestrator.campaign.checks import Replicates
-from orchestrator.campaign.ledger import Ledger, seed_of
+from orchestrator.campaign.ledger import Ledger
+from orchestrator.campaign.progress import hours_of, progress
+from orchestrator.campaign.samples import Conditions
 from orchestrator.campaign.told import ID, Told, read
 from orchestrator.errors import (
     CampaignError,
@@ -30,7 +33,7 @@ from orchestrator.errors import (
     NothingTold,
     StaleWrite,
 )
-from orchestrator.store.changes import Change, PutAsk, PutExperiment
+from orchestrator.store.changes import Change, PutAsk, PutAttempt, PutExperiment
 from orchestrator.store.memory import MemoryStore
 from orchestrator.store.protocol import Store
 from orchestrator.store.records import AskRecord, CampaignRecord, ExperimentRecord, ExperimentState
@@ -56,13 +59,18 @@ class Campaign:
         initial: experiments before the model takes over, prior data included.
         seed: of all random choices.
         replicates: ``"none"``: no point is asked twice; ``"auto"``: where it seems to pay; a number: each so often.
+        costs: of experiments, samples and changes of settings; by default all experiments cost the same.
+        fixed_within_batch: parameters that are equal in all experiments of one ask (one temperature for all cells).
+        conditions_per_sample: experiments on each sample, or ``"auto"``: as many as pay. By default each experiment has
+            a sample of its own.
         metrics: names beyond the standard ones that may be told as well.
         name: of the campaign, in its store.
         store: where it is kept; by default in memory.
         definition: what else the store is to keep of it.
 
     Raises:
-        CampaignError: objectives that do not fit together, or a wrong number.
+        CampaignError: objectives that do not fit together, a wrong number, or samples without a preparation.
+        ObjectiveError: costs of what is no parameter.
         StrategyError: no such strategy.
     """
 
@@ -76,6 +84,9 @@ class Campaign:
         initial: int | None = None,
         seed: int = 0,
         replicates: Replicates = "none",
+        costs: Costs | None = None,
+        fixed_within_batch: Sequence[str] = (),
+        conditions_per_sample: Conditions = None,
         metrics: Sequence[str] = (),
         name: str = "campaign",
         store: Store | None = None,
@@ -88,10 +99,13 @@ class Campaign:
         self.initial = DEFAULT_INITIAL if initial is None else initial
         self.seed = seed
         self.replicates = checks.replicates(replicates)
+        self.costs, self.conditions_per_sample = costs, conditions_per_sample
         self.name = name
         self.token: int | None = None
         """Fencing number of the lease under which this process writes, if it holds one."""
         checks.check(self, metrics)
+        self.fixed = checks.stages(space, self.replicates, costs, fixed_within_batch, conditions_per_sample)
+        """Columns that are equal in all experiments of one ask."""
         wanted = dict.fromkeys([o.metric for o in self.objectives] + [c.metric for c in self.outcome_constraints])
         self.metrics = tuple(wanted)
         self._tellable = tuple(dict.fromkeys([*wanted, *metrics, *METRICS]))
@@ -104,6 +118,7 @@ class Campaign:
         self._state: Mapping[str, Any] = {}
         self._fitted: dict[str, Any] | None = None
         self._ledger = Ledger(space, self.metrics)
+        self._cells = samples.Cells()
         self._seen = 0
         self._load()
 
@@ -121,6 +136,12 @@ class Campaign:
             "objectives": [asdict(objective) for objective in self.objectives],
             "outcome_constraints": [asdict(constraint) for constraint in self.outcome_constraints],
         }
+        more = {
+            "costs": None if self.costs is None else asdict(self.costs),
+            "fixed_within_batch": list(self.fixed),
+            "conditions_per_sample": self.conditions_per_sample,
+        }
+        definition |= {key: value for key, value in more.items() if value}
         definition = json.loads(json.dumps(definition))
         digest = hashlib.sha256(json.dumps(definition, sort_keys=True).encode()).hexdigest()
         known = {record.name: record for record in self.store.campaigns()}.get(self.name)
@@ -150,7 +171,8 @@ class Campaign:
             n: how many.
 
         Returns:
-            One row an experiment, index ``experiment`` (the ids), one column a parameter.
+            One row an experiment, index ``experiment`` (the ids), one column a parameter. Where experiments share
+            samples, a column ``sample`` names the electrode: an open one, or one to be made.
 
         Raises:
             CampaignError: ``n`` is not a positive whole number.
@@ -159,20 +181,33 @@ class Campaign:
         records = self.propose(n, state="proposed")
         index = pd.Index([r.id for r in records], name=ID)
         points = self._ledger.array(records)
-        return self.space.to_frame(points).set_index(index)
+        frame = self.space.to_frame(points).set_index(index)
+        return frame if self.conditions_per_sample is None else frame.assign(sample=[str(r.sample) for r in records])
 
-    def propose(self, n: int, *, state: ExperimentState) -> list[ExperimentRecord]:
-        """As :meth:`ask`, but gives the experiments as records, in a state of the caller's choice."""
+    def propose(
+        self, n: int, *, state: ExperimentState, apart: bool = False, purse: float = math.inf
+    ) -> list[ExperimentRecord]:
+        """As :meth:`ask`, but gives the experiments as records.
+
+        Args:
+            n: how many.
+            state: of the records.
+            apart: each on a sample of its own on which nothing is pending: for cells that work at the same time.
+            purse: what they may cost in all; what does not fit is not proposed, so that there may be none.
+        """
         if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
             raise CampaignError(f"ask({n!r}): the number of experiments must be a positive whole number.", field="n")
         with self._lock:
             self._catch_up()
-            return self._again_if_stale(lambda: self._propose(int(n), state))
+            return self._again_if_stale(lambda: self._propose(int(n), state, apart, purse))
 
-    def _propose(self, n: int, state: ExperimentState) -> list[ExperimentRecord]:
-        problem = self.problem()
-        answer = self._choose(problem, n)
-        records = self._records(answer, self._ledger.next_id, problem.ask, state)
+    def _propose(self, n: int, state: ExperimentState, apart: bool, purse: float) -> list[ExperimentRecord]:
+        problem = self.problem(idle=apart)
+        answer = asking.choose(self, self._ledger, problem, n, apart=apart)
+        records = asking.records(self, problem, answer, self._ledger.next_id, state)
+        records = records[: int((np.cumsum([r.cost or 0.0 for r in records]) <= purse).sum())]
+        if not records:
+            return []
         ask = AskRecord(problem.ask, n, dict(answer.state))
         self._apply([PutAsk(ask), *(PutExperiment(record, None) for record in records)])
         self._asks, self._state = problem.ask, ask.state
@@ -188,41 +223,20 @@ class Campaign:
                 self._load()
         return work()
 
-    def _choose(self, problem: Problem, n: int) -> Proposals:
-        """What the strategy wants; with a number of replicates, each point so many times before a new one."""
-        if not isinstance(self.replicates, int):
-            return self.strategy.propose(problem, n)
-        chosen = [Proposal(point, "replicate") for point, missing in self._due() for _ in range(missing)][:n]
-        if len(chosen) == n:
-            return Proposals(tuple(chosen), problem.state)
-        try:
-            answer = self.strategy.propose(problem, -(-(n - len(chosen)) // self.replicates))
-        except SpaceExhaustedError:
-            if not chosen:
-                raise
-            return Proposals(tuple(chosen), problem.state)
-        copies = [proposal for proposal in answer.proposals for _ in range(self.replicates)]
-        return Proposals((*chosen, *copies[: n - len(chosen)]), answer.state)
+    def problem(self, *, idle: bool = False) -> Problem:
+        """Everything that the next choice depends on.
 
-    def _due(self) -> list[tuple[Array, int]]:
-        """Points that were asked fewer times than wanted, and how many times more."""
-        records = [r for r in self._ledger if r.origin == "asked" and r.state not in ("rejected", "cancelled")]
-        points = self._ledger.array([replace(r, executed=None, measured={}) for r in records])
-        keys = self.space.keys(points)
-        counts = Counter(keys)
-        first = dict(zip(reversed(keys), points[::-1], strict=True))
-        wanted = self.replicates if isinstance(self.replicates, int) else 1
-        return [(first[key], wanted - count) for key, count in counts.items() if count < wanted]
-
-    def problem(self) -> Problem:
-        """Everything that the next choice depends on."""
+        Args:
+            idle: samples that an experiment is pending on are not open.
+        """
         ledger = self._ledger
+        pending = ledger.pending()
         return Problem(
             space=self.space,
             objectives=self.objectives,
             outcome_constraints=self.outcome_constraints,
             observations=ledger.observations(),
-            pending=ledger.array(ledger.pending()),
+            pending=ledger.array(pending),
             failed=ledger.array(ledger.failed()),
             taken=ledger.array(ledger.taken()),
             initial=self.initial,
@@ -230,23 +244,13 @@ class Campaign:
             ask=self._asks + 1,
             replicates="auto" if self.replicates == "auto" else "none",
             state=self._state,
+            pending_samples=tuple(r.sample for r in pending),
+            costs=self.costs,
+            current=self._cells.current(ledger),
+            fixed=self.fixed,
+            conditions_per_sample=self.conditions_per_sample,
+            open_samples=samples.open_samples(ledger, self.conditions_per_sample, self._cells, idle=idle),
         )
-
-    def _records(self, answer: Proposals, first: int, ask: int, state: ExperimentState) -> list[ExperimentRecord]:
-        points = np.stack([proposal.point for proposal in answer.proposals])
-        rows = self.space.to_frame(points).to_dict("records")
-        return [
-            ExperimentRecord(
-                id=first + i,
-                state=state,
-                ask=ask,
-                asked={str(k): v for k, v in row.items()},
-                reason=proposal.reason,
-                prediction={metric: dict(belief) for metric, belief in proposal.prediction.items()},
-                seed=seed_of(self.seed, first + i),
-            )
-            for i, (proposal, row) in enumerate(zip(answer.proposals, rows, strict=True))
-        ]
 
     # Telling
 
@@ -298,7 +302,7 @@ class Campaign:
             NothingTold: no result is known yet.
         """
         with self._lock:
-            return frames.best(self, self._ledger, self._models())
+            return frames.best(self, self._ledger, self.models())
 
     def predict(self, points: pd.DataFrame) -> pd.DataFrame:
         """What the model expects of the noise-free outcomes.
@@ -317,7 +321,7 @@ class Campaign:
         if not isinstance(points, pd.DataFrame):
             raise CampaignError(f"predict takes a DataFrame, not {type(points).__name__}.", field="points")
         with self._lock:
-            models = self._models()
+            models = self.models()
         array = self.space.to_array(points)
         result = pd.DataFrame(index=points.index)
         for metric, model in models.items():
@@ -341,7 +345,33 @@ class Campaign:
         with self._lock:
             return list(self._ledger)
 
-    def _models(self) -> dict[str, Any]:
+    def standing(self, rule: StoppingRule, *, hours: float | None = None) -> Standing:
+        """How near a stopping rule is: a pure function of what is recorded.
+
+        Args:
+            rule: a rule, or a combination of rules.
+            hours: that have passed by the laboratory's clock; by default as recorded.
+
+        Raises:
+            StoppingError: the rule means nothing for this campaign.
+        """
+        with self._lock:
+            if hours is None:
+                hours = hours_of(self.store.attempts(self.name), self._ledger)
+            now = progress(self, self._ledger, hours)
+            rule.check(now.problem)
+            return rule.standing(now)
+
+    def stop_reason(self, rule: StoppingRule) -> str | None:
+        """Why the campaign is over by a stopping rule; ``None`` while it is not."""
+        return self.standing(rule).reason or None
+
+    def models(self) -> Mapping[str, Any]:
+        """The fitted models by metric.
+
+        Raises:
+            NothingTold: a metric has no value yet.
+        """
         from acquisition.beliefs import fit
 
         if self._fitted is not None:
@@ -372,6 +402,8 @@ class Campaign:
             return
         changed = sorted({event.experiment for event in events if event.experiment is not None})
         self._ledger.put([self.store.experiment(self.name, id) for id in changed])
+        if self.token is None and any(event.kind == "attempt" for event in events):  # else they are this process's own
+            self._cells = samples.Cells(self.store.attempts(self.name))
         self._seen = events[-1].sequence
         self._fitted = None
 
@@ -379,6 +411,7 @@ class Campaign:
         events = self.store.events(self.name)
         self._seen = events[-1].sequence if events else 0
         self._ledger = Ledger(self.space, self.metrics, self.store.experiments(self.name))
+        self._cells = samples.Cells(self.store.attempts(self.name))
         asks = self.store.asks(self.name)
         self._asks = len(asks)
         self._state = asks[-1].state if asks else {}
@@ -387,4 +420,7 @@ class Campaign:
     def _apply(self, changes: Sequence[Change]) -> None:
         self.store.apply(self.name, changes, who="campaign", token=self.token)
         self._ledger.put(change.record for change in changes if isinstance(change, PutExperiment))
+        for change in changes:
+            if isinstance(change, PutAttempt):
+                self._cells.put(change.record)
         self._fitted = None

@@ -112,7 +112,16 @@ class Ledger:
             sems={m: _column(records, m, "sem") for m in self._metrics},
             inflation=np.array([SUSPECT_INFLATION if r.verdict == "suspect" else 1.0 for r in records]),
             samples=tuple(r.sample for r in records),
+            censored=_censored(records, self._metrics),
+            point_sems=self._point_sems(records),
         )
+
+    def _point_sems(self, records: Sequence[ExperimentRecord]) -> Array | None:
+        """Uncertainties of the inputs as measured, (n, c); ``None`` where none is known."""
+        if not any(r.measured_sem.get(name) for r in records for name in r.measured):
+            return None
+        columns = self._space.columns
+        return np.array([[r.measured_sem.get(c, 0.0) if c in r.measured else 0.0 for c in columns] for r in records])
 
     def _measured(self, record: ExperimentRecord) -> bool:
         return any(m in record.values and record.values[m].value is not None for m in self._metrics)
@@ -125,6 +134,13 @@ class Ledger:
 def _column(records: Sequence[ExperimentRecord], metric: str, part: str) -> NDArray[np.float64]:
     cells = [getattr(r.values[metric], part) if metric in r.values else None for r in records]
     return np.array([np.nan if cell is None else cell for cell in cells], dtype=np.float64)
+
+
+def _censored(records: Sequence[ExperimentRecord], metrics: Sequence[str]) -> dict[str, NDArray[np.int8]]:
+    """By metric: -1 where the truth lies below the told value, 1 where above, 0 elsewhere; only where any does."""
+    signs = {"below": -1, "above": 1, None: 0}
+    columns = {m: [signs[r.values[m].censored if m in r.values else None] for r in records] for m in metrics}
+    return {m: np.array(column, dtype=np.int8) for m, column in columns.items() if any(column)}
 
 
 def merge(record: ExperimentRecord, told: Told, *, amend: bool, complete: bool, position: int) -> ExperimentRecord:
@@ -166,7 +182,8 @@ def merge(record: ExperimentRecord, told: Told, *, amend: bool, complete: bool, 
             },
         },
         values=values,
-        sample=seen.settle("sample", record.sample, told.sample),
+        # the sample that was asked for may turn out to be another; one that was told may not
+        sample=seen.settle("sample", None if record.executed is None else record.sample, told.sample) or record.sample,
         verdict=seen.settle("verdict", record.verdict, told.verdict) or ("valid" if told.outcome else None),
         verdict_reasons=told.verdict_reasons or record.verdict_reasons,
         calibrations=tuple(dict.fromkeys((*record.calibrations, *told.calibrations))),

@@ -1,0 +1,272 @@
+"""Several conditions on one sample, and settings that a batch shares, for strategies that know nothing of either.
+
+Each call of the strategy underneath sees a space in which what is given cannot be changed: the preparation of an open
+sample, the settings that the batch shares. Everything else of the problem stays true for it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+
+from acquisition.costs import Costs
+from acquisition.errors import InfeasibleSpaceError, SpaceExhaustedError, StrategyError
+from acquisition.problem import Array, OpenSample, Problem, Proposal, Proposals, Strategy
+from acquisition.space import SearchSpace
+
+NEW: Final = "new-"
+"""How names of samples that are still to be made begin; within one batch the same name is the same sample."""
+
+DESIGN: Final = "design"
+"""The part of a strategy's state that holds points of the space that it was asked about, and of no other."""
+
+
+def preparation_columns(space: SearchSpace) -> tuple[str, ...]:
+    """The columns that fix a sample."""
+    return tuple(column for p in space.parameters if p.stage == "preparation" for column in p.columns)
+
+
+def usual_conditions(costs: Costs | None) -> int:
+    """How many conditions to measure on a sample where no gain says: the square root of the costs' ratio.
+
+    The optimum of two-stage sampling for equal variances between and within samples (Cochran, Sampling Techniques,
+    3rd ed. 1977, eq. 10.10).
+    """
+    if costs is None or costs.experiment <= 0:
+        return 1
+    return max(1, round(math.sqrt(costs.preparation / costs.experiment)))
+
+
+class TwoStage:
+    """Makes any strategy propose several conditions on each sample, and equal settings throughout a batch.
+
+    With a number of conditions per sample, open samples come first, the oldest before others; new ones follow. With
+    ``auto``, the gain that the strategy expects per cost decides between each open sample and a new one; where it says
+    no gain, :func:`usual_conditions`.
+
+    Args:
+        strategy: chooses points.
+        apart: every experiment of a batch is on a sample of its own, as cells that work at the same time need it.
+    """
+
+    def __init__(self, strategy: Strategy, *, apart: bool = False) -> None:
+        self._strategy, self._apart = strategy, apart
+
+    def propose(self, problem: Problem, n: int) -> Proposals:
+        """See :class:`acquisition.problem.Strategy`."""
+        batch = _Batch(self._strategy, problem, n)
+        wanted = problem.conditions_per_sample
+        if wanted == "auto":
+            while batch.left and self._best(batch):
+                pass
+        else:
+            self._by_number(batch, 1 if wanted is None else wanted)
+        return batch.answer()
+
+    def _by_number(self, batch: _Batch, wanted: int) -> None:
+        """Open samples up to the number that is wanted, then new ones with as many conditions."""
+        for seat in batch.seats:
+            missing = wanted - seat.used
+            batch.measure(seat, min(1, missing) if self._apart else missing, wanted)
+        while batch.left:
+            samples = batch.left if self._apart else math.ceil(batch.left / wanted)
+            for seat in (made := batch.make(samples, wanted)):
+                batch.measure(seat, 0 if self._apart else wanted - 1, wanted)
+            if not made:
+                return
+
+    def _best(self, batch: _Batch) -> bool:
+        """Add the proposal with the highest gain per cost; says whether there was one."""
+        fresh = batch.candidate(None)
+        seats = [seat for seat in batch.seats if not (self._apart and seat.chosen)]
+        if fresh is not None and fresh.gain is None:
+            usual = usual_conditions(batch.problem.costs)
+            return self._usual(batch, [seat for seat in seats if seat.used < usual], usual)
+        options = [(None, fresh), *((seat, batch.candidate(seat)) for seat in seats)]
+        rated = [(batch.rate(seat, p), seat, p) for seat, p in options if p is not None and p.gain is not None]
+        if not rated:  # no new sample is left, and no gain says which of the open ones is best
+            return self._usual(batch, seats, usual_conditions(batch.problem.costs))
+        rate, seat, proposal = max(rated, key=lambda option: option[0])
+        unit = batch.problem.costs.unit if batch.problem.costs else "experiment"
+        others = [other for other, where, _ in rated if (where is None) != (seat is None)]
+        than = (
+            f" against {max(others):.2g} {'on an open sample' if seat is None else 'on a new sample'}" if others else ""
+        )
+        batch.add(seat, replace(proposal, reason=f"{proposal.reason}; {rate:.2g} a {unit}{than}"))
+        return True
+
+    def _usual(self, batch: _Batch, seats: list[_Seat], usual: int) -> bool:
+        """As with a number of conditions, one proposal at a time."""
+        before = batch.left
+        for seat in seats:
+            batch.measure(seat, 1, usual)
+            if batch.left < before:
+                return True
+        return bool(batch.make(1, usual))
+
+
+@dataclass(eq=False)
+class _Seat:
+    """A sample that takes further conditions.
+
+    Attributes:
+        name: of the sample; that of one still to be made begins with :data:`NEW`.
+        point: (c,) whose preparation columns are the sample's.
+        used: experiments on it.
+        chosen: of these, experiments of this batch.
+    """
+
+    name: str
+    point: Array
+    used: int
+    chosen: int = 0
+
+
+class _Batch:
+    """The proposals of one ask as they come together."""
+
+    def __init__(self, strategy: Strategy, problem: Problem, n: int) -> None:
+        self.problem, self.left = problem, n
+        self.seats = [_Seat(sample.name, sample.point, sample.used) for sample in problem.open_samples]
+        self._strategy = strategy
+        self._preparation = preparation_columns(problem.space)
+        self._proposals: list[Proposal] = []
+        self._state = dict(problem.state)
+        self._calls = 0
+        self._made = 0
+        self._nothing: SpaceExhaustedError | None = None
+
+    def answer(self) -> Proposals:
+        """All proposals.
+
+        Raises:
+            SpaceExhaustedError: there are none.
+        """
+        if not self._proposals and self._nothing is not None:
+            raise self._nothing
+        return Proposals(tuple(self._proposals), self._state)
+
+    def make(self, samples: int, conditions: int) -> list[_Seat]:
+        """Propose experiments on so many new samples; fewer where the space or the batch ends."""
+        made: list[_Seat] = []
+        while self.left and len(made) < samples:
+            alone = bool(self.problem.fixed) and not self._proposals  # the first one settles what a batch shares
+            many = 1 if alone else min(samples - len(made), self.left)
+            found = self._ask(None, many, conditions)
+            made += [self.add(None, proposal) for proposal in found]
+            if len(found) < many:
+                break
+        return made
+
+    def measure(self, seat: _Seat, many: int, conditions: int) -> None:
+        """Propose up to so many further conditions on a sample."""
+        while self.left and many > 0:
+            alone = bool(self.problem.fixed) and not self._proposals
+            wanted = 1 if alone else min(many, self.left)
+            found = self._ask(seat, wanted, conditions)
+            for proposal in found:
+                self.add(seat, proposal)
+            many -= wanted
+            if len(found) < wanted:
+                return
+
+    def candidate(self, seat: _Seat | None) -> Proposal | None:
+        """The best condition on a sample, or experiment on a new one, if there is any; it is not added."""
+        kept = self._state
+        found = self._ask(seat, 1, usual_conditions(self.problem.costs))
+        if seat is not None or (found and found[0].gain is None):
+            self._state = kept  # the design's next point is taken when it is added
+        return found[0] if found else None
+
+    def rate(self, seat: _Seat | None, proposal: Proposal) -> float:
+        """Gain per cost."""
+        import torch
+
+        from acquisition.costs import cost
+
+        price = float(cost(self._problem(seat), torch.from_numpy(proposal.point[None, :]))[0])
+        return (proposal.gain or 0.0) / price
+
+    def add(self, seat: _Seat | None, proposal: Proposal) -> _Seat:
+        """Add a proposal; the sample that it is on."""
+        if seat is None:
+            self._made += 1
+            seat = _Seat(f"{NEW}{self._made}", proposal.point, 0)
+            if self.problem.conditions_per_sample is not None:
+                self.seats.append(seat)
+        seat.used, seat.chosen = seat.used + 1, seat.chosen + 1
+        more = f" (condition {seat.used} on its sample)" if seat.used > 1 else ""
+        shared = self.problem.conditions_per_sample is not None
+        self._proposals.append(
+            replace(proposal, reason=proposal.reason + more, sample=seat.name if shared else proposal.sample)
+        )
+        self.left -= 1
+        return seat
+
+    def _ask(self, seat: _Seat | None, n: int, conditions: int) -> tuple[Proposal, ...]:
+        """What the strategy proposes on one sample, or on new ones; nothing where nothing is left."""
+        try:
+            problem = self._problem(seat)
+            left = problem.initial - len(problem.observations) - len(problem.pending)
+            if left > 0:  # a design of so many samples, or of so many conditions on this one
+                design = math.ceil(left / conditions) if seat is None else min(left, max(conditions - seat.used, n))
+                problem = replace(problem, initial=problem.initial - left + design)
+            answer = self._strategy.propose(problem, n)
+        except SpaceExhaustedError as nothing:
+            self._nothing = nothing
+            return ()
+        except InfeasibleSpaceError as none:
+            self._nothing = SpaceExhaustedError(f"nothing is left on sample {seat.name if seat else 'new'}: {none}")
+            return ()
+        finally:
+            self._calls += 1
+        found = answer.proposals[:n]
+        inside = problem.space.contains(np.stack([p.point for p in found]))
+        if not inside.all():
+            raise StrategyError(
+                "the strategy proposes a point outside the space that it was given.",
+                field="strategy",
+                mend="It must heed `problem.space`, where settings of a sample or a batch are given.",
+            )
+        own = {k: v for k, v in answer.state.items() if k != DESIGN}
+        design_of_all = answer.state if seat is None and problem.space is self.problem.space else self._state
+        self._state = own | {k: v for k, v in design_of_all.items() if k == DESIGN}
+        return found
+
+    def _problem(self, seat: _Seat | None) -> Problem:
+        """The problem as the strategy is to see it for its next call."""
+        chosen, whole = self._proposals, self.problem
+        given = ([] if seat is None else list(self._preparation)) + (list(whole.fixed) if chosen else [])
+        space, state = whole.space, dict(self._state)
+        points = np.array([p.point for p in chosen]).reshape(-1, len(space.columns))
+        taken = np.vstack([whole.taken, points])
+        if given:
+            at = (chosen[0].point if seat is None else seat.point).copy()
+            if chosen:
+                index = [space.columns.index(column) for column in whole.fixed]
+                at[index] = chosen[0].point[index]
+            space = space.given(at, given)
+            taken = taken[space.contains(taken)] if len(taken) else taken
+            state.pop(DESIGN, None)
+        open_samples = () if seat is None else (OpenSample(seat.name, seat.point, seat.used),)
+        waiting = whole.pending_samples or (None,) * len(whole.pending)
+        return replace(
+            whole,
+            space=space,
+            taken=taken,
+            pending=np.vstack([whole.pending, points]),
+            pending_samples=(*waiting, *(p.sample for p in chosen)),
+            fixed=(),
+            open_samples=open_samples,
+            seed=self._seed(),
+            state=state,
+        )
+
+    def _seed(self) -> int:
+        """The campaign's for the first call; others must not draw the same numbers once more."""
+        if not self._calls:
+            return self.problem.seed
+        return int(np.random.SeedSequence([self.problem.seed, self.problem.ask, self._calls]).generate_state(1)[0])
