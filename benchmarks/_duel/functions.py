@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -141,7 +141,7 @@ def peaks(centres: np.ndarray, widths: np.ndarray, heights: np.ndarray, x: np.nd
 
 def drawn_waves(rng: np.random.Generator, d: int, active: int, median: float) -> Values:
     """A Matern-5/2 draw in ``active`` of d dimensions, with lengthscales around a median."""
-    features = 512
+    features = 128
     lengths = np.exp(np.log(median) + 0.5 * rng.normal(size=d))
     lengths[active:] = np.inf  # the others have no effect
     spread = np.sqrt(5 / rng.chisquare(5, size=features))  # Student-t frequencies: a Matern-5/2 spectrum
@@ -192,6 +192,7 @@ NOISES = (0.01, 0.1, 0.3)
 """Of the families, by turns, relative to the spread of the function over the space."""
 
 
+@lru_cache(8)
 def family(name: str, seed: int) -> Noisy:
     """The problem of that family and seed.
 
