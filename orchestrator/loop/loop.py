@@ -13,18 +13,22 @@ from threading import Event, Lock
 from typing import Final
 
 from acquisition.errors import SpaceExhaustedError
+from acquisition.stopping import Standing, StoppingRule
 from instruments.errors import ExecutionCancelled, InstrumentsError
 from instruments.lab import Failure, Job, Lab, Outcome, VirtualTime
 from orchestrator.campaign import Campaign
-from orchestrator.campaign.told import Told
-from orchestrator.errors import CampaignError, OrchestratorError, StaleWrite, ValueConflict
+from orchestrator.campaign.samples import name_of
+from orchestrator.errors import OrchestratorError, StaleWrite, ValueConflict
 from orchestrator.loop import raw
 from orchestrator.loop.context import AttemptContext, RealClock, VirtualClock
+from orchestrator.loop.ending import Ending, rule_of
 from orchestrator.loop.engine import Engine, Running
 from orchestrator.loop.holding import holding
 from orchestrator.loop.listener import Listener, told
+from orchestrator.loop.outcome import told_of
+from orchestrator.loop.placing import homes, place
 from orchestrator.store.changes import Change, Note, PutAttempt, PutExperiment, SetCampaignState
-from orchestrator.store.records import AttemptRecord, AttemptState, CampaignState, ExperimentRecord, Value
+from orchestrator.store.records import AttemptRecord, AttemptState, CampaignState, ExperimentRecord
 
 logger = logging.getLogger(__name__)
 
@@ -49,11 +53,16 @@ class Loop:
         campaign: proposes and learns; kept in its store.
         lab: executes.
         experiments: the budget; prior data and controls do not count.
+        stop: a stopping rule, beside the budget or instead of it.
         batch: propose so many together; cells that are free at once may ask for more.
         engine: runs the pieces.
         files: folder for raw signals.
         cancelled: when set, the loop starts nothing more, waits for what runs, and ends ``interrupted``.
         listeners: are told what happens.
+
+    Raises:
+        CampaignError: neither a budget nor a stopping rule.
+        StoppingError: a rule that may never end the campaign, or means nothing for it.
     """
 
     def __init__(
@@ -61,7 +70,8 @@ class Loop:
         campaign: Campaign,
         lab: Lab,
         *,
-        experiments: int,
+        experiments: int | None = None,
+        stop: StoppingRule | None = None,
         batch: int = 1,
         engine: Engine,
         files: Path,
@@ -69,7 +79,7 @@ class Loop:
         listeners: Sequence[Listener] = (),
     ) -> None:
         self.campaign, self.lab, self.engine = campaign, lab, engine
-        self.budget, self.batch = experiments, batch
+        self.batch = batch
         self.cancelled = cancelled or Event()
         self._files = files
         self._listeners = tuple(listeners)
@@ -81,6 +91,7 @@ class Loop:
         self._failures: Counter[int] = Counter()
         self._devices: dict[str, Lock] = {}
         self._exhausted = ""
+        self._ending = Ending(campaign, lab, rule_of(experiments, stop))
         self._now = 0.0
         self._clock = RealClock(0.0)
 
@@ -159,10 +170,7 @@ class Loop:
     def _start(self) -> None:
         busy = {flight.attempt.cell for flight in self._flights.values()}
         free = [cell for cell in self.lab.cells if cell not in busy]
-        missing = len(free) - len(self._queue)
-        wanted = min(max(missing, self.batch), self._left())
-        if missing > 0 and wanted > 0 and not self._exhausted:
-            self._propose(wanted)
+        self._fill(free)
         # what was interrupted takes the cell and the time that it had
         again = [r for r in self._queue if r.id in self._attempts and self._attempts[r.id].cell in free]
         for record in again:
@@ -171,29 +179,50 @@ class Loop:
                 self._queue.remove(record)
                 free.remove(former.cell)
                 self._launch(record, former.cell, former.clock_started)
-        for cell in free:
-            if not self._queue:
-                break
-            self._launch(self._queue.popleft(), cell, self._now if self._virtual else self._clock.now())
+        for record, cell in self._placed(free):
+            self._queue.remove(record)
+            self._launch(record, cell, self._now if self._virtual else self._clock.now())
 
-    def _left(self) -> int:
-        """Experiments that may still be proposed."""
-        spent = sum(
-            1 for r in self.campaign.experiments() if r.origin == "asked" and r.state not in ("rejected", "cancelled")
-        )
-        return self.budget - spent
+    def _fill(self, free: Sequence[str]) -> None:
+        """Propose until every free cell has an experiment, or the campaign is over."""
+        for _ in free:
+            missing = len(free) - len(self._placed(free))
+            if not missing or not self._more(missing, len(free)) or self.campaign.conditions_per_sample is None:
+                return
 
-    def _propose(self, n: int) -> None:
+    def _more(self, missing: int, free: int) -> bool:
+        """Propose for so many cells, unless the campaign is over; whether anything was."""
+        shared = bool(self.campaign.fixed)
+        if self._exhausted or (shared and (self._flights or self._queue)):
+            return False  # a batch that shares settings ends before the next one begins
+        standing = self._ending.ask(self._now / 3600.0)
+        wanted = min(max(missing, self.batch), standing.room)
+        if wanted < 1:
+            return False
+        records = self._propose(int(wanted), wanted <= free, standing)
+        if not records and not self._exhausted:
+            self._ending.too_dear(standing)
+        return bool(records)
+
+    def _placed(self, free: Sequence[str]) -> list[tuple[ExperimentRecord, str]]:
+        if self.campaign.conditions_per_sample is None:
+            return list(zip(self._queue, free, strict=False))
+        at_home = homes(self.campaign.experiments(), self._attempts)
+        running = [flight.record.sample for flight in self._flights.values()]
+        return place(self._queue, free, self.lab.cells, at_home, running)
+
+    def _propose(self, n: int, apart: bool, standing: Standing) -> list[ExperimentRecord]:
         first = max((r.id for r in self.campaign.experiments()), default=0) + 1
         label = f"propose experiment {first}" if n == 1 else f"propose experiments {first} to {first + n - 1}"
-        records = self.engine.call("propose", label, lambda: self._choose(n))
+        records = self.engine.call("propose", label, lambda: self._choose(n, apart, standing.purse))
         self._queue.extend(records)
         if records:
             told(self._listeners, "proposed", records)
+        return records
 
-    def _choose(self, n: int) -> list[ExperimentRecord]:
+    def _choose(self, n: int, apart: bool, purse: float) -> list[ExperimentRecord]:
         try:
-            return self.campaign.propose(n, state="queued")
+            return self.campaign.propose(n, state="queued", apart=apart, purse=purse)
         except SpaceExhaustedError as nothing:
             self._exhausted = str(nothing)
             return []
@@ -201,7 +230,7 @@ class Loop:
     def _launch(self, record: ExperimentRecord, cell: str, began: float) -> None:
         former = self._attempts.get(record.id)
         number = 1 if former is None else former.number + 1
-        sample = record.sample or f"{self.campaign.name}.{self.campaign.seed}-{record.id}"
+        sample = record.sample or name_of(self.campaign.name, self.campaign.seed, record.id)
         folder = self._files / self.campaign.name / f"{record.id:05d}" / str(number)
         attempt = AttemptRecord(
             experiment=record.id, number=number, cell=cell, sample=sample, clock_started=began, files=str(folder)
@@ -313,9 +342,9 @@ class Loop:
             logger.warning("experiment %d: %s; it is tried again", flight.record.id, ended.message)
             self._back(flight, ended)
             return
-        result = _told(flight.record, outcome, ended.sample)
+        result = told_of(flight.record, outcome, ended.sample)
         try:
-            record = self.campaign.record(result, PutAttempt(ended))
+            record = self.campaign.record(result, PutAttempt(ended), *self._given_up(flight.record, outcome))
         except ValueConflict as conflict:  # a person told a result meanwhile: theirs stands, ours is in the log
             logger.warning("experiment %d was told from elsewhere: %s", flight.record.id, conflict)
             measured = {metric: asdict(value) for metric, value in result.values.items()}
@@ -323,6 +352,16 @@ class Loop:
             self.campaign.put(PutAttempt(ended), note)
             record = self.campaign.store.experiment(self.campaign.name, flight.record.id)
         told(self._listeners, "learned", record, ended)
+
+    def _given_up(self, record: ExperimentRecord, outcome: Outcome) -> list[Change]:
+        """A sample that failed for its material is not used again: what waits for it is called off."""
+        if outcome.failure is None or outcome.failure.cause != "material" or record.sample is None:
+            return []
+        lost = [r for r in self._queue if r.sample == record.sample]
+        for waiting in lost:
+            self._queue.remove(waiting)
+        now, why = datetime.now(UTC), f"its sample failed in experiment {record.id}"
+        return [PutExperiment(replace(r, state="cancelled", updated=now), r.state, why) for r in lost]
 
     def _requeue(self, flight: _Flight, state: AttemptState, message: str) -> None:
         """An attempt ended without a result: run it again, or ask a person where that is not safe."""
@@ -378,7 +417,7 @@ class Loop:
     def _why_done(self) -> str:
         awaiting = sum(r.state == "awaiting_analysis" for r in self.campaign.experiments())
         late = f"; {awaiting} experiments await their analysis" if awaiting else ""
-        return (self._exhausted or f"the budget of {self.budget} experiments is used") + late
+        return (self._exhausted or self._ending.why) + late
 
     def _set_state(self, state: CampaignState, why: str) -> None:
         now = self.campaign.store.campaign(self.campaign.name).state
@@ -415,34 +454,3 @@ class Loop:
                 self._land(flight, outcome)
         except Exception:
             logger.exception("experiment %d could not be brought to an end in the store", flight.record.id)
-
-
-def _told(record: ExperimentRecord, outcome: Outcome, sample: str | None) -> Told:
-    """An outcome in the form in which a campaign takes results."""
-    if outcome.failure is not None:
-        return Told(
-            row=0,
-            id=record.id,
-            sample=sample,
-            status="failed",
-            failure_cause=outcome.failure.cause,
-            failure_reason=outcome.failure.reason,
-        )
-    seen = outcome.observation
-    if seen is None:
-        return Told(row=0, id=record.id, sample=sample)  # to come
-    for metric in outcome.awaiting:
-        if metric in seen.figures:
-            raise CampaignError(f"experiment {record.id}: {metric} is both told and awaited.", field=metric)
-    return Told(
-        row=0,
-        id=record.id,
-        executed=dict(seen.executed),
-        measured=dict(seen.measured),
-        measured_sem=dict(seen.measured_sem),
-        values={m: Value(f.value, f.sem, f.censored) for m, f in seen.figures.items()},
-        sample=sample,
-        verdict=seen.verdict.name,
-        verdict_reasons=seen.verdict.reasons,
-        calibrations=seen.calibrations,
-    )

@@ -1,0 +1,57 @@
+"""Whether a campaign is over, and why. What the rules say is written down, so that others can look."""
+
+from __future__ import annotations
+
+from acquisition.stopping import Experiments, Standing, StoppingRule
+from acquisition.stopping.progress import check_rule
+from instruments.lab import Lab
+from orchestrator.campaign import Campaign
+from orchestrator.errors import CampaignError
+from orchestrator.store.changes import Note
+from simulators.replay import ReplayLab
+
+KIND = "stop"
+"""The kind of the notes that hold what the rules say."""
+
+
+def rule_of(experiments: int | None, stop: StoppingRule | None) -> StoppingRule:
+    """The rule that a loop obeys.
+
+    Raises:
+        CampaignError: there is none.
+    """
+    budget = None if experiments is None else Experiments(experiments)
+    if budget is None and stop is None:
+        raise CampaignError("a loop without a stopping rule never ends.", field="stop", mend="Give `experiments`.")
+    return budget | stop if budget and stop else (budget or stop)  # type: ignore[return-value]
+
+
+class Ending:
+    """Asks the stopping rule of a loop.
+
+    Raises:
+        StoppingError: the rule may never end the campaign, or means nothing for it.
+    """
+
+    def __init__(self, campaign: Campaign, lab: Lab, rule: StoppingRule) -> None:
+        check_rule(rule, campaign.problem(), instant=isinstance(lab, ReplayLab))
+        self._campaign, self._rule = campaign, rule
+        self._written: Standing | None = None
+        self.why = ""
+        """Why no experiment was proposed, when that was last considered; empty if one was."""
+
+    def ask(self, hours: float) -> Standing:
+        """Where the campaign stands after so many hours; writes it down where more than a number is to be known."""
+        standing = self._campaign.standing(self._rule, hours=hours)
+        if standing != self._written and not isinstance(self._rule, Experiments):
+            text = standing.reason or f"not yet {standing.text}"
+            self._campaign.put(Note(KIND, text, data={"standing": standing.plain()}))
+            self._written = standing
+        self.why = standing.reason
+        return standing
+
+    def too_dear(self, standing: Standing) -> None:
+        """Nothing was proposed, since it would cost more than is left."""
+        costs = self._campaign.costs
+        unit = "" if costs is None else f" {costs.unit}"
+        self.why = f"the next experiment would cost more than the {standing.purse:.6g}{unit} that are left"
