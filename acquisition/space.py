@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from acquisition import design
 from acquisition.constraints import Constraint, LinearConstraint
 from acquisition.domains import Domain, Spanned
-from acquisition.encoding import Encoding, encode
+from acquisition.encoding import Encoding, Encodings
 from acquisition.errors import SpaceError
 from acquisition.layout import Floats, nearest
 from acquisition.parameters import Categorical, Composition, Continuous, Discrete, Integer, Parameter, Stage
@@ -86,7 +86,8 @@ class SearchSpace:
     ) -> None:
         self._domain, self._pool = domain, pool
         self._parameters, self._constraints = parameters, constraints
-        self._encoding = encode(domain.layout.columns, parameters)
+        self._encodings = Encodings(domain.layout.columns, parameters)
+        self._encoding = self._encodings[self._encodings.usual]
         self._fixed: dict[str, float] = {}
 
     def __repr__(self) -> str:
@@ -166,7 +167,8 @@ class SearchSpace:
         space = SearchSpace.__new__(SearchSpace)
         domain = self._domain.given(values, index)
         space._domain, space._pool = domain, domain.pool if isinstance(domain, Tabled) else None
-        space._parameters, space._constraints, space._encoding = self._parameters, self._constraints, self._encoding
+        space._parameters, space._constraints = self._parameters, self._constraints
+        space._encodings, space._encoding = self._encodings, self._encoding
         space._fixed = self._fixed | {name: float(values[i]) for name, i in zip(names, index, strict=True)}
         return space
 
@@ -200,8 +202,13 @@ class SearchSpace:
 
     @property
     def encoding(self) -> Encoding:
-        """Model inputs from native arrays."""
+        """Model inputs from native arrays: the usual one of :attr:`encodings`."""
         return self._encoding
+
+    @property
+    def encodings(self) -> Encodings:
+        """Ways in which models may see the space, by name, for a choice by evidence."""
+        return self._encodings
 
     @property
     def size(self) -> int | None:
