@@ -58,8 +58,8 @@ def play(game: Game) -> dict[str, Any]:
     return {
         **{"task": game.task, "strategy": game.strategy, "seed": game.seed, "budget": game.budget},
         "failures": failures,
-        "regret": round(task.optimum - float(heights[int(np.argmax(measured))]), 5),
-        "recommended": round(task.optimum - float(recommended), 5),
+        "regret": round((task.optimum - float(heights[int(np.argmax(measured))])) / base.scale, 5),
+        "recommended": round((task.optimum - float(recommended)) / base.scale, 5),
         **watch.figures,
     }
 

@@ -19,13 +19,17 @@ Values = Callable[[np.ndarray], np.ndarray]
 
 @dataclass(frozen=True)
 class Noisy:
-    """A problem: values of points (n, d) in the unit cube or on the simplex, their optimum, the noise's deviation."""
+    """A problem: values of points (n, d) in the unit cube or on the simplex, their optimum, the noise's deviation.
+
+    Regrets are told in units of ``scale``, for families the standard deviation of the values over the space.
+    """
 
     values: Values
     d: int
     optimum: float
     noise: float
     simplex: bool = False
+    scale: float = 1.0
 
     @property
     def question(self) -> Mapping[str, Any]:
@@ -51,7 +55,7 @@ class Noisy:
 
     def regret(self, point: Mapping[str, float]) -> float:
         """How much less than the optimum a point truly gives."""
-        return self.optimum - float(self.values(self.array(point)[None, :])[0])
+        return (self.optimum - float(self.values(self.array(point)[None, :])[0])) / self.scale
 
 
 A = np.array(
@@ -168,7 +172,7 @@ def _problem(
     if starting is not None:
         starts = np.vstack([starts, starting])
     best = searched(values, starts, simplex, rng) if optimum is None else optimum
-    return Noisy(values, d, best, noise * float(y.std()), simplex)
+    return Noisy(values, d, best, noise * float(y.std()), simplex, float(y.std()))
 
 
 def searched(values: Values, starts: np.ndarray, simplex: bool, rng: np.random.Generator) -> float:

@@ -13,7 +13,7 @@ RESAMPLES = 10_000
 FEWEST = 6
 """Pairs below which a bootstrap interval says nothing."""
 
-TINY = 1e-4
+TINY = 1e-3
 """Floor of figures of which ratios are taken: a regret of less is none."""
 
 
