@@ -112,10 +112,8 @@ def play(game: Game) -> dict[str, Any]:
         measurements += 1
         made = workshop.made if made is None and electrode in best.index else made
         value = workshop.values[electrode, float(point[CURRENT])]
-        me.tell(
-            batch.assign(fe_co=value) if "sample" in batch else batch.assign(fe_co=value, sample=f"e{measurements}")
-        )
-        reached = workshop.made if value >= goal else None
+        me.tell(batch.assign(fe_co=value, sample=batch.get("sample", f"electrode-{measurements}")))
+        reached = workshop.made if value >= best.min() else None
     return {
         **{"task": game.task, "strategy": game.strategy, "seed": game.seed, "budget": game.budget},
         "electrodes_to_best": game.budget + 1 if reached is None else reached,
