@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acquisition.errors import InfeasibleSpaceError
+from acquisition.gapped import GappedSimplex
 from acquisition.layout import Floats
 from acquisition.parameters import Categorical, Composition, Continuous, Discrete, Integer, Parameter
 from acquisition.simplex import LatticeSimplex, SolidSimplex
@@ -202,26 +203,54 @@ class Choice:
 
 
 class Mixture:
-    """A composition: fractions that sum to one."""
+    """A composition: fractions that sum to one.
 
-    def __init__(self, low: Floats, high: Floats, most: int | None, step: float | None) -> None:
+    Args:
+        low: (width,) least fractions; above zero means always present.
+        high: (width,) greatest fractions.
+        most: at most so many components are present; None: all may be.
+        step: fractions are multiples of it.
+        least: (width,) least fractions of present components; ``low`` by default.
+
+    Attributes:
+        most: at most so many components are present.
+        units: number of steps in 1, or None.
+        least: (width,) least fractions of present components.
+        atom: what the absence of a component weighs against a unit of length, see
+            :class:`acquisition.gapped.GappedSimplex`; zero where no fractions above zero are left out.
+    """
+
+    def __init__(
+        self, low: Floats, high: Floats, most: int | None, step: float | None, least: Floats | None = None
+    ) -> None:
         self.width = len(low)
         self.most = self.width if most is None else most
         self.units = None if step is None else round(1 / step)
         self.real = step is None
+        least = low if least is None else np.maximum(low, least)
+        low = np.where(low > 0, least, low)
         if np.any(low > high + _ROUNDING):
             raise InfeasibleSpaceError("a component has no fraction left.")
-        self.simplex: LatticeSimplex | SolidSimplex
-        if self.units is None:
-            self.simplex = SolidSimplex(low, np.maximum(low, high), self.most)
+        high = np.maximum(low, high)
+        self.simplex: LatticeSimplex | SolidSimplex | GappedSimplex
+        if self.units is not None:
+            self.simplex = LatticeSimplex(low, high, self.most, self.units, least)
+        elif np.any((least > 0) & (low == 0) & (high > 0)):
+            self.simplex = GappedSimplex(low, high, least, self.most)
         else:
-            self.simplex = LatticeSimplex(low, np.maximum(low, high), self.most, self.units)
+            self.simplex = SolidSimplex(low, high, self.most)
         self.low, self.high = self.simplex.low, self.simplex.high
+        self.least, self.atom = self.simplex.least, self.simplex.atom
 
     @property
     def count(self) -> int | None:
         """Number of compositions, None without a step."""
         return self.simplex.count
+
+    @property
+    def selects(self) -> bool:
+        """Whether it can differ which components are present, as a matter of more than volume."""
+        return self.most < (self.high > 0).sum() or self.atom > 0
 
     def sample(self, n: int, rng: np.random.Generator) -> Floats:
         """Draws, (n, components)."""
@@ -247,11 +276,19 @@ class Mixture:
         amount = np.abs(rng.standard_normal(len(x))) * scale
         if self.units is not None:
             amount = np.maximum(1, np.rint(amount * self.units)) / self.units
-        available, room = x[rows, giver] - self.low[giver], self.high[taker] - x[rows, taker]
+        has, available = x[rows, giver], x[rows, giver] - self.low[giver]
+        newcomer = ~present[rows, taker]
+        room = self.high[taker] - x[rows, taker]
+        amount = np.minimum(np.maximum(amount, np.where(newcomer, self.least[taker], 0.0)), np.minimum(available, room))
+        # What would be left of less than the least fraction is kept at that, or goes too.
+        spare, optional = np.maximum(has - self.least[giver], 0.0), self.low[giver] == 0
+        scant = (amount > spare) & (amount < has)
+        amount = np.where(scant, np.where(optional & (amount > 0.5 * (spare + has)), has, spare), amount)
         # A newcomer beyond the allowed number takes the place of another, wholly.
-        full = (present.sum(axis=1) >= self.most) & ~present[rows, taker]
-        amount = np.where(full, x[rows, giver], np.minimum(amount, np.minimum(available, room)))
+        full = (present.sum(axis=1) >= self.most) & newcomer
+        amount = np.where(full, has, amount)
         possible = others.any(axis=1) & (amount <= room + 1e-15) & (amount <= available + 1e-15) & (taker != giver)
+        possible &= ~newcomer | (amount >= self.least[taker] - 1e-15)
         amount = np.where(possible, amount, 0.0)
         moved = x.copy()
         moved[rows, giver] -= amount
@@ -303,10 +340,11 @@ def build(parameter: Parameter, low: Floats, high: Floats, held: Mapping[int, fl
             return Choice(np.arange(len(parameter.values), dtype=float), ordered=False)
         case Composition():
             limits = np.array([parameter.limits(component) for component in parameter.components])
-            least, most = np.maximum(limits[:, 0], low), np.minimum(limits[:, 1], high)
+            lowest, highest = np.maximum(limits[:, 0], low), np.minimum(limits[:, 1], high)
+            least = np.array([parameter.least(component) for component in parameter.components])
             for component, fraction in (held or {}).items():
-                least[component] = most[component] = fraction
-            return Mixture(least, most, parameter.max_components, parameter.step)
+                lowest[component] = highest[component] = least[component] = fraction
+            return Mixture(lowest, highest, parameter.max_components, parameter.step, least)
 
 
 def product(parts: Sequence[Floats]) -> Floats:

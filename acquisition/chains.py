@@ -37,8 +37,8 @@ class Chains:
     Attributes:
         polytope: what they live in.
         x: (m, g) their points.
-        active: (m, g) coordinates in play; a component that is present may come as near to zero as it likes and still
-            counts as present.
+        active: (m, g) coordinates in play; a component that is present may come as near to zero as its least fraction
+            admits and still counts as present.
         reach: longest step of a line move, relative to the ranges.
     """
 
@@ -69,7 +69,10 @@ class Chains:
         value = np.concatenate([np.take_along_axis(base, way.columns, axis=1), base @ rows.coefficients.T], axis=1)
         floor = np.broadcast_to(rows.lower, (len(base), len(rows)))
         roof = np.broadcast_to(rows.upper, (len(base), len(rows)))
-        low = np.concatenate([polytope.low[way.columns], floor], axis=1)
+        # a component that is absent, and stays so, is where it should be
+        in_play = np.take_along_axis(self.active, way.columns, axis=1) | (way.slopes != 0)
+        bottom = np.where(in_play, polytope.least[way.columns], polytope.low[way.columns])
+        low = np.concatenate([bottom, floor], axis=1)
         high = np.concatenate([polytope.high[way.columns], roof], axis=1)
         flat = np.abs(slope) <= _FLAT * size
         range_ = (polytope.high - polytope.low)[way.columns]

@@ -168,11 +168,12 @@ class Spanned:
     def polyhedron(self) -> Polyhedron:
         """Bounds of the tightened blocks, sums of compositions and constraints."""
         width = len(self.layout.names)
-        low, high = np.zeros(width), np.zeros(width)
+        low, high, least = np.zeros(width), np.zeros(width), np.zeros(width)
         real = np.zeros(width, dtype=bool)
         for group in self._groups:
             polytope = group.sampler.polytope
             low[group.columns], high[group.columns] = polytope.low, polytope.high
+            least[group.columns] = polytope.least
             for start, block in zip(polytope.starts, polytope.blocks, strict=True):
                 real[group.columns[start : start + block.width]] = block.real
         sums = np.zeros((0, width))
@@ -192,7 +193,7 @@ class Spanned:
             lower=np.concatenate([ones, rows.lower]),
             upper=np.concatenate([ones, rows.upper]),
             movable=real & (low < high),
-            least=low.copy(),
+            least=least,
             fractions=np.array([column.kind == "fraction" for column in self.layout.columns]),
         )
 

@@ -84,10 +84,13 @@ class Program:
     def _mixture(self, start: int, block: Mixture) -> None:
         columns = range(start, start + block.width)
         self._add(dict.fromkeys(columns, 1.0), 1.0, 1.0)
-        if block.most < (block.high > 0).sum():
+        gaps = (block.least > 1 / (block.units or np.inf)) & (block.low == 0) & (block.high > 0)
+        if block.selects or gaps.any():
             present = self._binary(block.width)
-            for column, switch, high in zip(columns, present, block.high, strict=True):
-                self._add({column: 1.0, switch: -float(high)}, -np.inf, 0.0)
+            for i, (column, switch) in enumerate(zip(columns, present, strict=True)):
+                self._add({column: 1.0, switch: -float(block.high[i])}, -np.inf, 0.0)
+                if gaps[i]:
+                    self._add({column: 1.0, switch: -float(block.least[i])}, 0.0, np.inf)
             self._add(dict.fromkeys(present, 1.0), 0.0, float(block.most))
 
     def _choice(self, column: int, block: Choice) -> None:
@@ -154,7 +157,7 @@ class Program:
             if isinstance(block, Choice):
                 x[part] = block.values[np.abs(block.values - x[part]).argmin()]
             elif isinstance(block, Mixture):
-                absent = x[part] < 1e-9
+                absent = x[part] < np.maximum(1e-9, 0.5 * block.least)
                 x[part] = np.where(absent & (block.low == 0), 0.0, x[part])
         return x
 

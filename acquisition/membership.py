@@ -143,6 +143,11 @@ def _check_mixture(parameter: Composition, part: Floats, tolerance: float) -> It
         present = (part > tolerance).sum(axis=1)
         text = f"{parameter.name}: {{value}} components are present, more than {parameter.max_components}"
         yield present > parameter.max_components, text, present.astype(float)
+    if parameter.min_present is not None:
+        for column, component, x in zip(parameter.columns, parameter.components, part.T, strict=True):
+            least = parameter.least(component)
+            scant = (x > tolerance) & (x < least - tolerance)
+            yield scant, f"{column} is {{value}}, neither absent nor {least:g} or more", x
     if parameter.step is not None:
         units = round(1 / parameter.step)
         off = np.abs(part - np.rint(part * units) / units).max(axis=1)

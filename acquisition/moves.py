@@ -95,7 +95,8 @@ class Swap:
         trial = chains.x.copy()
         trial[chains.rows, new] = chains.x[chains.rows, gone]
         trial[chains.rows, gone] = np.where(new == gone, trial[chains.rows, gone], 0.0)
-        fits = trial[chains.rows, new] <= chains.polytope.high[new]
+        value = trial[chains.rows, new]
+        fits = (value <= chains.polytope.high[new]) & (value >= chains.polytope.least[new])
         chains.jump(possible & fits & chains.polytope.rows.holds(trial), trial, gone, new)
 
 
@@ -169,18 +170,79 @@ class Regrid:
         units = self.block.units or 1
         x, rows = chains.x, chains.rows
         part = x[:, self.start : self.start + self.block.width]
-        first, second = self.start + _two(np.ones(part.shape, dtype=bool), rng)
-        back, forth = chains.chord(chains.pair(first, second))
-        now = np.rint(x[rows, first] * units)
-        total = now + np.rint(x[rows, second] * units)
-        low, high = np.ceil(now + back * units - 1e-6), np.floor(now + forth * units + 1e-6)
-        others = (part > 0).sum(axis=1) - (x[rows, first] > 0) - (x[rows, second] > 0)
-        value = np.clip(np.floor(low + rng.random(len(rows)) * (high - low + 1)), low, high)
-        # With room for only one of the two, all goes to the one or to the other.
-        to_second, to_first = low <= 0, high >= total
-        single = np.where(to_second & (~to_first | (rng.random(len(rows)) < 0.5)), 0.0, total)
-        value = np.where(others + 2 <= self.block.most, value, single)
-        x[rows, first], x[rows, second] = value / units, (total - value) / units
+        first, second = _two(np.ones(part.shape, dtype=bool), rng)
+        low, high = np.rint(self.block.least * units), np.rint(self.block.high * units)
+        back, forth = chains.chord(chains.pair(self.start + first, self.start + second))
+        now = np.rint(part[rows, first] * units)
+        total = now + np.rint(part[rows, second] * units)
+        from_, to = np.ceil(now + back * units - 1e-6), np.floor(now + forth * units + 1e-6)
+        others = (part > 0).sum(axis=1) - (part[rows, first] > 0) - (part[rows, second] > 0)
+        # One of the two may be absent, or both are present: every way counts the same.
+        a, b = np.maximum(from_, np.maximum(low[first], total - high[second])), np.minimum(to, total - low[second])
+        b = np.minimum(b, high[first])
+        both = np.where(others + 2 <= self.block.most, np.maximum(b - a + 1, 0.0), 0.0)
+        without_first = self._alone(second, first, total) & (from_ <= 0)
+        without_second = self._alone(first, second, total) & (to >= total) & (total > 0)
+        pick = np.floor(rng.random(len(rows)) * (both + without_first + without_second))
+        value = np.where(pick < both, a + pick, np.where((pick < both + without_first) & without_first, 0.0, total))
+        value = np.where(both + without_first + without_second > 0, value, now)
+        part[rows, first], part[rows, second] = value / units, (total - value) / units
+
+    def _alone(self, there: NDArray[np.intp], gone: NDArray[np.intp], total: Floats) -> NDArray[np.bool_]:
+        """Whether one component may have the whole sum while the other is absent."""
+        units = self.block.units or 1
+        low, high = np.rint(self.block.least * units), np.rint(self.block.high * units)
+        optional = self.block.low == 0
+        holds = (total >= low[there]) & (total <= high[there]) | ((total == 0) & optional[there])
+        return np.asarray(optional[gone] & holds)
+
+
+@dataclass(frozen=True)
+class Toggle:
+    """Draw anew how two components share their sum, where one of them may be absent, and which of them is.
+
+    The exact law given all others: absence weighs ``atom`` against a unit of length (see
+    :class:`acquisition.gapped.GappedSimplex`).
+    """
+
+    start: int
+    block: Mixture
+
+    def __call__(self, chains: Chains, rng: np.random.Generator) -> None:
+        """Move all chains once."""
+        rows, block = chains.rows, self.block
+        active = chains.active[:, self.start : self.start + block.width]
+        first, second = _two(np.tile(block.high > 0, (len(rows), 1)), rng)
+        a, b = self.start + first, self.start + second
+        present = active[rows, first] | active[rows, second]
+        others = active.sum(axis=1) - active[rows, first] - active[rows, second]
+        total = chains.x[rows, a] + chains.x[rows, b]
+        base = chains.x.copy()
+        base[rows, a], base[rows, b] = 0.0, total
+        way = chains.pair(a, b)
+        from_, to = chains.segment(base, way)
+        length = np.where(present & (others + 2 <= block.most), np.maximum(to - from_, 0.0), 0.0)
+        swapped = base.copy()
+        swapped[rows, a], swapped[rows, b] = total, 0.0
+        without_a = present & self._alone(second, first, total) & chains.polytope.rows.holds(base)
+        without_b = present & self._alone(first, second, total) & chains.polytope.rows.holds(swapped)
+        weight = length + block.atom * without_a + block.atom * without_b
+        choice, place = rng.random(len(rows)) * weight, rng.random(len(rows))
+        both = (choice < length) & (length > 0)
+        only_a = ~both & without_b & ((choice >= length + block.atom * without_a) | ~without_a)
+        only_b = ~both & ~only_a & without_a
+        moved = way.added(base, from_ + place * length)
+        for taken, points in ((both, moved), (only_a, swapped), (only_b, base)):
+            chains.x[taken] = points[taken]
+        changed = np.flatnonzero(both | only_a | only_b)
+        chains.active[changed, a[changed]] = (both | only_a)[changed]
+        chains.active[changed, b[changed]] = (both | only_b)[changed]
+
+    def _alone(self, there: NDArray[np.intp], gone: NDArray[np.intp], total: Floats) -> NDArray[np.bool_]:
+        """Whether one component may have the whole sum while the other is absent."""
+        block = self.block
+        fits = (total >= block.least[there]) & (total <= block.high[there])
+        return np.asarray((block.low[gone] == 0) & fits)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from acquisition.blocks import Block
+from acquisition.blocks import Block, Mixture
 from acquisition.layout import RESOLUTION, Floats
 
 _LOST = 1e-14
@@ -100,6 +100,12 @@ class Polytope:
     def high(self) -> Floats:
         """(g,) greatest values."""
         return np.concatenate([block.high for block in self.blocks])
+
+    @cached_property
+    def least(self) -> Floats:
+        """(g,) least values, of components that are present; on grids the same as ``low``."""
+        own = [block.simplex.least if isinstance(block, Mixture) and block.real else block.low for block in self.blocks]
+        return np.concatenate(own)
 
     def native(self, n: int, rng: np.random.Generator) -> Floats:
         """Draws that heed no constraint, (n, g)."""

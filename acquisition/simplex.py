@@ -30,19 +30,31 @@ class LatticeSimplex:
         high: (m,) greatest fractions.
         most: at most so many components are present.
         units: number of steps in 1.
+        least: (m,) least fractions of present components; ``low`` by default.
+
+    Attributes:
+        low: (m,) least fractions on the grid, zero where a component may be absent.
+        high: (m,) greatest fractions on the grid.
+        least: (m,) least fractions of present components on the grid.
 
     Raises:
         InfeasibleSpaceError: no such composition exists.
     """
 
-    def __init__(self, low: Floats, high: Floats, most: int, units: int) -> None:
+    atom = 0.0
+
+    def __init__(self, low: Floats, high: Floats, most: int, units: int, least: Floats | None = None) -> None:
         self.most = most
         self.units = units
-        self.least_units = np.ceil(np.asarray(low) * units - _ROUNDING * units).astype(int)
+        self.forced = np.ceil(np.asarray(low) * units - _ROUNDING * units) > 0
+        floor = np.asarray(low if least is None else np.maximum(low, least))
+        self.least_units = np.maximum(np.ceil(floor * units - _ROUNDING * units).astype(int), 1)
         self.most_units = np.floor(np.asarray(high) * units + _ROUNDING * units).astype(int)
-        self.low: Floats = self.least_units / units
+        self.most_units = np.where((self.most_units < self.least_units) & ~self.forced, 0, self.most_units)
+        self.least: Floats = self.least_units / units
+        self.low: Floats = np.where(self.forced, self.least, 0.0)
         self.high: Floats = self.most_units / units
-        if np.any(self.least_units > self.most_units) or self.count == 0:
+        if np.any(self.forced & (self.least_units > self.most_units)) or self.count == 0:
             raise InfeasibleSpaceError("no composition on the grid of the step meets the bounds.", field="step")
 
     @cached_property
@@ -52,12 +64,13 @@ class LatticeSimplex:
         table = np.zeros((self.units + 1, limit + 1), dtype=object)
         table[0, :] = 1
         ways = [table]
-        for least, greatest in zip(self.least_units[::-1], self.most_units[::-1], strict=True):
+        for forced, first, greatest in zip(
+            self.forced[::-1], self.least_units[::-1], self.most_units[::-1], strict=True
+        ):
             following = ways[-1]
             table = np.zeros_like(following)
-            if least == 0:
+            if not forced:
                 table += following
-            first = max(1, least)
             if greatest >= first:
                 totals = np.zeros((self.units + 2, limit), dtype=object)
                 np.cumsum(following[:, :-1], axis=0, out=totals[1:])
@@ -95,10 +108,10 @@ class LatticeSimplex:
         if k == 0:
             return np.zeros(len(left), dtype=int)
         following = self._scaled[j + 1]
-        absent = following[left, k] if self.least_units[j] == 0 else np.zeros(len(left))
+        absent = np.zeros(len(left)) if self.forced[j] else following[left, k]
         totals = np.concatenate([[0.0], np.cumsum(following[:, k - 1])])
         below = totals[np.maximum(left - self.most_units[j], 0)]
-        above = totals[np.maximum(left - max(1, self.least_units[j]) + 1, 0)]
+        above = totals[np.maximum(left - self.least_units[j] + 1, 0)]
         target = uniform * (absent + np.maximum(above - below, 0.0))
         inside = np.minimum(below + np.maximum(target - absent, 0.0), np.nextafter(above, 0.0))
         rest = np.searchsorted(totals, inside, side="right") - 1
@@ -114,7 +127,8 @@ class LatticeSimplex:
         left, room = np.array([self.units]), np.array([self._ways[0].shape[1] - 1])
         for j in range(len(self.low)):
             parts = []
-            for unit in range(self.least_units[j], self.most_units[j] + 1):
+            present = range(self.least_units[j], self.most_units[j] + 1)
+            for unit in present if self.forced[j] else (0, *present):
                 after, spare = left - unit, room - (unit > 0)
                 alive = (after >= 0) & (spare >= 0)
                 alive[alive] = self._scaled[j + 1][after[alive], spare[alive]] > 0
@@ -133,14 +147,22 @@ class SolidSimplex:
         high: (m,) greatest fractions.
         most: at most so many components are present.
 
+    Attributes:
+        low: (m,) least fractions.
+        high: (m,) greatest fractions.
+        least: (m,) the same as ``low``: a present component may have as little as it likes.
+        atom: zero, see :class:`acquisition.gapped.GappedSimplex`.
+
     Raises:
         InfeasibleSpaceError: no such composition exists.
     """
 
     count = None
+    atom = 0.0
 
     def __init__(self, low: Floats, high: Floats, most: int) -> None:
         self.low: Floats = np.asarray(low, dtype=float)
+        self.least = self.low
         self.high: Floats = np.minimum(np.asarray(high, dtype=float), 1.0)
         self.most = most
         self.forced = self.low > 0
@@ -162,7 +184,7 @@ class SolidSimplex:
         """Uniform draws, (n, m); each sums to 1 and keeps within the bounds."""
         x = np.tile(self.low, (n, 1))
         if self._sums is not None:
-            required, chosen = self._sums.sample(n, rng)
+            required, chosen, _ = self._sums.sample(n, rng)
             x[:, self.forced] += required
             x[:, self.optional] += chosen
         elif self.slack > _ROUNDING:

@@ -1,11 +1,11 @@
-"""Numbers in boxes ``[0, cap]`` that sum to a total, some of the boxes chosen: uniform draws.
+"""Numbers in boxes ``[low, cap]`` that sum to a total, some of the boxes chosen: uniform draws.
 
 With ``V_j^k(r)`` the volume in which items ``j, j + 1, ...`` can make up ``r`` when ``k`` of the optional ones among
 them are still to be chosen,
 
-    ``V_j^k(r) = [j optional] V_{j+1}^k(r) + integral_0^min(cap_j, r) V_{j+1}^{k'}(r - x) dx``
+    ``V_j^k(r) = [j optional] V_{j+1}^k(r) + integral_low_j^min(cap_j, r) V_{j+1}^{k'}(r - x) dx``
 
-(``k' = k - 1`` for an optional item, ``k`` for a required one). Items whose cap does not bind stand last, where
+(``k' = k - 1`` for an optional item, ``k`` for a required one). Items whose bounds do not bind stand last, where
 ``V = C(free, k) r^(m-1) / (m-1)!`` is known; with two items left the volume is a sum of overlaps of intervals. What is
 between is tabulated, each state on a grid of its own reachable remainders.
 """
@@ -77,6 +77,7 @@ class _Curve:
 
 @dataclass(frozen=True)
 class _Item:
+    low: float
     cap: float
     column: int
     required: bool
@@ -89,16 +90,24 @@ class BoxSums:
         required: (a,) caps of the items that are always chosen.
         optional: (b,) caps of the others.
         choose: how many of the others are chosen.
-        total: what all chosen items sum to; the feasible set must have a volume.
+        total: what all chosen items sum to; without gaps the feasible set must have a volume.
+        lows: (b,) least values of the others where they are chosen; zero by default.
     """
 
-    def __init__(self, required: Floats, optional: Floats, choose: int, total: float) -> None:
+    def __init__(
+        self, required: Floats, optional: Floats, choose: int, total: float, lows: Floats | None = None
+    ) -> None:
         self._shape = (len(required), len(optional))
         self._total = total
-        items = [_Item(min(cap / total, 1.0), i, True) for i, cap in enumerate(required) if cap > 0]
-        items += [_Item(min(cap / total, 1.0), i + len(required), False) for i, cap in enumerate(optional)]
-        bound = [item for item in items if item.cap < 1.0]
-        free = [item for item in items if item.cap >= 1.0]
+        lows = np.zeros(len(optional)) if lows is None else lows
+        items = [_Item(0.0, min(cap / total, 1.0), i, True) for i, cap in enumerate(required) if cap > 0]
+        items += [
+            _Item(low / total, min(cap / total, 1.0), i + len(required), False)
+            for i, (low, cap) in enumerate(zip(lows, optional, strict=True))
+            if low <= total
+        ]
+        free = [item for item in items if item.cap >= 1.0 and item.low == 0.0]
+        bound = [item for item in items if item not in free]
         self._items = bound + free
         self._bound = len(bound)
         self._choose = choose
@@ -114,14 +123,16 @@ class BoxSums:
     def _range(self, j: int, k: int) -> tuple[float, float]:
         """Least and greatest remainder with which state (j, k) can be met."""
 
-        def reach(items: list[_Item], chosen: int) -> float:
+        def reach(items: list[_Item], chosen: int) -> tuple[float, float]:
             caps = sorted((item.cap for item in items if not item.required), reverse=True)
+            lows = sorted(item.low for item in items if not item.required)
             if not 0 <= chosen <= len(caps):
-                return -math.inf
-            return sum(item.cap for item in items if item.required) + sum(caps[:chosen])
+                return math.inf, -math.inf
+            return sum(lows[:chosen]), sum(item.cap for item in items if item.required) + sum(caps[:chosen])
 
-        before = reach(self._items[:j], self._choose - k)
-        return max(0.0, 1.0 - before), min(1.0, reach(self._items[j:], k))
+        least_before, most_before = reach(self._items[:j], self._choose - k)
+        least, most = reach(self._items[j:], k)
+        return max(0.0, least, 1.0 - most_before), min(1.0, most, 1.0 - least_before)
 
     def _tabulate(self) -> None:
         for j in range(self._bound, -1, -1):
@@ -148,7 +159,7 @@ class BoxSums:
             values += skipped(nodes)
         then = k if item.required else k - 1
         if then >= 0 and (taken := self._curves[j + 1, then]) is not None:
-            values += taken.area(nodes - item.cap, nodes)
+            values += taken.area(nodes - item.cap, nodes - item.low)
         return _Curve(nodes, values) if values.any() else None
 
     def _overlaps(self, j: int, k: int, r: Floats) -> tuple[NDArray[np.intp], Floats]:
@@ -162,14 +173,29 @@ class BoxSums:
         else:
             first, second = np.triu_indices(len(optional), 1)
             pairs = np.c_[np.array(optional)[first], np.array(optional)[second]]
-        caps = np.array([item.cap for item in self._items])
-        r = r[:, None]
-        lengths = np.minimum(caps[pairs[:, 0]], r) + np.minimum(caps[pairs[:, 1]], r) - r
-        return pairs, np.maximum(lengths, 0.0)
+        low, high = self._between(pairs, r[:, None])
+        return pairs, np.maximum(high - low, 0.0)
 
-    def sample(self, n: int, rng: np.random.Generator) -> tuple[Floats, Floats]:
-        """Uniform draws: required items (n, a) and optional ones (n, b), zero where not chosen."""
-        y = np.zeros((n, sum(self._shape)))
+    def _between(self, pairs: NDArray[np.intp], r: Floats) -> tuple[Floats, Floats]:
+        """Between which values the first of two items may be when they make up r."""
+        lows, caps = np.array([item.low for item in self._items]), np.array([item.cap for item in self._items])
+        first, second = pairs[:, 0], pairs[:, 1]
+        return np.maximum(lows[first], r - caps[second]), np.minimum(caps[first], r - lows[second])
+
+    def volume(self) -> float:
+        """Volume of all feasible sets of chosen items together; of single points, their number."""
+        left = self._left(0, self._choose)
+        if left == 0:
+            return 0.0
+        if left == 1:
+            fitting = [item for item in self._items if item.required == (self._choose == 0)]
+            return float(sum(item.low <= 1.0 <= item.cap for item in fitting))
+        curve = self._curves[0, self._choose]
+        return 0.0 if curve is None else float(curve(np.ones(1))[0]) * self._total ** (left - 1)
+
+    def sample(self, n: int, rng: np.random.Generator) -> tuple[Floats, Floats, NDArray[np.bool_]]:
+        """Uniform draws: required items (n, a), optional ones (n, b), zero where not chosen, and which are chosen."""
+        y = np.full((n, sum(self._shape)), -1.0)
         r, k = np.ones(n), np.full(n, self._choose)
         open_ = np.arange(n)
         for j in range(self._bound + 1):
@@ -181,8 +207,9 @@ class BoxSums:
                 break
             self._advance(j, open_, r, k, y, rng)
         self._dirichlet(open_, r, k, y, rng)
-        y *= self._total
-        return y[:, : self._shape[0]], y[:, self._shape[0] :]
+        chosen = y >= 0.0
+        y = np.where(chosen, y * self._total, 0.0)
+        return y[:, : self._shape[0]], y[:, self._shape[0] :], chosen[:, self._shape[0] :]
 
     def _advance(
         self, j: int, rows: NDArray[np.intp], r: Floats, k: NDArray[np.intp], y: Floats, rng: np.random.Generator
@@ -198,11 +225,11 @@ class BoxSums:
             skipped = None if item.required else self._curves[j + 1, state]
             if taken is None:
                 continue
-            area = taken.area(r[index] - item.cap, r[index])
+            area = taken.area(r[index] - item.cap, r[index] - item.low)
             other = skipped(r[index]) if skipped is not None else np.zeros(len(index))
             take = choice[here] * (area + other) < area
             index = index[take]
-            rest = taken.invert(r[index] - item.cap, r[index], place[here][take])
+            rest = taken.invert(r[index] - item.cap, r[index] - item.low, place[here][take])
             y[index, item.column] = r[index] - rest
             r[index] = rest
             k[index] = then
@@ -212,7 +239,7 @@ class BoxSums:
     ) -> None:
         """Share the remainder between the last one or two items."""
         columns = np.array([item.column for item in self._items])
-        caps = np.array([item.cap for item in self._items])
+        lows, caps = np.array([item.low for item in self._items]), np.array([item.cap for item in self._items])
         for state in np.unique(k[rows]):
             index = rows[k[rows] == state]
             left = self._left(j, int(state))
@@ -220,14 +247,14 @@ class BoxSums:
                 continue
             if left == 1:
                 candidates = [i for i in range(j, len(self._items)) if self._items[i].required == (state == 0)]
-                fits = (caps[candidates] >= r[index, None]).astype(float)
+                fits = ((caps[candidates] >= r[index, None]) & (lows[candidates] <= r[index, None])).astype(float)
                 pick = np.array(candidates)[_pick(fits, rng)]
                 y[index, columns[pick]] = r[index]
                 continue
             pairs, lengths = self._overlaps(j, int(state), r[index])
-            first, second = pairs[_pick(lengths, rng)].T
-            low = np.maximum(0.0, r[index] - caps[second])
-            high = np.minimum(caps[first], r[index])
+            picked = pairs[_pick(lengths, rng)]
+            first, second = picked.T
+            low, high = self._between(picked, r[index])
             value = low + rng.random(len(index)) * (high - low)
             y[index, columns[first]] = value
             y[index, columns[second]] = r[index] - value
@@ -244,8 +271,10 @@ class BoxSums:
         # Required items rank first, then the optional ones in random order: the first so many are chosen.
         rank = np.where(required, -1.0, rng.random((len(rows), len(free)))).argsort(axis=1).argsort(axis=1)
         parts = rng.standard_exponential((len(rows), len(free)))
-        parts[rank >= (required.sum() + k[rows])[:, None]] = 0.0
-        y[rows[:, None], columns] = parts / parts.sum(axis=1, keepdims=True) * r[rows, None]
+        left_out = rank >= (required.sum() + k[rows])[:, None]
+        parts[left_out] = 0.0
+        shares = parts / parts.sum(axis=1, keepdims=True) * r[rows, None]
+        y[rows[:, None], columns] = np.where(left_out, -1.0, shares)
 
 
 def _pick(weights: Floats, rng: np.random.Generator) -> NDArray[np.intp]:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from acquisition.blocks import Choice, Interval, Mixture, Whole
 from acquisition.chains import Chains
 from acquisition.layout import Floats
-from acquisition.moves import Exchange, Line, Move, Pivot, Rechoose, Redraw, Regrid, Replace, Shift, Swap
+from acquisition.moves import Exchange, Line, Move, Pivot, Rechoose, Redraw, Regrid, Replace, Shift, Swap, Toggle
 from acquisition.polytope import Polytope
 
 
@@ -41,7 +41,9 @@ class Walk:
                 moves.append((2.0 * block.width, Regrid(start, block)))
             elif isinstance(block, Mixture):
                 moves.append((float(block.width), Exchange(start, block)))
-                if block.most < (block.high > 0).sum():
+                if block.atom:
+                    moves.append((2.0 * block.width, Toggle(start, block)))
+                if block.selects:
                     moves += [(float(block.width), move) for move in self._newcomers(start, block)]
             elif isinstance(block, Interval | Whole):
                 moves.append((1.0, Redraw(start, block)))
@@ -100,7 +102,9 @@ class Walk:
                 rank = np.where(part > 0, 2.0, rng.random(part.shape))
                 rank = np.where(block.low > 0, 3.0, np.where(block.high > 0, rank, -1.0))
                 order = (-rank).argsort(axis=1).argsort(axis=1)
-                active[:, start : start + block.width] = (order < block.most) & (block.high > 0)
+                there = (order < block.most) & (block.high > 0)
+                # with a least fraction a component is present or not, there is no third
+                active[:, start : start + block.width] = part > 0 if block.atom else there
         return active
 
     def _settled(self, x: Floats) -> Floats:
