@@ -9,7 +9,7 @@ from surrogates.errors import DataError, SurrogatesError
 if TYPE_CHECKING:
     from surrogates.data import Data, Spec
     from surrogates.gaussian_process import GaussianProcess
-    from surrogates.models import fit
+    from surrogates.models import choose, fit
     from surrogates.surrogate import Belief, Surrogate
     from surrogates.threads import one_thread
 
@@ -21,6 +21,7 @@ __all__ = [
     "Spec",
     "Surrogate",
     "SurrogatesError",
+    "choose",
     "fit",
     "one_thread",
 ]
@@ -31,6 +32,7 @@ _HOMES = {
     "GaussianProcess": "surrogates.gaussian_process",
     "Spec": "surrogates.data",
     "Surrogate": "surrogates.surrogate",
+    "choose": "surrogates.models",
     "fit": "surrogates.models",
     "one_thread": "surrogates.threads",
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias, get_args
 
 import numpy as np
@@ -106,6 +106,11 @@ class Data:
 
     def __len__(self) -> int:
         return len(self.outcomes)
+
+    def take(self, index: NDArray[np.intp]) -> Data:
+        """Some of the rows."""
+        by_row = ("columns", "outcomes", "sem", "inflation", "censored", "column_sem", "sample", "order")
+        return replace(self, **{name: getattr(self, name)[index] for name in by_row})
 
     @property
     def shares_samples(self) -> bool:

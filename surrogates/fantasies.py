@@ -11,7 +11,7 @@ import math
 import torch
 from torch import Tensor
 
-from surrogates.gaussian_process import GaussianProcess
+from surrogates.surrogate import Normal
 
 MOST_SOBOL_COLUMNS = 21201  # the limit of torch's direction numbers
 
@@ -23,7 +23,7 @@ class Fantasies:
         values: (samples, b) sampled noise-free values, in the units of the data.
     """
 
-    def __init__(self, model: GaussianProcess, points: Tensor, samples: int, seed: int) -> None:
+    def __init__(self, model: Normal, points: Tensor, samples: int, seed: int) -> None:
         """Draw samples.
 
         Args:

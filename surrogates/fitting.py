@@ -25,7 +25,7 @@ from surrogates.inputs import input_variance
 from surrogates.likelihood import Rows
 from surrogates.scaling import Scale
 from surrogates.scatter import FEWEST, noise_field
-from surrogates.search import energy, evidence, kept, most_probable, rows_of, thinned
+from surrogates.search import energy, evidence, kept, most_probable, rows_of
 from surrogates.threads import one_thread
 
 ROUNDS: Final = 2  # of adjusting rows and finding hyperparameters in turn
@@ -33,9 +33,12 @@ MARGIN: Final = 2.0  # log evidence by which another form must be better
 DECIDE_GROWTH: Final = 1.25
 FEWEST_TO_DECIDE: Final = 10
 FEWEST_FOR_DRIFT: Final = 15
+MOST_TO_DECIDE: Final = 200
+"""Forms of many rows are compared on so many of them."""
 MANY_COLUMNS: Final = 15
 """From so many lengthscales on, sparse and additive forms are tried."""
 MOST_TRIALS: Final = 3
+MANY: Final = 60
 
 
 @dataclass(frozen=True)
@@ -96,21 +99,34 @@ class _Fit:
         self.censored = torch.from_numpy(data.censored)
         self.column_sem = torch.from_numpy(data.column_sem) if data.column_sem.any() else None
         self.searched = 0
+        self.kept = False
 
     def run(self) -> GaussianProcess:
         choice = Choice.first(self.spec, self.warm)
         choice = replace(choice, wild=tuple(name for name in choice.wild if name in self.data.order))
+        n = len(self.data)
+        due = n >= FEWEST_TO_DECIDE and not choice.decided <= n < choice.decided * DECIDE_GROWTH
+        if due and n > MOST_TO_DECIDE:
+            choice = self.decided_on_part(choice)
         model = self.settle(choice, self.warm.get("theta"), int(self.warm.get("searched", 0)))
-        if self.spec.outliers != "none":
+        if self.spec.outliers != "none" and not self.kept:  # hyperparameters that are kept find nothing new
             model, choice = self.rehabilitate(model, choice)
             model, choice = self.disbelieve(model, choice)
-        n = len(self.data)
-        if n >= FEWEST_TO_DECIDE and not choice.decided <= n < choice.decided * DECIDE_GROWTH:
+        if due and n <= MOST_TO_DECIDE:
             model, choice = self.decide(model, choice)
-            choice = replace(choice, decided=n)
+        choice = replace(choice, decided=n if due else choice.decided)
         model.extras = {"searched": self.searched, "choice": choice.state()}
         model.notes = self.notes(choice)
         return model
+
+    def decided_on_part(self, choice: Choice) -> Choice:
+        """The form that an even part of many rows is best described with."""
+        part = self.data.take(np.linspace(0, len(self.data) - 1, MOST_TO_DECIDE).round().astype(np.intp))
+        fit = _Fit(part, self.spec, self.warm)
+        model = fit.settle(choice, self.warm.get("theta"))
+        if self.spec.outliers != "none":
+            model, choice = fit.disbelieve(model, choice)
+        return fit.decide(model, choice)[1]
 
     def settle(self, choice: Choice, known: Any, searched: int = 0) -> GaussianProcess:
         """The process of a form, its rows adjusted and its hyperparameters found in turn.
@@ -126,7 +142,7 @@ class _Fit:
         scale = Scale.of(data.outcomes[~wild])
         plain = outliers.without(rows_of(data, scale), torch.from_numpy(np.flatnonzero(wild)))
         theta = form.restored(known)
-        keep = theta is not None and form.is_whole(known) and kept(len(data), searched)
+        keep = self.kept = theta is not None and form.is_whole(known) and kept(len(data), searched)
         if keep:
             self.searched = searched
         else:
@@ -181,13 +197,21 @@ class _Fit:
         return outliers.LOG_ODDS_ROBUST if self.spec.outliers == "robust" else outliers.LOG_ODDS
 
     def disbelieve(self, model: GaussianProcess, choice: Choice) -> tuple[GaussianProcess, Choice]:
-        """Set wild rows aside one by one, as long as the evidence gains more than they are unlikely."""
+        """Set wild rows aside, as long as the evidence gains more than they are unlikely.
+
+        Of few rows one after the other, hyperparameters found anew with each; of many all at once.
+        """
         order, n = self.data.order, len(self.data)
         while True:
             left = model.leave_one_out()
             off = (self.data.outcomes - left.mean) / left.std
             off[(self.data.censored != 0) | np.isin(order, choice.wild)] = 0.0
-            tried = outliers.suspects(off, order, choice.wild, choice.cleared)[: MOST_TRIALS if n <= 60 else 1]
+            if n > MOST_TO_DECIDE:
+                found = [i for i in np.flatnonzero(np.abs(off) > 1.0) if outliers.gain(off[i]) > self.odds]
+                found = sorted(found, key=lambda i: -abs(off[i]))[: int(outliers.MOST * n) - len(choice.wild)]
+                choice = replace(choice, wild=(*choice.wild, *(float(order[i]) for i in found)))
+                return (self.settle(choice, model.state()["theta"]) if found else model), choice
+            tried = outliers.suspects(off, order, choice.wild, choice.cleared)[: MOST_TRIALS if n <= MANY else 1]
             gains = {row: self.trial(model, row) for row in tried}
             best = max(gains, key=lambda row: gains[row], default=None)
             if best is None or gains[best] <= self.odds:
@@ -229,18 +253,14 @@ class _Fit:
         more = evidence(rival.form, rival.theta, rival.rows) - evidence(model.form, model.theta, model.rows)
         if more <= MARGIN:
             return model, choice
-        reason = (
-            f"log evidence {more:.1f} higher than without" if what == "drift" else f"log evidence {more:.1f} higher"
-        )
-        return rival, replace(other, reasons={**choice.reasons, what: reason})
+        return rival, replace(other, reasons={**choice.reasons, what: f"log evidence {more:.1f} higher than before"})
 
     def even_or_not(self, model: GaussianProcess, choice: Choice) -> tuple[GaussianProcess, Choice]:
         """Uneven noise is believed if, predicted for each row from the others, it makes the data more probable."""
         even = self.settle(replace(choice, uneven=False), model.state()["theta"]) if choice.uneven else model
         _, _, predicted = noise_field(even, even.rows)
-        rows = thinned(predicted, 400)
-        theta = most_probable(even.form, rows, even.theta, alone=True)
-        more = energy(even.form, even.theta, thinned(even.rows, 400)) - energy(even.form, theta, rows)
+        theta = most_probable(even.form, predicted, even.theta, alone=True)
+        more = energy(even.form, even.theta, even.rows) - energy(even.form, theta, predicted)
         uneven = more > (-MARGIN if choice.uneven else MARGIN)
         reasons = {k: v for k, v in choice.reasons.items() if k != "uneven"}
         if uneven:

@@ -37,6 +37,7 @@ class GaussianProcess:
         scale: between standardised outcomes and the units of the data.
         notes: what was found out about the data, in words.
         extras: what else warm-starts a later fit, beside the hyperparameters.
+        noise_field: how the learned noise differs from place to place; ``None`` if it does not.
     """
 
     def __init__(
@@ -52,7 +53,7 @@ class GaussianProcess:
     ) -> None:
         self.form, self.theta, self.rows, self.scale = form, theta, rows, scale
         self.notes, self.extras = notes, dict(extras or {})
-        self._noise_field = noise_field
+        self.noise_field = noise_field
         self.terms = terms(form, theta)
         self.signal = sum(term.signal for term in self.terms)
         self._noise = float(torch.exp(2.0 * theta[form.blocks["noise"]][0]))
@@ -137,8 +138,8 @@ class GaussianProcess:
     def measurement_variance(self, a: Tensor) -> Tensor:
         """(m,) variance of a new measurement on a new sample about the function, standardised."""
         learned = a.new_full((len(a),), self._noise)
-        if self._noise_field is not None:
-            learned = learned * self._noise_field(a)
+        if self.noise_field is not None:
+            learned = learned * self.noise_field(a)
         return learned + self._between + FLOOR
 
     def leave_one_out(self) -> Belief:
@@ -180,6 +181,18 @@ class GaussianProcess:
 
     # Views and extensions: cheap relatives of a fitted process.
 
+    def having(self, theta: Tensor) -> GaussianProcess:
+        """The process over the same rows with other hyperparameters (p,)."""
+        return GaussianProcess(
+            self.form,
+            theta,
+            self.rows,
+            self.scale,
+            noise_field=self.noise_field,
+            notes=self.notes,
+            extras=self.extras,
+        )
+
     def sample_effect(self, sample: int) -> tuple[float, float]:
         """Mean and standard deviation of what sample ``sample`` adds to its measurements, in the units of the data."""
         member = (self.rows.sample == sample).to(torch.float64) * self._between
@@ -219,7 +232,7 @@ class GaussianProcess:
         if data.columns.shape[1] != old.columns.shape[1]:
             raise DataError(f"the process has {old.columns.shape[1]} columns.", field="columns")
         x = torch.from_numpy(data.columns)
-        factor = torch.ones(k, dtype=torch.float64) if self._noise_field is None else self._noise_field(x)
+        factor = torch.ones(k, dtype=torch.float64) if self.noise_field is None else self.noise_field(x)
         added = Rows(
             x,
             torch.from_numpy(self.scale.standardise(data.outcomes)),

@@ -180,19 +180,23 @@ class LogPosterior:
         bad = (failed > 0) | ~torch.isfinite(value) | ~torch.isfinite(gradient).all(-1)
         return value.masked_fill(bad, math.inf), gradient.masked_fill(bad[:, None], 0.0)
 
-    def log_evidence(self, theta: Tensor, step: float = 1e-3) -> float:
-        """Laplace's approximation of the log marginal likelihood of the rows, at the most probable ``theta`` (p,).
-
-        MacKay 1992; the Hessian is a central difference of analytic gradients. Constants that are the same for all
-        forms of the same rows are kept, so that forms with different numbers of hyperparameters can be compared.
-        """
+    def hessian(self, theta: Tensor, step: float = 1e-3) -> Tensor:
+        """(p, p) second derivatives at ``theta`` (p,), by central differences of analytic gradients."""
         p = self.form.size
         steps = step * torch.eye(p, dtype=torch.float64)
         _, slopes = self(torch.cat([theta + steps, theta - steps]))
         hessian = (slopes[:p] - slopes[p:]) / (2.0 * step)
-        curvature = torch.linalg.eigvalsh(0.5 * (hessian + hessian.T)).clamp_min(1e-2)
-        value = float(self(theta[None])[0][0]) + 0.5 * len(self.rows) * math.log(2.0 * math.pi)
-        return -value - self._prior_constant() - 0.5 * float(curvature.log().sum()) + 0.5 * p * math.log(2.0 * math.pi)
+        return 0.5 * (hessian + hessian.T)
+
+    def log_evidence(self, theta: Tensor) -> float:
+        """Laplace's approximation of the log marginal likelihood of the rows, at the most probable ``theta`` (p,).
+
+        MacKay 1992. Forms with different numbers of hyperparameters can be compared.
+        """
+        p, constant = self.form.size, 0.5 * math.log(2.0 * math.pi)
+        curvature = torch.linalg.eigvalsh(self.hessian(theta)).clamp_min(1e-2)
+        value = float(self(theta[None])[0][0]) + len(self.rows) * constant
+        return -value - self._prior_constant() - 0.5 * float(curvature.log().sum()) + p * constant
 
     def _prior_constant(self) -> float:
         """Minus the log of the prior's normalisation, which :func:`prior_energy` leaves out."""

@@ -12,6 +12,9 @@ from torch import Tensor
 Function: TypeAlias = Callable[[Tensor], Tensor | tuple[Tensor, Tensor]]
 """Points (b, p) to values (b,), or to values and gradients (b, p); gradients that are not given are differentiated."""
 
+Indexed: TypeAlias = Callable[[Tensor, Tensor], Tensor]
+"""As a function, of points (k, p) and the positions (k,) of their members in the batch."""
+
 ARMIJO = 1e-4
 HALVINGS = 12
 
@@ -33,14 +36,26 @@ def minimize(
     history: int = 10,
     tolerance: float = 1e-5,
 ) -> Minimum:
+    """Minimise a batch of independent smooth functions, all of one kind; see :func:`minimize_each`."""
+    return _minimize(lambda points, _: function(points), start, iterations, history, tolerance)
+
+
+def minimize_each(
+    function: Indexed,
+    start: Tensor,
+    *,
+    iterations: int = 80,
+    history: int = 10,
+    tolerance: float = 1e-5,
+) -> Minimum:
     """Minimise a batch of independent smooth functions.
 
     L-BFGS with a backtracking Armijo line search (Nocedal & Wright, Numerical Optimization, 2006, algorithms 3.1 and
     7.4), every member of the batch with its own step and curvature pairs. Pairs without positive curvature are skipped.
 
     Args:
-        function: maps points (b, p) to values (b,), with or without gradients; a value that is not finite marks a
-            point as out of bounds. It is only asked for members that still move.
+        function: maps points (k, p), and the positions (k,) of their members, to values (k,); a value that is not
+            finite marks a point as out of bounds. It is only asked for members that still move.
         start: (b, p) with finite values.
         iterations: at most so many.
         history: curvature pairs that are kept.
@@ -49,8 +64,18 @@ def minimize(
     Returns:
         The best point of each member; never worse than its start.
     """
+    return _minimize(function, start, iterations, history, tolerance)
+
+
+def _minimize(
+    function: Callable[[Tensor, Tensor], Tensor | tuple[Tensor, Tensor]],
+    start: Tensor,
+    iterations: int,
+    history: int,
+    tolerance: float,
+) -> Minimum:
     x = start.detach().clone()
-    f, g = _value_and_gradient(function, x)
+    f, g = _value_and_gradient(function, x, torch.arange(len(x)))
     pairs: list[tuple[Tensor, Tensor, Tensor]] = []
     active = torch.ones_like(f, dtype=torch.bool)
     used = 0
@@ -76,10 +101,12 @@ def minimize(
     return Minimum(x, f, used)
 
 
-def _value_and_gradient(function: Function, x: Tensor) -> tuple[Tensor, Tensor]:
+def _value_and_gradient(
+    function: Callable[[Tensor, Tensor], Tensor | tuple[Tensor, Tensor]], x: Tensor, who: Tensor
+) -> tuple[Tensor, Tensor]:
     with torch.enable_grad():
         at = x.detach().requires_grad_(True)
-        answer = function(at)
+        answer = function(at, who)
         if isinstance(answer, tuple):
             f, g = answer
         else:
@@ -110,7 +137,7 @@ def _direction(g: Tensor, pairs: list[tuple[Tensor, Tensor, Tensor]]) -> Tensor:
 
 
 def _search(
-    function: Function,
+    function: Callable[[Tensor, Tensor], Tensor | tuple[Tensor, Tensor]],
     x: Tensor,
     f: Tensor,
     g: Tensor,
@@ -125,7 +152,7 @@ def _search(
     for _ in range(HALVINGS):
         who = waiting.nonzero().squeeze(-1)
         trial = x[who] + step[who].unsqueeze(-1) * direction[who]
-        f_trial, g_trial = _value_and_gradient(function, trial)
+        f_trial, g_trial = _value_and_gradient(function, trial, who)
         accept = f_trial <= f[who] + ARMIJO * step[who] * slope[who]
         took = who[accept]
         x_new[took], f_new[took], g_new[took] = trial[accept], f_trial[accept], g_trial[accept]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import torch
 from torch import Tensor
 
+from surrogates.likelihood import Term
 from surrogates.surrogate import Path
 
 if TYPE_CHECKING:
@@ -16,7 +17,11 @@ if TYPE_CHECKING:
 FEATURES: Final = 1024
 
 
-def features(model: GaussianProcess, samples: int, generator: torch.Generator) -> Path:
+class _Termed(Protocol):
+    terms: tuple[Term, ...]
+
+
+def features(model: _Termed, samples: int, generator: torch.Generator) -> Path:
     """Prior functions of the terms over columns: sums of waves, (m, d) to (samples, m), standardised.
 
     A cosine and a sine of each frequency make the variance right at every point. The frequencies follow the Matern-5/2

@@ -19,13 +19,15 @@ from surrogates.gaussian_process import GaussianProcess
 from surrogates.likelihood import Rows
 from surrogates.outliers import IGNORED
 from surrogates.scaling import Scale
-from surrogates.search import most_probable
+from surrogates.search import most_probable, thinned
 from surrogates.surrogate import NoiseField
 
 LOG_CHI2_MEAN: Final = -1.2703628454614782
 LOG_CHI2_VARIANCE: Final = math.pi**2 / 2.0
 FEWEST: Final = 30
 """Fewer rows cannot tell noise that varies from chance."""
+MOST: Final = 400
+"""More rows are not needed to tell how the noise varies."""
 
 
 def noise_field(model: GaussianProcess, rows: Rows) -> tuple[NoiseField, Rows, Rows]:
@@ -46,8 +48,11 @@ def noise_field(model: GaussianProcess, rows: Rows) -> tuple[NoiseField, Rows, R
     nothing = torch.zeros_like(logs)
     silent = (rows.stated >= IGNORED).to(logs) * IGNORED  # rows that are not believed say nothing about noise
     told = Rows(rows.columns, logs, nothing, silent + LOG_CHI2_VARIANCE, rows.sample, rows.order)
+    told = thinned(told, MOST)
     smooth = GaussianProcess(form, most_probable(form, told), told, Scale(0.0, 1.0))
-    others = torch.from_numpy(smooth.leave_one_out().mean)
+    others = (
+        torch.from_numpy(smooth.leave_one_out().mean) if len(told) == len(rows) else smooth.moments(rows.columns)[0]
+    )
     level = float(others.mean())
 
     def factor(points: Tensor) -> Tensor:

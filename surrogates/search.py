@@ -77,9 +77,8 @@ def thinned(rows: Rows, most: int) -> Rows:
 
 
 def evidence(form: Form, theta: Tensor, rows: Rows) -> float:
-    """Log marginal likelihood, see :meth:`LogPosterior.log_evidence`; of many rows from a part of them, scaled up."""
-    part = thinned(rows, MOST_FOR_SEARCH)
-    return LogPosterior(form, part).log_evidence(theta) * len(rows) / len(part)
+    """Log marginal likelihood, see :meth:`LogPosterior.log_evidence`; of many rows that of a part of them."""
+    return LogPosterior(form, thinned(rows, MOST_FOR_SEARCH)).log_evidence(theta)
 
 
 def energy(form: Form, theta: Tensor, rows: Rows) -> float:

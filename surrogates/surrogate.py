@@ -46,6 +46,24 @@ class Draws(Protocol):
         ...
 
 
+class Normal(Protocol):
+    """What joint samples are made of: a function whose values are jointly normal; tensors, standardised."""
+
+    scale: Scale
+
+    def whitened(self, a: Tensor) -> Tensor:
+        """Points (m, d) in the form in which covariances are products."""
+        ...
+
+    def moments(self, a: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean (m,) and variance (m,)."""
+        ...
+
+    def covariance(self, a: Tensor, b: Tensor, white_a: Tensor, white_b: Tensor) -> Tensor:
+        """(m, k) covariance, given the whitened forms."""
+        ...
+
+
 @runtime_checkable
 class Surrogate(Protocol):
     """A fitted model of one metric."""

@@ -8,7 +8,8 @@ import pytest
 import torch
 from scipy import integrate, stats
 
-from surrogates import Data, Spec, fit
+import surrogates
+from surrogates import Data, Spec
 from surrogates.censoring import with_sites
 from surrogates.data import PLAIN
 from surrogates.form import FLOOR, Form
@@ -16,6 +17,12 @@ from surrogates.gaussian_process import GaussianProcess
 from surrogates.likelihood import Rows, covariance
 from surrogates.scaling import Scale
 from surrogates.search import rows_of
+
+MAP = Spec(inference="map")
+
+
+def fit(data: Data, spec: Spec = MAP, **options) -> GaussianProcess:
+    return surrogates.fit(data, spec=spec, **options)
 
 
 def _wave(n: int, d: int = 2, noise: float = 0.1, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -26,6 +33,9 @@ def _wave(n: int, d: int = 2, noise: float = 0.1, seed: int = 0) -> tuple[np.nda
 
 
 # samples
+
+
+PLAIN_SAMPLES = Spec(outliers="none", drift=False, inference="map")
 
 
 def _electrodes(seed: int, tau: float = 0.5, noise: float = 0.1, samples: int = 24, each: int = 4):
@@ -81,7 +91,7 @@ def test_on_a_known_sample_its_effect_counts_and_on_a_new_one_its_scatter():
 def test_a_sample_view_equals_the_joint_gaussian():
     """The function on a sample is the function plus the effect, in one joint normal with all rows."""
     x, _, y, ids, _ = _electrodes(2, samples=5, each=2)
-    model = fit(Data.of(x, y, sample=ids), spec=Spec(outliers="none", drift=False))
+    model = fit(Data.of(x, y, sample=ids), spec=PLAIN_SAMPLES)
     at = torch.tensor([[0.3, 0.4]], dtype=torch.float64)
     rows = model.rows
     both = Rows(
@@ -244,7 +254,9 @@ def test_clean_data_raise_few_alarms():
     alarms = 0
     for seed in range(30):
         x, _, y = _wave(20, noise=0.2, seed=seed)
-        alarms += "wild" in fit(Data.of(x, y), spec=Spec(drift=False, noise="constant")).state()["choice"]
+        alarms += (
+            "wild" in fit(Data.of(x, y), spec=Spec(drift=False, noise="constant", inference="map")).state()["choice"]
+        )
     assert alarms <= 1
 
 
