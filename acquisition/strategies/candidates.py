@@ -13,13 +13,13 @@ MOST_LISTED = 20_000
 TRIES = 200
 
 
-def _free_rows(problem: Problem, rows: int) -> NDArray[np.intp]:
-    """Which of the rows of the problem's pool may still be proposed.
+def free_rows(problem: Problem) -> NDArray[np.intp]:
+    """Which rows of the problem's pool may still be proposed.
 
     Raises:
         SpaceExhaustedError: none is left.
     """
-    free = np.ones(rows, dtype=bool)
+    free = np.ones(problem.space.size or 0, dtype=bool)
     if problem.replicates == "none" and len(problem.taken):
         known = problem.space.row_of(problem.taken)
         free[known[known >= 0]] = False
@@ -35,9 +35,9 @@ def listed(problem: Problem) -> Array | None:
         SpaceExhaustedError: none is left.
     """
     space = problem.space
-    if space.pool is not None:
-        rows = _free_rows(problem, len(space.pool))
-        return space.to_array(space.pool if len(rows) == len(space.pool) else space.pool.iloc[rows])
+    if space.array is not None:
+        rows: Array = space.array[free_rows(problem)]
+        return rows
     points = space.enumerate(MOST_LISTED)
     if points is None:
         return None
@@ -64,6 +64,10 @@ def draw(problem: Problem, n: int, generator: np.random.Generator) -> Array:
     Raises:
         SpaceExhaustedError: none is left.
     """
+    if problem.space.array is not None:
+        rows = free_rows(problem)
+        drawn: Array = problem.space.array[generator.choice(rows, min(n, len(rows)), replace=False)]
+        return drawn
     known = listed(problem)
     if known is not None:
         return known[generator.choice(len(known), min(n, len(known)), replace=False)]
