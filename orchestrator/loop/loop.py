@@ -187,10 +187,10 @@ class Loop:
         """Propose until every free cell has an experiment, or the campaign is over."""
         for _ in free:
             missing = len(free) - len(self._placed(free))
-            if not missing or not self._more(missing, len(free)) or self.campaign.conditions_per_sample is None:
+            if not missing or not self._more(missing) or self.campaign.conditions_per_sample is None:
                 return
 
-    def _more(self, missing: int, free: int) -> bool:
+    def _more(self, missing: int) -> bool:
         """Propose for so many cells, unless the campaign is over; whether anything was."""
         shared = bool(self.campaign.fixed)
         if self._exhausted or (shared and (self._flights or self._queue)):
@@ -199,7 +199,7 @@ class Loop:
         wanted = min(max(missing, self.batch), standing.room)
         if wanted < 1:
             return False
-        records = self._propose(int(wanted), wanted <= free, standing)
+        records = self._propose(int(wanted), wanted <= missing, standing)
         if not records and not self._exhausted:
             self._ending.too_dear(standing)
         return bool(records)
