@@ -20,8 +20,11 @@ from pathlib import Path
 from typing import Any
 
 import _duel  # noqa: F401  sets the number of threads before numpy is imported
+
+# isort: split
 import numpy as np
 import pandas as pd
+from _duel.statistics import table as markdown
 
 OBSERVED = (100, 1000, 2000, 5000)
 ROWS = (1000, 10_000, 100_000, 1_000_000)
@@ -109,7 +112,7 @@ def main() -> None:
                     file.write(json.dumps(results[-1]) + "\n")
     table = pd.DataFrame(results)
     for (strategy, kind), group in table.groupby(["strategy", "kind"]):
-        print(f"\n{strategy}, {kind}\n\n{group.drop(columns=['strategy', 'kind']).to_string(index=False)}")
+        print(f"\n{strategy}, {kind}\n\n{markdown(group.drop(columns=['strategy', 'kind']).to_dict('records'))}")
         size = "observations" if kind == "free" else "rows"
         if len(group) > 1:
             print(

@@ -14,6 +14,9 @@ from __future__ import annotations
 import heapq
 from typing import Any
 
+import _duel  # noqa: F401  sets the number of threads before numpy is imported
+
+# isort: split
 import numpy as np
 from _duel.functions import problem
 from _duel.players import Ours

@@ -13,6 +13,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import _duel  # noqa: F401  sets the number of threads before numpy is imported
+
+# isort: split
 import numpy as np
 from _duel.functions import BROAD, ISSUE, problem
 from _duel.players import player

@@ -12,6 +12,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import _duel  # noqa: F401  sets the number of threads before numpy is imported
+
+# isort: split
 import numpy as np
 from _duel.hidden import hidden
 from _duel.players import Ours

@@ -12,6 +12,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import _duel  # noqa: F401  sets the number of threads before numpy is imported
+
+# isort: split
 import numpy as np
 from _duel.players import player
 from _duel.pools import pool

@@ -18,6 +18,9 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
+import _duel  # noqa: F401  sets the number of threads before numpy is imported
+
+# isort: split
 import numpy as np
 import pandas as pd
 from _duel.players import player

@@ -23,6 +23,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import _duel  # noqa: F401  sets the number of threads before numpy is imported
+
+# isort: split
 import numpy as np
 import pandas as pd
 from _duel.program import Duel, Game, Stopwatch, parser, run

@@ -74,16 +74,16 @@ def paired(rows: pd.DataFrame, figure: Figure, ours: str, baseline: str) -> dict
     }
 
 
-def summary(rows: pd.DataFrame, figures: Sequence[Figure]) -> pd.DataFrame:
-    """Median and mean of each figure, one row a strategy."""
-    table: dict[str, Mapping[str, float]] = {}
+def summary(rows: pd.DataFrame, figures: Sequence[str]) -> list[dict[str, Any]]:
+    """One line a strategy: how many games, and of each figure the median and, in brackets, the mean."""
+    lines = []
     for strategy, group in rows.groupby("strategy", sort=False):
-        line: dict[str, float] = {"n": len(group)}
+        line: dict[str, Any] = {"strategy": strategy, "games": len(group)}
         for figure in figures:
-            values = group[figure.name].astype(float)
-            line |= {f"{figure.name} median": values.median(), f"{figure.name} mean": values.mean()}
-        table[str(strategy)] = line
-    return pd.DataFrame(table).T
+            values = group[figure].astype(float).dropna()
+            line[figure] = f"{values.median():.3g} ({values.mean():.3g})" if len(values) else ""
+        lines.append(line)
+    return lines
 
 
 def show(rows: pd.DataFrame, figures: Sequence[Figure], ours: Sequence[str], costs: Iterable[str] = ("ask_s",)) -> None:
@@ -95,19 +95,28 @@ def show(rows: pd.DataFrame, figures: Sequence[Figure], ours: Sequence[str], cos
         ours: strategies that are compared with all others.
         costs: figures that are shown, but not compared.
     """
-    shown = [*figures, *(Figure(cost) for cost in costs)]
-    shown = [figure for figure in shown if figure.name in rows]
+    shown = [name for name in dict.fromkeys([*(f.name for f in figures), *costs]) if name in rows]
     groups = list(rows.groupby("task", sort=False))
     if len(groups) > 1:
         groups.append(("all tasks", rows))
     for task, group in groups:
-        print(f"\n{task}\n\n{_text(summary(group, shown).reset_index(names='strategy'))}")
+        print(f"\n**{task}**: median (mean)\n\n{table(summary(group, shown))}")
         for mine in ours:
             others = [strategy for strategy in dict.fromkeys(group["strategy"]) if strategy != mine]
-            lines = [paired(group, f, mine, other) for f in shown if f in figures for other in others]
+            lines = [paired(group, figure, mine, other) for figure in figures for other in others]
             if found := [line for line in lines if line is not None]:
-                print(f"\n{mine} on {task}, paired by seed, 95 % intervals\n\n{_text(pd.DataFrame(found))}")
+                print(f"\n`{mine}` on {task}, paired by seed, 95 % intervals\n\n{table(found)}")
 
 
-def _text(table: pd.DataFrame) -> str:
-    return table.to_string(index=False, float_format=lambda value: f"{value:.4g}", na_rep="")
+def table(lines: Sequence[Mapping[str, Any]]) -> str:
+    """Lines as a table in Markdown, its columns aligned."""
+    heads = list(dict.fromkeys(head for line in lines for head in line))
+    cells = [heads, *([_cell(line.get(head, "")) for head in heads] for line in lines)]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(heads))]
+    cells.insert(1, ["-" * width for width in widths])
+    padded = ([cell.ljust(width) for cell, width in zip(row, widths, strict=True)] for row in cells)
+    return "\n".join(f"| {' | '.join(row)} |" for row in padded)
+
+
+def _cell(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
