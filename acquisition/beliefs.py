@@ -12,11 +12,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from acquisition.encoding import Encoding
+from acquisition.errors import StrategyError
 from acquisition.improvement import feasible, log_probability, utility
 from acquisition.problem import Array, Problem
+from surrogates.data import OWN_SAMPLE, Data, Spec
 from surrogates.gaussian_process import GaussianProcess
+from surrogates.mixture import Mixture
+from surrogates.models import choose
 from surrogates.surrogate import Belief, Covariance, Draws, Path, Surrogate
 
+AUTO = "auto"
 MOST_KNOWN = 128
 """The best value so far is sampled among so many of the most promising measured points."""
 
@@ -28,10 +33,12 @@ class Model:
     Attributes:
         encoding: native points to columns.
         surrogate: fitted to these columns.
+        samples: the surrogate's ids of the electrodes, by name.
     """
 
     encoding: Encoding
     surrogate: Surrogate
+    samples: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def width(self) -> float:
@@ -57,6 +64,13 @@ class Model:
         """Functions drawn from the posterior, of native points."""
         path = self.surrogate.path(samples, seed)
         return lambda points: path(self.encoding(points))
+
+    def on_sample(self, name: str) -> Model:
+        """The same model of measurements on an electrode that exists, as far as something is known of it."""
+        surrogate = self.surrogate
+        if name not in self.samples or not isinstance(surrogate, GaussianProcess | Mixture):
+            return self
+        return Model(self.encoding, surrogate.on_sample(self.samples[name]), self.samples)
 
     def covariance_with(self, points: Array) -> Covariance:
         """Posterior covariance of the noise-free function at native points (k, c) with others; standardised."""
@@ -117,23 +131,104 @@ class Beliefs:
 
 
 def fit(problem: Problem, options: Mapping[str, Any] | None = None) -> Beliefs:
-    """Fit a surrogate to each metric, from the rows where it was measured, and one to where experiments failed."""
+    """Fit a surrogate to each metric, from the rows where it was measured, and one to where experiments failed.
+
+    Args:
+        problem: what is known.
+        options: fields of :class:`surrogates.data.Spec`, and ``encoding``: a name out of the space's encodings, or
+            ``auto``: the most probable of them. What is left out is left to the data.
+
+    Raises:
+        StrategyError: an option that is not known.
+        surrogates.DataError: an option that is not one of its kind.
+    """
     warm: Mapping[str, Any] = problem.state.get("models") or {}
-    observations, encoding = problem.observations, problem.space.encoding
-    columns = encoding(observations.points)
+    wanted = dict(options or {})
+    encodings = _encodings(problem, str(wanted.pop("encoding", AUTO)))
+    unknown = set(wanted) - set(Spec.__dataclass_fields__)
+    if unknown:
+        raise StrategyError(
+            f"{sorted(unknown)[0]!r} is no option of a surrogate.",
+            field=f"strategy.options.{sorted(unknown)[0]}",
+            mend=f"Use {', '.join(['encoding', *Spec.__dataclass_fields__])}.",
+        )
+    spec = Spec(**wanted)
+    columns = {name: encoding(problem.observations.points) for name, encoding in encodings.items()}
+    spread = {name: _column_sems(problem, encoding) for name, encoding in encodings.items()}
+    samples = {name: i for i, name in enumerate(dict.fromkeys(s for s in problem.observations.samples if s))}
     models = {}
     for metric in problem.metrics:
-        values = observations.values[metric]
-        rows = np.isfinite(values)
-        surrogate = GaussianProcess.fit(
-            columns[rows],
-            values[rows],
-            sem=observations.sems[metric][rows],
-            inflation=observations.inflation[rows],
-            warm=warm.get(metric),
-        )
-        models[metric] = Model(encoding, surrogate)
+        data = {
+            name: _data(problem, metric, encoding, columns[name], spread[name], samples)
+            for name, encoding in encodings.items()
+        }
+        name, surrogate = choose(data, spec=spec, warm=warm.get(metric))
+        models[metric] = Model(encodings[name], surrogate, samples)
     return Beliefs(problem, models, _success(problem), options or {})
+
+
+def _encodings(problem: Problem, wanted: str) -> dict[str, Encoding]:
+    """The encodings to choose from, the usual one first."""
+    known = problem.space.encodings
+    if wanted == AUTO:
+        return {name: known[name] for name in dict.fromkeys([known.usual, *known])}
+    if wanted not in known:
+        raise StrategyError(
+            f"this space has no encoding {wanted!r}.",
+            field="strategy.options.encoding",
+            mend=f"Use {AUTO} or one of {', '.join(known)}.",
+        )
+    return {wanted: known[wanted]}
+
+
+def _data(
+    problem: Problem,
+    metric: str,
+    encoding: Encoding,
+    columns: Array,
+    spread: Array | None,
+    samples: Mapping[str, int],
+) -> Data:
+    """What is known of a metric, as a surrogate sees it."""
+    observations = problem.observations
+    rows = np.isfinite(observations.values[metric])
+    censored = observations.censored.get(metric)
+    ids = [OWN_SAMPLE if name is None else samples[name] for name in observations.samples]
+    return Data.of(
+        columns[rows],
+        observations.values[metric][rows],
+        sem=observations.sems[metric][rows],
+        inflation=observations.inflation[rows],
+        censored=None if censored is None else censored[rows],
+        column_sem=None if spread is None else spread[rows],
+        sample=np.array(ids, dtype=np.intp)[rows] if ids else None,
+        order=np.flatnonzero(rows).astype(np.float64),
+        kinds=encoding.kinds,
+        groups=_groups(encoding),
+    )
+
+
+def _groups(encoding: Encoding) -> list[str]:
+    """What each column describes: a component of a composition with its root, else the parameter."""
+    roots = {f"sqrt({name})": name for name in encoding.names}
+    return [
+        roots.get(name, name) if kind in {"fraction", "root_fraction"} else f"parameter {owner}"
+        for name, kind, owner in zip(encoding.names, encoding.kinds, encoding.groups, strict=True)
+    ]
+
+
+def _column_sems(problem: Problem, encoding: Encoding) -> Array | None:
+    """(n, d) uncertainty of the columns, from that of the native inputs by central differences over one of it."""
+    points, sems = problem.observations.points, problem.observations.point_sems
+    if sems is None or not sems.any():
+        return None
+    total = np.zeros((len(points), len(encoding.names)))
+    for j in np.flatnonzero(sems.any(axis=0)):
+        step = np.zeros_like(points)
+        step[:, j] = sems[:, j]
+        total += ((encoding(points + step) - encoding(points - step)) / 2.0) ** 2
+    spread: Array = np.sqrt(total)
+    return spread
 
 
 def _success(problem: Problem) -> Model | None:

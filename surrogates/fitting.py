@@ -100,12 +100,14 @@ class _Fit:
         self.column_sem = torch.from_numpy(data.column_sem) if data.column_sem.any() else None
         self.searched = 0
         self.kept = False
+        self.widely = True  # search from more places than the known hyperparameters
 
     def run(self) -> GaussianProcess:
         choice = Choice.first(self.spec, self.warm)
         choice = replace(choice, wild=tuple(name for name in choice.wild if name in self.data.order))
         n = len(self.data)
         due = n >= FEWEST_TO_DECIDE and not choice.decided <= n < choice.decided * DECIDE_GROWTH
+        self.widely = due or n < FEWEST_TO_DECIDE
         if due and n > MOST_TO_DECIDE:
             choice = self.decided_on_part(choice)
         model = self.settle(choice, self.warm.get("theta"), int(self.warm.get("searched", 0)))
@@ -148,7 +150,7 @@ class _Fit:
         else:
             self.searched = len(data)
             start = self.with_sites(form, form.start() if theta is None else theta, plain)
-            theta = most_probable(form, start, theta)
+            theta = most_probable(form, start, theta, alone=not self.widely)
         assert theta is not None  # noqa: S101  kept or found
         return self.adjusted(choice, form, theta, plain, scale, keep)
 
