@@ -26,6 +26,7 @@ class Explore(ModelBased):
     """
 
     what = "reduction of the variance over the space"
+    values_repeats = True
 
     def __init__(self, metrics: Sequence[str] | None = None) -> None:
         if isinstance(metrics, str) or (metrics is not None and not len(metrics)):

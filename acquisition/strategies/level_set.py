@@ -36,6 +36,8 @@ class LevelSet(ModelBased):
             ``1.96 std - |mean - level|`` (Bryan et al., NeurIPS 18 (2005)), cheaper by half.
     """
 
+    values_repeats = True
+
     def __init__(self, level: float, metric: str | None = None, kind: Kind = "targeted") -> None:
         if isinstance(level, bool) or not isinstance(level, int | float) or not abs(level) < float("inf"):
             raise StrategyError("level must be a finite number.", field="strategy.options.level")

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from acquisition.beliefs import Beliefs, fit, promising
+from acquisition.criteria.again import worth_again
 from acquisition.errors import SpaceExhaustedError
 from acquisition.maximise import best_candidate
 from acquisition.problem import Array, Problem, Proposal, Proposals
@@ -57,10 +58,13 @@ class ModelBased(ABC):
     Class attributes:
         what: the criterion's name, for reasons.
         is_log: whether the criterion is the logarithm of a gain; then probabilities and costs weigh it.
+        values_repeats: whether the criterion itself knows what measuring a point again is worth; otherwise, where
+            replicates are wanted, it chooses among new points, and the knowledge gradient between these and repeats.
     """
 
     what: str = "criterion"
     is_log: bool = True
+    values_repeats: bool = False
 
     @abstractmethod
     def criterion(self, situation: Situation) -> Criterion:
@@ -110,7 +114,7 @@ class ModelBased(ABC):
             score = self._score(situation)
             taken = np.vstack([problem.taken, *chosen])
             try:
-                point = best_candidate(replace(problem, taken=taken), score, anchors[:5], generator)
+                point = self._best(replace(problem, taken=taken), score, situation, generator)
             except SpaceExhaustedError:
                 if not chosen:
                     raise
@@ -118,6 +122,20 @@ class ModelBased(ABC):
             chosen.append(point)
             proposals.append(self._proposal(beliefs, point, float(score(torch.from_numpy(point[None, :]))[0])))
         return tuple(proposals)
+
+    def _best(self, problem: Problem, score: Criterion, situation: Situation, generator: np.random.Generator) -> Array:
+        """The best point, or one measured before where that is wanted and worth more."""
+        anchors = situation.anchors[:5]
+        if problem.replicates == "none" or self.values_repeats:
+            return best_candidate(problem, score, anchors, generator)
+        try:
+            point: Array | None = best_candidate(replace(problem, replicates="none"), score, anchors, generator)
+        except SpaceExhaustedError:
+            point = None
+        again = worth_again(situation, point)
+        if again is not None:
+            return again
+        return best_candidate(problem, score, anchors, generator) if point is None else point
 
     def _score(self, situation: Situation) -> Criterion:
         criterion, beliefs = self.criterion(situation), situation.beliefs
