@@ -1,4 +1,7 @@
-"""What models say about how far a campaign is: numbers for stopping rules. ``None`` where nothing can be said yet."""
+"""What models say about how far a campaign is: numbers for stopping rules. ``None`` where nothing can be said yet.
+
+All raise :class:`~acquisition.errors.StoppingError` while there are no models.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from acquisition.beliefs import promising
+from acquisition.errors import StoppingError
 from acquisition.improvement import feasible, utility
 from acquisition.maximise import best_candidate
 from acquisition.objectives import Objective, OutcomeConstraint
@@ -33,13 +37,18 @@ PENALTY = 1e3
 """What a point that cannot keep an outcome constraint loses, in widths of the objective a width of the outcome."""
 
 
-def success(progress: Progress, metric: str, at_least: float | None, at_most: float | None) -> float | None:
+def _models(progress: Progress) -> Mapping[str, Model]:
+    models = progress.models()
+    if models is None:
+        raise StoppingError("nothing is known yet that a model could judge by.", field="stop")
+    return models
+
+
+def success(progress: Progress, metric: str, at_least: float | None, at_most: float | None) -> float:
     """The highest probability, among executed points, that the noise-free outcome keeps bounds and constraints."""
     from scipy.special import ndtr
 
-    models, points = progress.models(), progress.problem.observations.points
-    if models is None:
-        return None
+    models, points = _models(progress), progress.problem.observations.points
     total = np.ones(len(points))
     wanted = [(metric, at_least, at_most)]
     wanted += [(c.metric, c.lower, c.upper) for c in progress.problem.outcome_constraints]
@@ -54,9 +63,9 @@ def success(progress: Progress, metric: str, at_least: float | None, at_most: fl
 
 def improvement(progress: Progress, experiments: int) -> float | None:
     """By how much the last experiments have improved the best executed point, or the hypervolume of all."""
-    problem, models = progress.problem, progress.models()
+    problem, models = progress.problem, _models(progress)
     old = progress.ages >= experiments
-    if models is None or progress.told < experiments or not old.any():
+    if progress.told < experiments or not old.any():
         return None
     means = {m: torch.from_numpy(model.predict(problem.observations.points).mean) for m, model in models.items()}
     good = np.ones(len(old), dtype=bool)
@@ -88,17 +97,14 @@ def _volume(values: Tensor, reference: Tensor) -> float:
     return float(Hypervolume(ref_point=reference).compute(values[is_non_dominated(values)]))
 
 
-def noise(progress: Progress) -> float | None:
+def noise(progress: Progress) -> float:
     """One standard deviation of the learned noise of the objective."""
-    models = progress.models()
-    return None if models is None else models[progress.problem.objectives[0].metric].surrogate.noise
+    return _models(progress)[progress.problem.objectives[0].metric].surrogate.noise
 
 
 def regret(progress: Progress, delta: float) -> float | None:
     """Highest upper bound over the space minus the highest lower bound of the executed points that seem feasible."""
-    problem, models = progress.problem, progress.models()
-    if models is None:
-        return None
+    problem, models = progress.problem, _models(progress)
     points = torch.from_numpy(problem.observations.points)
     with one_thread(), torch.no_grad():
         root = _root_beta(problem, delta)

@@ -180,10 +180,11 @@ class Target(StoppingRule):
 
     def standing(self, progress: Progress) -> Standing:
         """See :meth:`StoppingRule.standing`."""
-        from acquisition.stopping.judging import success
+        metric, now = self.metric or progress.problem.objectives[0].metric, None
+        if progress.models() is not None:
+            from acquisition.stopping.judging import success
 
-        metric = self.metric or progress.problem.objectives[0].metric
-        now = success(progress, metric, self.at_least, self.at_most)
+            now = success(progress, metric, self.at_least, self.at_most)
         met = now is not None and now >= self.probability
         reason = f"{self._goal(metric)} is reached with a probability of {now:.3g}" if met else ""
         room = 0.0 if met else math.inf
@@ -283,11 +284,12 @@ class RegretBound(StoppingRule):
 
     def standing(self, progress: Progress) -> Standing:
         """See :meth:`StoppingRule.standing`."""
-        from acquisition.stopping.judging import noise, regret
+        now, limit = None, self.below
+        if progress.models() is not None:
+            from acquisition.stopping.judging import noise, regret
 
-        now, limit = regret(progress, self.delta), self.below
-        if limit is None and (scatter := noise(progress)) is not None and self.below_noise is not None:
-            limit = self.below_noise * scatter
+            now = regret(progress, self.delta)
+            limit = noise(progress) * self.below_noise if self.below_noise is not None else limit
         met = now is not None and limit is not None and now <= limit
         reason = f"no more than {now:.3g} can be gained, below {limit:.3g}" if met else ""
         return Standing(self.key, self.text(), met, now, limit, "", reason, room=0.0 if met else math.inf)
@@ -326,9 +328,11 @@ class Plateau(StoppingRule):
 
     def standing(self, progress: Progress) -> Standing:
         """See :meth:`StoppingRule.standing`."""
-        from acquisition.stopping.judging import improvement
+        now = None
+        if progress.models() is not None:
+            from acquisition.stopping.judging import improvement
 
-        now = improvement(progress, self.experiments)
+            now = improvement(progress, self.experiments)
         met = now is not None and now <= self.by
         reason = f"the best has not improved by more than {self.by:g} in {self.experiments} experiments" if met else ""
         return Standing(self.key, self.text(), met, now, self.by, "", reason, room=0.0 if met else math.inf)

@@ -27,6 +27,7 @@ from orchestrator.campaign.ledger import Ledger
 from orchestrator.campaign.progress import hours_of, progress
 from orchestrator.campaign.samples import Conditions
 from orchestrator.campaign.told import ID, Told, read
+from orchestrator.config.stages import check_stages
 from orchestrator.errors import (
     CampaignError,
     CampaignExists,
@@ -104,7 +105,7 @@ class Campaign:
         self.token: int | None = None
         """Fencing number of the lease under which this process writes, if it holds one."""
         checks.check(self, metrics)
-        self.fixed = checks.stages(space, self.replicates, costs, fixed_within_batch, conditions_per_sample)
+        self.fixed = check_stages(space, self.replicates, costs, fixed_within_batch, conditions_per_sample)
         """Columns that are equal in all experiments of one ask."""
         wanted = dict.fromkeys([o.metric for o in self.objectives] + [c.metric for c in self.outcome_constraints])
         self.metrics = tuple(wanted)

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from acquisition.costs import LEAST
 from acquisition.stopping import Progress
-from orchestrator.campaign.ledger import Ledger
 from orchestrator.errors import NothingTold
 from orchestrator.store.records import AttemptRecord, ExperimentRecord
 
 if TYPE_CHECKING:
+    from acquisition.costs import Costs
     from orchestrator.campaign.campaign import Campaign
+    from orchestrator.campaign.ledger import Ledger
 
 
 def spent(records: Iterable[ExperimentRecord]) -> list[ExperimentRecord]:
@@ -40,21 +40,27 @@ def progress(campaign: Campaign, ledger: Ledger, hours: float) -> Progress:
         experiments=len(asked),
         hours=hours,
         cost=sum(r.cost or 0.0 for r in asked),
-        next_cost=_least(campaign),
+        next_cost=least(campaign.costs, campaign.conditions_per_sample is not None),
         gains=tuple(r.gain for r in asked),
         ages=(ended[None, :] > learned[:, None]).sum(axis=1),
         told=len(ended),
     )
 
 
-def _least(campaign: Campaign) -> float:
-    """What the cheapest experiment costs at least."""
-    costs = campaign.costs
+def least(costs: Costs | None, shared: bool) -> float:
+    """What the cheapest experiment costs at least.
+
+    Args:
+        costs: of the campaign.
+        shared: whether an experiment may do without a new sample.
+    """
     if costs is None:
         return 1.0
+    from acquisition.costs import LEAST
+
     whole = costs.experiment + costs.preparation
-    alone = whole if campaign.conditions_per_sample is None else costs.experiment
-    return max(alone, LEAST * whole) if not costs.slope else LEAST * whole
+    alone = 0.0 if costs.slope else costs.experiment if shared else whole
+    return max(alone, LEAST * whole)
 
 
 def hours_of(attempts: Iterable[AttemptRecord], records: Iterable[ExperimentRecord]) -> float:

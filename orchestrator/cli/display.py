@@ -25,7 +25,7 @@ class Display:
     def __init__(
         self,
         console: Console,
-        budget: int,
+        budget: int | None,
         records: Sequence[ExperimentRecord],
         objectives: Sequence[Objective],
         constraints: Sequence[OutcomeConstraint],

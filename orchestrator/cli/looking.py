@@ -6,16 +6,19 @@ import json
 import re
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from acquisition.objectives import Objective, OutcomeConstraint
 from orchestrator.campaign.merit import incumbent
+from orchestrator.campaign.progress import spent
 from orchestrator.cli import text
+from orchestrator.cli.ends import standing, words
 from orchestrator.errors import InputError
 from orchestrator.store.opening import open_store
 from orchestrator.store.protocol import Store
-from orchestrator.store.records import CampaignRecord
+from orchestrator.store.records import CampaignRecord, ExperimentRecord
 
 
 def show_status(name: str | None, *, store: str | None, as_json: bool) -> None:
@@ -46,6 +49,7 @@ def summary(store: Store, record: CampaignRecord) -> dict[str, Any]:
     more = definition.get("metrics", [])
     every = store.experiments(record.name)
     best = incumbent(every, objectives, constraints) if objectives else []
+    stop = standing(store, record, every)
     verdicts = Counter(r.verdict for r in every if r.state == "completed")
     return {
         "schema": 1,
@@ -55,6 +59,8 @@ def summary(store: Store, record: CampaignRecord) -> dict[str, Any]:
         "experiments": store.counts(record.name),
         "verdicts": {verdict: verdicts[verdict] for verdict in ("valid", "suspect", "invalid")},
         "budget": definition.get("stop", {}).get("experiments"),
+        "stop": stop,
+        "cost": _cost(every, definition.get("costs")),
         "objectives": [{"metric": o.metric, "goal": o.goal, "target": o.target} for o in objectives],
         "metrics": list(dict.fromkeys([*(o.metric for o in objectives), *(c.metric for c in constraints), *more])),
         "best": [
@@ -73,10 +79,20 @@ def summary(store: Store, record: CampaignRecord) -> dict[str, Any]:
     }
 
 
+def _cost(records: Sequence[ExperimentRecord], costs: dict[str, Any] | None) -> dict[str, Any] | None:
+    """What the experiments cost so far; nothing where the campaign knows no costs."""
+    if not costs:
+        return None
+    return {"spent": sum(r.cost or 0.0 for r in spent(records)), "unit": costs["unit"]}
+
+
 def _words(one: dict[str, Any]) -> str:
     counts = ", ".join(f"{count} {state}" for state, count in one["experiments"].items() if count)
     lines = [f"{one['name']}: {one['state']}" + (f" ({one['reason']})" if one["reason"] else "")]
-    lines.append(f"  experiments  {counts or 'none'}; budget {one['budget']}")
+    lines.append(f"  experiments  {counts or 'none'}" + (f"; budget {one['budget']}" if one["budget"] else ""))
+    if one["cost"] is not None:
+        lines.append(f"  cost         {one['cost']['spent']:g} {one['cost']['unit']}")
+    lines += [f"  ends         {line}" for line in words(one["stop"])]
     doubted = [
         f"{one['verdicts'][verdict]} {verdict}" for verdict in ("suspect", "invalid") if one["verdicts"][verdict]
     ]
@@ -102,7 +118,7 @@ def validate_file(file: Path, *, table: Path | None) -> None:
     sys.stdout.write(
         f"{file}: campaign {definition.file.name!r} is valid: {len(definition.space.columns)} parameter columns"
         f"{'' if size is None else f', {size} points'}, laboratory {definition.file.lab.type}, "
-        f"{definition.file.stop.experiments} experiments.\n"
+        f"{definition.file.stop.rule().text()}.\n"
     )
 
 

@@ -97,9 +97,10 @@ def _run(
     folder = files_of(store).parent
     console = Terminal()
     file = definition.file
+    rule = file.stop.rule()
     display = Display(
         console,
-        file.stop.experiments,
+        rule.most,
         parts.campaign.experiments(),
         file.objectives,
         file.outcome_constraints,
@@ -110,7 +111,7 @@ def _run(
     listeners = (display, JsonLog(_log_path(store, name), name))
     if not quiet:
         verb = "runs" if new else "continues"
-        how = f"{file.stop.experiments} experiments, strategy {file.strategy.name}, store {store.url}"
+        how = f"{rule.text()}, strategy {file.strategy.name}, store {store.url}"
         console.print(f"campaign {name} {verb}: {how}", markup=False, highlight=False, soft_wrap=True)
     cancelled = Event()
     try:
@@ -139,7 +140,7 @@ def _sit(engine: str, parts: Assembly, store: Store, cancelled: Event, listeners
     loop = Loop(
         parts.campaign,
         parts.lab,
-        experiments=file.stop.experiments,
+        stop=file.stop.rule(),
         batch=file.strategy.batch or 1,
         engine=ThreadEngine(len(parts.lab.cells)),
         files=files_of(store),

@@ -8,18 +8,22 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from acquisition.errors import ObjectiveError, StoppingError
 from acquisition.parameters import Categorical, Composition, Continuous, Discrete, Integer, Label
+from acquisition.stopping.progress import check_rule
 from acquisition.strategies.registry import make_strategy
 from instruments.errors import LabError
 from instruments.lab import Lab
 from orchestrator.config.hints import unknown
 from orchestrator.config.model import CampaignFile, PoolSpace
 from orchestrator.config.names import RESERVED
+from orchestrator.config.stages import check_stages
 from orchestrator.config.tables import Table
-from orchestrator.errors import InputError
+from orchestrator.errors import CampaignError, InputError
 from simulators.replay import ReplayOptions
 
 if TYPE_CHECKING:
+    from acquisition.problem import Problem
     from acquisition.space import SearchSpace
 
 MOST_PROBES = 2_000
@@ -132,6 +136,48 @@ def check_strategy(file: CampaignFile) -> None:
         make_strategy(block.name, block.options)
 
 
+def check_plan(file: CampaignFile, space: SearchSpace) -> None:
+    """Check that costs, shared samples and settings fit the space, and that the campaign ends.
+
+    Raises:
+        InputError: they do not, or it may never end.
+    """
+    block = file.strategy
+    try:
+        check_stages(space, block.replicates, file.costs, block.fixed_within_batch, block.conditions_per_sample)
+    except CampaignError as problem:
+        raise InputError(str(problem.args[0]), field=f"strategy.{problem.field}", mend=problem.mend) from None
+    except ObjectiveError as problem:
+        raise InputError(str(problem.args[0]), field=f"costs.{problem.field}", mend=problem.mend) from None
+    try:
+        check_rule(file.stop.rule(), _asked(file, space), instant=isinstance(file.lab, ReplayOptions))
+    except StoppingError as problem:
+        raise InputError(
+            str(problem.args[0]), field="stop" if problem.field is None else f"stop.{problem.field}", mend=problem.mend
+        ) from None
+
+
+def _asked(file: CampaignFile, space: SearchSpace) -> Problem:
+    """What the strategy is asked before anything is known."""
+    from acquisition.problem import Observations, Problem
+
+    nothing = np.empty((0, len(space.columns)))
+    return Problem(
+        space=space,
+        objectives=file.objectives,
+        outcome_constraints=file.outcome_constraints,
+        observations=Observations(nothing, {}, {}, np.empty(0)),
+        pending=nothing,
+        failed=nothing,
+        taken=nothing,
+        initial=1,
+        seed=file.seed,
+        ask=1,
+        replicates="none" if file.strategy.replicates == "none" else "auto",
+        costs=file.costs,
+    )
+
+
 def _probes(space: SearchSpace) -> pd.DataFrame:
     """Points to show to the laboratory: all where they are few, else some, and the ends of every parameter."""
     if space.pool is not None:
@@ -158,9 +204,10 @@ def _ends(parameter: Continuous | Integer | Discrete | Categorical) -> tuple[Lab
 def notices(file: CampaignFile, space: SearchSpace) -> tuple[str, ...]:
     """What the user should know, but need not mend."""
     found = list(space.notices)
-    if file.strategy.replicates == "none" and space.size is not None and file.stop.experiments > space.size:
+    most = file.stop.rule().most
+    if file.strategy.replicates == "none" and space.size is not None and most is not None and most > space.size:
         found.append(
             f"the space has {space.size} points and no replicates are wanted: the campaign will end after "
-            f"{space.size} experiments, before its budget of {file.stop.experiments}."
+            f"{space.size} experiments, before its budget of {most}."
         )
     return tuple(found)

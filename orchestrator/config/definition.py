@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from instruments.lab import Lab
 from orchestrator.config.checks import (
     check_executable,
     check_metrics,
+    check_plan,
     check_strategy,
     lab_tables,
     notices,
@@ -24,7 +25,7 @@ from orchestrator.config.checks import (
 from orchestrator.config.document import Document
 from orchestrator.config.model import CampaignFile, PoolSpace
 from orchestrator.config.problems import problems_of, refuse
-from orchestrator.config.spaces import build_space, with_columns
+from orchestrator.config.spaces import build_space, importable, with_columns
 from orchestrator.config.tables import Table, read_table
 from orchestrator.errors import InputError
 
@@ -75,6 +76,7 @@ class Definition:
             file = file.model_copy(update={"space": with_columns(file.space, sources[POOL])})
         space = build_space(file, sources)
         check_strategy(file)
+        check_plan(file, space)
         sources |= lab_tables(file, space, sources)
         frames = {key: table.frame for key, table in sources.items()}
         definition = cls(file, space, MappingProxyType(frames), notices(file, space), MappingProxyType(sources))
@@ -142,6 +144,7 @@ class Definition:
         except ValidationError as error:
             document = Document(f"stored definition of {data.get('name')}", data, {})
             raise refuse(document, problems_of(error, document)) from None
+        importable(file, Path.cwd())
         return cls.of(file, sources)
 
 
@@ -175,7 +178,7 @@ def _stored(reference: Mapping[str, str], blob: Callable[[str], bytes]) -> Table
 def _restore_labels(space: dict[str, Any]) -> None:
     """Give the descriptors of categories that are numbers their labels back: keys of JSON are always text."""
     for parameter in space.get("parameters", ()):
-        if isinstance(parameter, dict) and parameter.get("descriptors"):
+        if isinstance(parameter, dict) and "values" in parameter and parameter.get("descriptors"):
             values = parameter["values"]
             labels = {str(float(value)): value for value in values if isinstance(value, int | float)}
             labels |= {str(value): value for value in values}

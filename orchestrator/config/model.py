@@ -13,9 +13,7 @@ from collections.abc import Iterable
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     InstanceOf,
     PlainSerializer,
@@ -27,11 +25,14 @@ from pydantic import (
 )
 
 from acquisition.constraints import Constraint
+from acquisition.costs import Costs
 from acquisition.objectives import Objective, OutcomeConstraint
 from acquisition.parameters import Parameter, Stage
 from instruments.lab import LabOptions
+from orchestrator.config.block import Block
 from orchestrator.config.hints import listed
 from orchestrator.config.plugins import check_strategy, lab_class, lab_types
+from orchestrator.config.stop import StopBlock
 from orchestrator.errors import InputError
 
 LATER = {
@@ -51,14 +52,6 @@ Label: TypeAlias = bool | int | float | str
 """A value to select rows by."""
 
 
-class Block(BaseModel):
-    """A block of keys in a campaign file: frozen, without unknown keys."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True, protected_namespaces=()
-    )
-
-
 class ParameterSpace(Block):
     """A search space made of parameters and constraints between them."""
 
@@ -66,7 +59,7 @@ class ParameterSpace(Block):
     """What may be varied."""
 
     constraints: tuple[Constraint, ...] = ()
-    """Linear constraints between numeric columns of the parameters."""
+    """Constraints between the columns of the parameters."""
 
 
 class PoolSpace(Block):
@@ -90,6 +83,9 @@ class PoolSpace(Block):
 
     where: dict[str, Label] = Field(default_factory=dict)
     """Only rows with these values are candidates. If the laboratory replays the same file, its `where` counts too."""
+
+    constraints: tuple[Constraint, ...] = ()
+    """Only rows that meet these constraints between the pool's columns are candidates."""
 
 
 def _no_truth_values(value: Any, path: tuple[str, ...]) -> None:
@@ -136,6 +132,12 @@ class StrategyBlock(Block):
     replicates: Literal["none", "auto"] | Count = "none"
     """Whether a point may be proposed again: never, where noise makes it worthwhile, or each so many times."""
 
+    conditions_per_sample: Literal["auto"] | Count | None = None
+    """So many experiments are done on each sample, or as many as pay (`auto`); without it each has its own sample."""
+
+    fixed_within_batch: tuple[str, ...] = ()
+    """Parameters or columns that are equal in all experiments that are proposed together."""
+
     options: dict[str, Any] = Field(default_factory=dict)
     """Further options of the strategy."""
 
@@ -152,20 +154,6 @@ class StrategyBlock(Block):
         except ValueError:
             raise InputError("options must be finite.") from None
         return plain
-
-
-class StopBlock(Block):
-    """The rules that end a campaign: the first one that is met."""
-
-    experiments: Annotated[int, Strict()]
-    """The budget: so many experiments."""
-
-    @field_validator("experiments")
-    @classmethod
-    def _enough(cls, experiments: int) -> int:
-        if experiments < 1:
-            raise InputError(f"a budget of {experiments} experiments learns nothing.", mend="Give at least 1.")
-        return experiments
 
 
 def _lab(value: Any) -> Any:
@@ -197,12 +185,6 @@ Lab: TypeAlias = Annotated[
 
 
 def _strategy(value: Any) -> Any:
-    if isinstance(value, dict) and "conditions_per_sample" in value:
-        raise InputError(
-            "measuring one sample under several conditions is not supported by this version of Sabatier.",
-            field="conditions_per_sample",
-            mend="Leave it out: each experiment then has a sample of its own.",
-        )
     return {"name": value} if isinstance(value, str) else value
 
 
@@ -232,6 +214,9 @@ class CampaignFile(Block):
 
     strategy: Annotated[StrategyBlock, BeforeValidator(_strategy)] = Field(default_factory=StrategyBlock)
     """How the next experiments are chosen; a name alone takes its usual options."""
+
+    costs: Costs | None = None
+    """What experiments, samples and changes of settings cost; without it all experiments cost the same."""
 
     lab: Lab
     """The laboratory that executes the experiments."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from types import UnionType
+from types import NoneType, UnionType
 from typing import Annotated, Any, TypeAlias, Union, get_args, get_origin
 
 from pydantic import ValidationError
@@ -258,7 +258,9 @@ def _entry(around: Any, part: object, value: Any) -> Any:
 
 
 def _members(annotation: Any) -> list[Any]:
-    """The members of a union, without what annotates them."""
+    """The members of a union, without what annotates them; nothing is no member."""
+    if annotation is NoneType:
+        return []
     if get_origin(annotation) is Annotated:
         return _members(get_args(annotation)[0])
     if get_origin(annotation) in {Union, UnionType}:

@@ -103,13 +103,13 @@ def _run(campaign: str, store: str | None, hooks: Hooks) -> CampaignState:
         reading.close()
         reading = open_store(store, durable=True, create=False)
         parts = assemble(reading, campaign, parts.definition)
-    stop = parts.definition.file.stop
-    artifacts = _Artifacts(parts.campaign, stop.experiments)
+    stop = parts.definition.file.stop.rule()
+    artifacts = _Artifacts(parts.campaign, stop.most)
     try:
         loop = Loop(
             parts.campaign,
             parts.lab,
-            experiments=stop.experiments,
+            stop=stop,
             batch=parts.definition.file.strategy.batch or 1,
             engine=PrefectEngine(),
             files=files_of(reading),
@@ -127,7 +127,7 @@ def _run(campaign: str, store: str | None, hooks: Hooks) -> CampaignState:
 class _Artifacts:
     """Shows progress and the best point in Prefect's pages, from its own thread: a slow server holds up nothing."""
 
-    def __init__(self, campaign: Campaign, budget: int) -> None:
+    def __init__(self, campaign: Campaign, budget: int | None) -> None:
         self._campaign, self._budget = campaign, budget
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="artifacts")
         self._posting: Future[None] | None = None
@@ -168,8 +168,9 @@ class _Artifacts:
 
     def _show(self) -> None:
         done = sum(r.told is not None and r.origin == "asked" for r in self._campaign.experiments())
-        share = min(100.0, 100.0 * done / self._budget)
-        text = f"{done} of {self._budget} experiments of {self._campaign.name}"
+        share = 0.0 if self._budget is None else min(100.0, 100.0 * done / self._budget)
+        of = "" if self._budget is None else f" of {self._budget}"
+        text = f"{done}{of} experiments of {self._campaign.name}"
         if self._progress is None:
             created = create_progress_artifact(share, key=f"progress-{self._key}", description=text)
             self._progress = cast("UUID", created)  # a coroutine only where an event loop runs

@@ -41,9 +41,9 @@ class Ending:
         """Why no experiment was proposed, when that was last considered; empty if one was."""
 
     def ask(self, hours: float) -> Standing:
-        """Where the campaign stands after so many hours; writes it down where more than a number is to be known."""
+        """Where the campaign stands after so many hours; what models say of it is written down."""
         standing = self._campaign.standing(self._rule, hours=hours)
-        if standing != self._written and not isinstance(self._rule, Experiments):
+        if standing != self._written and self._rule.looks_ahead:
             text = standing.reason or f"not yet {standing.text}"
             self._campaign.put(Note(KIND, text, data={"standing": standing.plain()}))
             self._written = standing

@@ -1,0 +1,82 @@
+"""How near the end of a campaign is, from its store alone: nothing is fitted for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from acquisition.objectives import Objective
+from acquisition.stopping import Progress
+from orchestrator.campaign.progress import hours_of, least, spent
+from orchestrator.config.stop import StopBlock
+from orchestrator.store.protocol import Store
+from orchestrator.store.records import CampaignRecord, ExperimentRecord
+
+if TYPE_CHECKING:
+    from acquisition.problem import Problem
+
+NOTE: Final = "stop"
+"""The kind of the notes in which a loop keeps what models say; see :mod:`orchestrator.loop.ending`."""
+
+JUDGED: Final = ("target", "regret", "plateau")
+"""Rules that need models."""
+
+
+def standing(store: Store, record: CampaignRecord, records: Sequence[ExperimentRecord]) -> dict[str, Any] | None:
+    """Where a campaign stands by its stopping rules, as JSON values; ``None`` without rules (made in Python).
+
+    What models say is as its loop saw it last.
+    """
+    block = record.definition.get("stop")
+    if not block:
+        return None
+    costs = record.definition.get("costs")
+    asked = spent(records)
+    seen = SimpleNamespace(
+        objectives=[Objective(**o) for o in record.definition.get("objectives", [])],
+        costs=None if costs is None else _costs(costs),
+    )
+    now = Progress(
+        problem=cast("Problem", seen),
+        models=lambda: None,
+        experiments=len(asked),
+        hours=hours_of(store.attempts(record.name), records),
+        cost=sum(r.cost or 0.0 for r in asked),
+        next_cost=least(seen.costs, (record.definition.get("strategy") or {}).get("conditions_per_sample") is not None),
+        gains=tuple(r.gain for r in asked),
+    )
+    rule = StopBlock.model_validate(block).rule()
+    plain = rule.standing(now).plain()
+    if not rule.looks_ahead:
+        return plain
+    notes = [event for event in store.events(record.name) if event.kind == NOTE]
+    return _judged(plain, notes[-1].data["standing"] if notes else plain)
+
+
+def _costs(block: dict[str, Any]) -> Any:
+    from acquisition.costs import Costs
+
+    return Costs(**block)
+
+
+def _judged(live: dict[str, Any], noted: dict[str, Any]) -> dict[str, Any]:
+    """The live standing, with what models said filled in from a note of the same rules."""
+    if live["rule"] in JUDGED:
+        return noted
+    if not live["parts"]:
+        return live
+    parts = [_judged(one, other) for one, other in zip(live["parts"], noted["parts"], strict=True)]
+    met = [part["met"] for part in parts]
+    return {**live, "parts": parts, "met": any(met) if live["rule"] == "any" else all(met)}
+
+
+def words(standing: dict[str, Any] | None, indent: str = "") -> list[str]:
+    """One line a rule: what it says, and how far it is from being met."""
+    if standing is None:
+        return []
+    if standing["parts"]:
+        head = "when any of these is met" if standing["rule"] == "any" else "when all of these are met"
+        return [f"{indent}{head}", *(line for part in standing["parts"] for line in words(part, indent + "  "))]
+    now = "nothing known yet" if standing["now"] is None else f"now {standing['now']:.4g} {standing['unit']}".rstrip()
+    return [f"{indent}{standing['text']} ({'met' if standing['met'] else now})"]
