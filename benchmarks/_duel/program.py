@@ -98,7 +98,8 @@ def run(duel: Duel, given: argparse.Namespace) -> pd.DataFrame:
     rows = [row for row in rows if row["task"] in tasks and row.get("budget") == budgets[row["task"]]]
     table = pd.DataFrame(rows)
     if len(table):
-        show(table, [f for f in duel.figures if f.name in table], [s for s in strategies if s in duel.ours], duel.costs)
+        mine = [strategy for strategy in strategies if strategy in duel.ours] or strategies[:1]
+        show(table, [f for f in duel.figures if f.name in table], mine, duel.costs)
     return table
 
 
