@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from acquisition.constraints import ExpressionConstraint as ExpressionConstraint
     from acquisition.constraints import LinearConstraint as LinearConstraint
+    from acquisition.constraints import NonlinearConstraint as NonlinearConstraint
     from acquisition.costs import Costs as Costs
     from acquisition.errors import AcquisitionError as AcquisitionError
     from acquisition.errors import InfeasibleSpaceError as InfeasibleSpaceError
@@ -46,7 +48,9 @@ _HOMES = {
     "StoppingRule": "stopping",
     "Target": "stopping",
     "StoppingError": "errors",
+    "ExpressionConstraint": "constraints",
     "LinearConstraint": "constraints",
+    "NonlinearConstraint": "constraints",
     "AcquisitionError": "errors",
     "InfeasibleSpaceError": "errors",
     "ObjectiveError": "errors",

@@ -40,12 +40,15 @@ class Chains:
         active: (m, g) coordinates in play; a component that is present may come as near to zero as its least fraction
             admits and still counts as present.
         reach: longest step of a line move, relative to the ranges.
+        even: whether a step of limited reach is as likely as the one back, so that the uniform law stays as it is:
+            steps that would end outside are not taken then, instead of ending before.
     """
 
     polytope: Polytope
     x: Floats
     active: NDArray[np.bool_]
     reach: float = np.inf
+    even: bool = False
 
     @property
     def rows(self) -> NDArray[np.intp]:
@@ -89,13 +92,22 @@ class Chains:
         """How far each chain can go backward and forward; zero is always between."""
         back, forth = self.segment(self.x, way)
         if np.isfinite(self.reach):
-            span = np.maximum(self.polytope.high - self.polytope.low, 1e-300)
-            longest = self.reach / np.maximum(np.abs(way.slopes / span[way.columns]).max(axis=1), 1e-300)
+            longest = self._longest(way)
             back, forth = np.maximum(back, -longest), np.minimum(forth, longest)
         return np.minimum(back, 0.0), np.maximum(forth, 0.0)
 
+    def _longest(self, way: Way) -> Floats:
+        """How far the reach goes along a way, (m,)."""
+        span = np.maximum(self.polytope.high - self.polytope.low, 1e-300)
+        return np.asarray(self.reach / np.maximum(np.abs(way.slopes / span[way.columns]).max(axis=1), 1e-300))
+
     def slide(self, way: Way, rng: np.random.Generator) -> None:
         """Go to a uniform point of the chord."""
+        if self.even:
+            back, forth = self.segment(self.x, way)
+            step = self._longest(way) * (2 * rng.random(len(self.x)) - 1)
+            self.x = way.added(self.x, np.where((step >= back) & (step <= forth), step, 0.0))
+            return
         back, forth = self.chord(way)
         self.x = way.added(self.x, back + rng.random(len(self.x)) * (forth - back))
 

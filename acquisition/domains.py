@@ -73,6 +73,12 @@ class Spanned:
         fixed: column -> the value that it is held at, inside its bounds or not.
         made: parts of a space that this one may share.
 
+    Attributes:
+        layout: the columns.
+        metric: coordinates in which distances mean something.
+        fixed: as given.
+        groups: the independent parts.
+
     Raises:
         SpaceError: constraints on unknown or categorical columns.
         InfeasibleSpaceError: nothing meets them all.
@@ -85,22 +91,22 @@ class Spanned:
         fixed: Mapping[int, float] | None = None,
         made: Made | None = None,
     ) -> None:
-        self._parameters, self._constraints, self._fixed = tuple(parameters), tuple(constraints), dict(fixed or {})
+        self._parameters, self._constraints, self.fixed = tuple(parameters), tuple(constraints), dict(fixed or {})
         self.layout = Layout([column for parameter in parameters for column in describe(parameter)])
         self.metric = metric(self.layout.columns, parameters)
-        self._membership = Membership(self.layout, parameters, constraints, self._fixed)
+        self._membership = Membership(self.layout, parameters, constraints, self.fixed)
         try:
             builder = self._built(constraints, made)
         except InfeasibleSpaceError as problem:
             raise self._explained(problem) from None
-        self._groups, self._made = builder.groups, builder.made
+        self.groups, self._made = builder.groups, builder.made
 
     def _built(self, constraints: Sequence[LinearConstraint], made: Made | None = None) -> Builder:
-        return Builder(self._parameters, constraint_rows(self.layout, constraints), self._fixed, made)
+        return Builder(self._parameters, constraint_rows(self.layout, constraints), self.fixed, made)
 
     def given(self, point: Floats, columns: Sequence[int]) -> Spanned:
         """The same with some columns held at a point's values."""
-        fixed = self._fixed | {column: float(point[column]) for column in columns}
+        fixed = self.fixed | {column: float(point[column]) for column in columns}
         return Spanned(self._parameters, self._constraints, fixed, self._made)
 
     def _explained(self, problem: InfeasibleSpaceError) -> InfeasibleSpaceError:
@@ -114,10 +120,10 @@ class Spanned:
             return True
 
         if not feasible([]):
-            given = " The given values leave no room." if self._fixed else ""
+            given = " The given values leave no room." if self.fixed else ""
             return InfeasibleSpaceError(f"{problem}{given}", field=problem.field)
         culprits = conflict(self._constraints, feasible)
-        within = "the parameters' bounds and the given values" if self._fixed else "the parameters' bounds"
+        within = "the parameters' bounds and the given values" if self.fixed else "the parameters' bounds"
         quoted = " and ".join(f"'{culprit}'" for culprit in culprits)
         text = (
             f"the constraint {quoted} leaves no point within {within}."
@@ -129,20 +135,25 @@ class Spanned:
     @cached_property
     def size(self) -> int | None:
         """Product of the groups' sizes."""
-        sizes = [group.sampler.size for group in self._groups]
+        sizes = [group.sampler.size for group in self.groups]
         return None if None in sizes else math.prod(size for size in sizes if size is not None)
 
     def sample(self, n: int, rng: np.random.Generator) -> Floats:
         """Uniform draws, (n, c)."""
         out = np.empty((n, len(self.layout.names)))
-        for group in self._groups:
+        for group in self.groups:
             out[:, group.columns] = group.sampler.sample(n, rng)
         return out
 
+    def weights(self, points: Floats) -> Floats:
+        """Relative probabilities of the points of a finite space, (n,)."""
+        shares = [group.weights(points[:, group.columns]) for group in self.groups]
+        return np.asarray(np.prod(shares, axis=0))
+
     def points(self) -> Floats:
         """Every point, (size, c)."""
-        order = np.concatenate([group.columns for group in self._groups])
-        return product([group.sampler.points() for group in self._groups])[:, np.argsort(order)]
+        order = np.concatenate([group.columns for group in self.groups])
+        return product([group.sampler.points() for group in self.groups])[:, np.argsort(order)]
 
     def contains(self, array: Floats, tolerance: float) -> NDArray[np.bool_]:
         """Which rows lie inside."""
@@ -170,7 +181,7 @@ class Spanned:
         width = len(self.layout.names)
         low, high, least = np.zeros(width), np.zeros(width), np.zeros(width)
         real = np.zeros(width, dtype=bool)
-        for group in self._groups:
+        for group in self.groups:
             polytope = group.sampler.polytope
             low[group.columns], high[group.columns] = polytope.low, polytope.high
             least[group.columns] = polytope.least
@@ -180,11 +191,11 @@ class Spanned:
         start = 0
         for parameter in self._parameters:
             end = start + len(parameter.columns)
-            if isinstance(parameter, Composition) and not set(range(start, end)) <= set(self._fixed):
+            if isinstance(parameter, Composition) and not set(range(start, end)) <= set(self.fixed):
                 sums = np.concatenate([sums, np.zeros((1, width))])
                 sums[-1, start:end] = 1.0
             start = end
-        rows, _ = constraint_rows(self.layout, self._constraints).undecided(self._fixed)
+        rows, _ = constraint_rows(self.layout, self._constraints).undecided(self.fixed)
         ones = np.ones(len(sums))
         return Polyhedron(
             low=low,
@@ -200,11 +211,11 @@ class Spanned:
     def _step(self, points: Floats, scale: float, rng: np.random.Generator) -> Floats:
         """A step within one group of each row, which may lead outside."""
         moved = points.copy()
-        weights = np.array([group.free for group in self._groups], dtype=float)
+        weights = np.array([group.free for group in self.groups], dtype=float)
         if not weights.any():
             return moved
-        picks = rng.choice(len(self._groups), size=len(points), p=weights / weights.sum())
-        for i, group in enumerate(self._groups):
+        picks = rng.choice(len(self.groups), size=len(points), p=weights / weights.sum())
+        for i, group in enumerate(self.groups):
             rows = np.flatnonzero(picks == i)
             if len(rows):
                 moved[np.ix_(rows, group.columns)] = group.step(points[np.ix_(rows, group.columns)], scale, rng)

@@ -37,8 +37,17 @@ class Group:
         return int((polytope.low < polytope.high).sum())
 
     @cached_property
-    def _walk(self) -> Walk:
+    def walk(self) -> Walk:
+        """Random moves that leave the uniform law alone."""
         return Walk(self.sampler.polytope)
+
+    def weights(self, x: Floats) -> Floats:
+        """Relative probabilities of points of a finite group, (n,)."""
+        polytope = self.sampler.polytope
+        weights = np.ones(len(x))
+        for start, block in zip(polytope.starts, polytope.blocks, strict=True):
+            weights *= block.weights(x[:, start : start + block.width])
+        return weights
 
     def step(self, x: Floats, scale: float, rng: np.random.Generator) -> Floats:
         """A step of one block in each row, or along the constraints; (m, g)."""
@@ -51,7 +60,7 @@ class Group:
             part = np.s_[start : start + block.width]
             moved[rows, part] = block.nudge(x[rows, part], scale, rng)
         if len(polytope.rows):
-            along = self._walk.local(x, scale, rng)
+            along = self.walk.local(x, scale, rng)
             moved = np.where(rng.random(len(x))[:, None] < 0.5, along, moved)
         return moved
 

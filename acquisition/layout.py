@@ -125,6 +125,10 @@ class Layout:
         self.grain: Floats = np.array([column.grain for column in columns], dtype=float)
         self._logs = [i for i, column in enumerate(columns) if column.log and column.kind == "continuous"]
 
+    def part(self, columns: Sequence[int]) -> Layout:
+        """Some of the columns, in the given order."""
+        return Layout([self.columns[i] for i in columns])
+
     def to_array(self, frame: pd.DataFrame) -> Floats:
         """Native values of a table's rows, (n, c); categories as their index.
 

@@ -11,9 +11,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from acquisition.errors import SpaceError
+from acquisition.constraints import Constraint, LinearConstraint
+from acquisition.errors import InfeasibleSpaceError, SpaceError
 from acquisition.layout import Column, Floats, Layout, nearest, quote
+from acquisition.membership import constraint_rows
 from acquisition.parameters import Categorical, Composition, Continuous, Parameter, Stage
+from acquisition.rules import compiled, holding
 
 SUM_TOLERANCE = 0.002
 """How far fractions of a table may miss a sum of 1 by rounding; they are then renormalised."""
@@ -89,6 +92,43 @@ def read(
     own = {name: parameter.stage for parameter in parameters for name in parameter.columns}
     column_stages = tuple(own.get(name, (stages or {}).get(name, "condition")) for name in layout.names)
     return Pool(cleaned, array, layout, groups, parameters, column_stages, tuple(notices))
+
+
+def filtered(
+    frame: pd.DataFrame,
+    constraints: Sequence[Constraint],
+    categorical: Sequence[str],
+    compositions: Mapping[str, Sequence[str]] | None,
+    stages: Mapping[str, Stage] | None,
+) -> Pool:
+    """The pool of a table's rows that meet constraints.
+
+    Raises:
+        SpaceError: see :func:`read`; or a constraint on a column that is none.
+        InfeasibleSpaceError: no row meets all of them.
+    """
+    pool = read(frame, categorical, compositions, stages)
+    if not constraints:
+        return pool
+    linear = [constraint for constraint in constraints if isinstance(constraint, LinearConstraint)]
+    good = constraint_rows(pool.layout, linear).holds(pool.array)
+    good[good] = holding(compiled(constraints, pool.layout), pool.array[good])
+    if good.all():
+        return pool
+    if not good.any():
+        raise InfeasibleSpaceError(
+            f"none of the pool's {len(good)} rows meets "
+            + ("the constraint " if len(constraints) == 1 else "all of the constraints ")
+            + " and ".join(f"'{constraint}'" for constraint in constraints)
+            + ".",
+            field="constraints",
+        )
+    # read anew, so that ranges and categories are those of the rows that are left
+    names = {group: [pool.layout.names[i] for i in index] for group, index in pool.groups.items()}
+    left = read(pool.frame.loc[good], categorical, names, stages)
+    out = int((~good).sum())
+    note = f"{out} {'row breaks' if out == 1 else 'rows break'} a constraint; only the others are candidates"
+    return replace(left, notices=(*pool.notices, note))
 
 
 def _check_shape(frame: pd.DataFrame) -> None:

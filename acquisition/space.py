@@ -10,14 +10,16 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from acquisition import design
-from acquisition.constraints import Constraint, LinearConstraint
+from acquisition.constraints import Constraint, ExpressionConstraint, LinearConstraint, NonlinearConstraint
 from acquisition.domains import Domain, Spanned
 from acquisition.encoding import Encoding, Encodings
 from acquisition.errors import SpaceError
 from acquisition.layout import Floats, nearest
 from acquisition.parameters import Categorical, Composition, Continuous, Discrete, Integer, Parameter, Stage
 from acquisition.polyhedron import Polyhedron
-from acquisition.pool import Pool, mend_sums, read
+from acquisition.pool import Pool, filtered, mend_sums
+from acquisition.restricted import Restricted
+from acquisition.rules import compiled
 from acquisition.tabled import Tabled
 
 
@@ -46,10 +48,11 @@ class SearchSpace:
 
     def __init__(self, parameters: Sequence[Parameter], constraints: Sequence[Constraint] = ()) -> None:
         _check_parameters(parameters)
-        for constraint in constraints:
-            if not isinstance(constraint, LinearConstraint):
-                raise SpaceError(f"{constraint!r} is no constraint.", field="constraints", mend="See LinearConstraint.")
-        self._set(Spanned(parameters, constraints), tuple(parameters), tuple(constraints), None)
+        _check_constraints(constraints)
+        base = Spanned(parameters, [c for c in constraints if isinstance(c, LinearConstraint)])
+        rules = compiled(constraints, base.layout)
+        domain = Restricted(base, rules) if rules else base
+        self._set(domain, tuple(parameters), tuple(constraints), None)
 
     @classmethod
     def from_pool(
@@ -59,6 +62,7 @@ class SearchSpace:
         categorical: Sequence[str] = (),
         compositions: Mapping[str, Sequence[str]] | None = None,
         stages: Mapping[str, Stage] | None = None,
+        constraints: Sequence[Constraint] = (),
     ) -> SearchSpace:
         """A space whose points are the rows of a table.
 
@@ -68,13 +72,16 @@ class SearchSpace:
             compositions: name -> columns that sum to 1. By default they are found: columns with a common prefix
                 (``x_Cu``, ``x_Ag``), or else all columns within 0 and 1, whose rows all sum to 1.
             stages: column or composition name -> stage; ``condition`` by default.
+            constraints: rows that break one are left out.
 
         Raises:
             SpaceError: a table that is empty, incomplete or of mixed kinds, or fractions that do not sum to 1.
+            InfeasibleSpaceError: no row meets all constraints.
         """
-        table = read(pool, categorical, compositions, stages)
+        _check_constraints(constraints)
+        table = filtered(pool, constraints, categorical, compositions, stages)
         space = cls.__new__(cls)
-        space._set(Tabled(table), table.parameters, (), table)
+        space._set(Tabled(table), table.parameters, tuple(constraints), table)
         return space
 
     def _set(
@@ -295,6 +302,16 @@ class SearchSpace:
         if array.ndim != 2 or array.shape[1] != len(self.columns):
             raise SpaceError(f"points of shape {array.shape} do not fit {len(self.columns)} columns.", field="array")
         return array
+
+
+def _check_constraints(constraints: Sequence[Constraint]) -> None:
+    for constraint in constraints:
+        if not isinstance(constraint, LinearConstraint | NonlinearConstraint | ExpressionConstraint):
+            raise SpaceError(
+                f"{constraint!r} is no constraint.",
+                field="constraints",
+                mend="Constraints are LinearConstraint, NonlinearConstraint or ExpressionConstraint.",
+            )
 
 
 def _check_parameters(parameters: Sequence[Parameter]) -> None:

@@ -76,9 +76,25 @@ class Walk:
 
     def run(self, x: Floats, steps: int, rng: np.random.Generator) -> Floats:
         """Chains after so many random moves, (m, g)."""
-        chains = Chains(self._polytope, x.copy(), self._active(x, rng))
+        chains = self.start(x, rng)
         for choice in rng.choice(len(self._moves), size=steps, p=self._shares):
             self._moves[choice](chains, rng)
+        return self.points(chains)
+
+    def start(self, x: Floats, rng: np.random.Generator) -> Chains:
+        """Chains at given points, (m, g)."""
+        return Chains(self._polytope, x.copy(), self._active(x, rng))
+
+    def step(self, chains: Chains, rng: np.random.Generator) -> None:
+        """One random move of all chains; half of the moves along lines are short ones, of all lengths."""
+        move = self._moves[rng.choice(len(self._moves), p=self._shares)]
+        if isinstance(move, Line | Exchange) and rng.random() < 0.5:
+            chains.reach, chains.even = float(10.0 ** rng.uniform(-3.0, -0.3)), True
+        move(chains, rng)
+        chains.reach, chains.even = np.inf, False
+
+    def points(self, chains: Chains) -> Floats:
+        """Where chains are, with what rounding left taken out, (m, g)."""
         return self._settled(np.where(chains.active, chains.x, 0.0))
 
     def local(self, x: Floats, scale: float, rng: np.random.Generator) -> Floats:

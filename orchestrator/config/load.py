@@ -12,6 +12,7 @@ from orchestrator.config.definition import POOL, Definition, table_paths
 from orchestrator.config.document import parse
 from orchestrator.config.model import CampaignFile
 from orchestrator.config.problems import own_problem, problems_of, refuse
+from orchestrator.config.spaces import importable
 from orchestrator.config.tables import Table, read_table
 from orchestrator.errors import InputError
 from simulators.errors import SimulatorsError
@@ -40,6 +41,7 @@ def load(path: Path, table: Path | None = None, *, name: str | None = None, seed
         file = CampaignFile.model_validate(document.data)
     except ValidationError as error:
         raise refuse(document, problems_of(error, document)) from None
+    importable(file, path.parent)
     try:
         return Definition.of(file, _sources(file, path.parent, table))
     except InputError as problem:

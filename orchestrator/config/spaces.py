@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import fnmatch
 import re
+import sys
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from acquisition.constraints import NonlinearConstraint
 from orchestrator.config.hints import unknown
 from orchestrator.config.model import CampaignFile, PoolSpace
 from orchestrator.config.tables import Table
@@ -100,8 +103,19 @@ def build_space(file: CampaignFile, sources: Mapping[str, Table]) -> SearchSpace
             )
     candidates = checked.frame.loc[rows, list(block.parameters)].reset_index(drop=True)
     return SearchSpace.from_pool(
-        candidates, categorical=block.categorical, compositions=block.compositions, stages=block.stages
+        candidates,
+        categorical=block.categorical,
+        compositions=block.compositions,
+        stages=block.stages,
+        constraints=block.constraints,
     )
+
+
+def importable(file: CampaignFile, folder: Path) -> None:
+    """Let the functions of non-linear constraints be imported from a folder, after all that is installed."""
+    paths = [c.function for c in file.space.constraints if isinstance(c, NonlinearConstraint)]
+    if any(isinstance(path, str) for path in paths) and str(folder.resolve()) not in sys.path:
+        sys.path.append(str(folder.resolve()))
 
 
 def _holds_names(values: pd.Series[Any]) -> bool:

@@ -101,7 +101,7 @@ def facts(campaign: Campaign, record: CampaignRecord) -> list[tuple[str, str]]:
     if size is not None:
         rows.insert(2, ("Space", f"{size:,} points".replace(",", " ")))
     if campaign.space.constraints:
-        rows.append(("Constraints", "; ".join(words.linear(c) for c in campaign.space.constraints)))
+        rows.append(("Constraints", "; ".join(words.restriction(c) for c in campaign.space.constraints)))
     return rows
 
 

@@ -7,7 +7,7 @@ import re
 from datetime import UTC, datetime
 from typing import Any
 
-from acquisition.constraints import LinearConstraint
+from acquisition.constraints import Constraint, LinearConstraint
 from acquisition.objectives import Objective, OutcomeConstraint
 from instruments.metrics import METRICS, unit_of
 
@@ -140,6 +140,17 @@ def linear(constraint: LinearConstraint) -> str:
     if constraint.lower == constraint.upper:
         return f"{terms} = {number(constraint.lower)}"
     return f"{number(constraint.lower)} ≤ {terms} ≤ {number(constraint.upper)}"
+
+
+def restriction(constraint: Constraint) -> str:
+    """Any constraint between parameters as an inequality.
+
+    >>> restriction(ExpressionConstraint("a * b", upper=0.5))
+    'a * b ≤ 0.5'
+    """
+    if isinstance(constraint, LinearConstraint):
+        return linear(constraint)
+    return str(constraint).replace("<=", "≤").replace(">=", "≥")
 
 
 def moment(time: datetime | None) -> str:

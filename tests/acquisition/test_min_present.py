@@ -21,7 +21,7 @@ def rng(seed=0):
 
 
 def polytope(parameters, *constraints):
-    (group,) = SearchSpace(parameters, constraints)._domain._groups
+    (group,) = SearchSpace(parameters, constraints)._domain.groups
     return group.sampler.polytope
 
 

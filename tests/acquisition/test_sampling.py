@@ -28,7 +28,7 @@ def rng(seed=0):
 
 def polytope(parameters, *constraints):
     """The set of a space whose parameters are all tied together."""
-    (group,) = SearchSpace(parameters, constraints)._domain._groups
+    (group,) = SearchSpace(parameters, constraints)._domain.groups
     return group.sampler.polytope
 
 
