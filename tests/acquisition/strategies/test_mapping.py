@@ -16,6 +16,7 @@ from surrogates import GaussianProcess
 from .conftest import SPACES, observe, pose
 
 SQUARE = SearchSpace([Continuous("a", 0.0, 1.0), Continuous("b", 0.0, 1.0)])
+FIELD = SearchSpace.from_pool(pd.DataFrame(np.random.default_rng(2).random((400, 2)), columns=["a", "b"]))
 GRID = np.stack(np.meshgrid(np.linspace(0, 1, 21), np.linspace(0, 1, 21)), -1).reshape(-1, 2)
 
 
@@ -23,7 +24,7 @@ def hills(points):
     return np.sin(5 * points[:, 0]) + np.cos(4 * points[:, 1]) * points[:, 0]
 
 
-def run(strategy, truth, steps, seed=0, space=SQUARE, start=5):
+def run(strategy, truth, steps, seed=0, space=FIELD, start=5):
     """Points that a strategy chooses after a common random start."""
     points, state = space.sample(start, np.random.default_rng(seed)), {}
     for ask in range(1, steps + 1):
