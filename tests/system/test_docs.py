@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import re
@@ -11,6 +12,7 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.metadata import entry_points
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -275,6 +277,15 @@ def test_every_key_of_a_campaign_file_is_described() -> None:
     for name in METRICS:
         stem = name.split("_")[0]
         assert f"`{name}`" in page or f"`{stem}_` with each" in page, name
+
+
+def test_every_strategy_and_option_is_described() -> None:
+    page = (DOCS / "reference" / "strategies.md").read_text(encoding="utf-8")
+    for entry in entry_points(group="sabatier.strategies"):
+        if entry.value.startswith("acquisition."):  # plug-ins describe themselves
+            assert f"| `{entry.name}` |" in page, entry.name
+            for option in inspect.signature(entry.load()).parameters:
+                assert f"`{option}`" in page, f"{entry.name}.{option}"
 
 
 @pytest.mark.parametrize("package", ["acquisition", "surrogates", "instruments", "simulators", "orchestrator"])
