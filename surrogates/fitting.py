@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from surrogates import outliers
@@ -37,6 +38,7 @@ MOST_TO_DECIDE: Final = 200
 """Forms of many rows are compared on so many of them."""
 MANY_COLUMNS: Final = 15
 """From so many lengthscales on, sparse and additive forms are tried."""
+FEWEST_TO_DOUBT: Final = 8
 MOST_TRIALS: Final = 3
 MANY: Final = 60
 
@@ -207,9 +209,9 @@ class _Fit:
         while True:
             left = model.leave_one_out()
             off = (self.data.outcomes - left.mean) / left.std
-            off[(self.data.censored != 0) | np.isin(order, choice.wild)] = 0.0
+            off[(self.data.censored != 0) | np.isin(order, choice.wild) | ~self.doubtful(choice)] = 0.0
             if n > MOST_TO_DECIDE:
-                found = [i for i in np.flatnonzero(np.abs(off) > 1.0) if outliers.gain(off[i]) > self.odds]
+                found = [int(i) for i in np.flatnonzero(np.abs(off) > 1.0) if outliers.gain(off[i]) > self.odds]
                 found = sorted(found, key=lambda i: -abs(off[i]))[: int(outliers.MOST * n) - len(choice.wild)]
                 choice = replace(choice, wild=(*choice.wild, *(float(order[i]) for i in found)))
                 return (self.settle(choice, model.state()["theta"]) if found else model), choice
@@ -221,6 +223,21 @@ class _Fit:
                 return model, replace(choice, cleared={**choice.cleared, **cleared})
             choice = replace(choice, wild=(*choice.wild, float(order[best])))
             model = self.settle(choice, model.state()["theta"])
+
+    def doubtful(self, choice: Choice) -> NDArray[np.bool_]:
+        """(n,) rows that may be called wild: all where some are expected, else only absurd ones."""
+        y = self.data.outcomes
+        if self.spec.outliers == "robust" or len(y) < FEWEST_TO_DOUBT:
+            return np.full(len(y), self.spec.outliers == "robust")
+        believed = ~np.isin(self.data.order, choice.wild)
+        low, high = np.quantile(y[believed], [0.1, 0.9])
+        rows = np.flatnonzero(believed & ((y < low) | (y > high)))
+        found = np.zeros(len(y), dtype=np.bool_)
+        for row in rows:
+            others = believed.copy()
+            others[row] = False
+            found[row] = outliers.absurd(y[row], y[others])
+        return found
 
     def trial(self, model: GaussianProcess, row: int) -> float:
         """Log evidence gained by not believing a row, hyperparameters found anew without it."""
@@ -252,6 +269,8 @@ class _Fit:
         if other == choice:
             return model, choice
         rival = self.settle(other, model.state()["theta"])
+        if what == "kernel" and _left_out_density(rival) <= _left_out_density(model):
+            return model, choice
         more = evidence(rival.form, rival.theta, rival.rows) - evidence(model.form, model.theta, model.rows)
         if more <= MARGIN:
             return model, choice
@@ -285,3 +304,10 @@ class _Fit:
         if self.censored.any():
             notes.append(f"{int((self.censored != 0).sum())} censored values")
         return tuple(notes)
+
+
+def _left_out_density(model: GaussianProcess) -> float:
+    """Log density of the rows, each predicted from all others."""
+    left = model.leave_one_out()
+    off = (model.scale.restore(model.outcomes.numpy()) - left.mean) / left.std
+    return float(-(0.5 * off**2 + np.log(left.std)).sum())

@@ -15,7 +15,7 @@ from surrogates.fitting import fit_exact
 from surrogates.gaussian_process import GaussianProcess
 from surrogates.likelihood import LogPosterior
 from surrogates.mixture import Mixture
-from surrogates.outliers import without
+from surrogates.outliers import absurd, without
 from surrogates.sampling import draws
 from surrogates.search import GROWTH, evidence, rows_of
 from surrogates.sparse import SparseProcess
@@ -143,7 +143,10 @@ def _sparse(data: Data, spec: Spec, warm: Mapping[str, Any]) -> SparseProcess:
     )
     if again and spec.outliers != "none":
         left = sparse.leave_one_out()
-        wild = np.flatnonzero(np.abs(data.outcomes - left.mean) > WILD * left.std)
+        off = np.abs(data.outcomes - left.mean) > WILD * left.std
+        if spec.outliers == "auto":
+            off &= [absurd(value, part.outcomes) for value in data.outcomes]
+        wild = np.flatnonzero(off)
         sparse = sparse.having(without(rows, torch.from_numpy(wild))) if len(wild) else sparse
     if len(wild):
         sparse.extras["wild_rows"] = [float(name) for name in data.order[wild]]

@@ -23,6 +23,8 @@ LOG_ODDS_ROBUST: Final = math.log(50.0)  # where the user expects some
 SUSPICIOUS: Final = 2.5  # standard deviations off from which a row is looked at
 IGNORED: Final = 1e6  # variance of a row that is not believed; standardised
 MOST: Final = 0.2  # at most this part of the rows
+FAR: Final = 3.0  # spans of the others beyond which a value is absurd
+LOOSE: Final = 0.12  # of the span of the others their middle half must cover
 RETRY: Final = 1.3  # a row that was cleared is looked at again when the data have grown by this factor
 
 
@@ -54,6 +56,18 @@ def suspects(residuals: Array, order: Array, wild: Sequence[float], cleared: Map
         if name not in wild and n >= RETRY * cleared.get(repr(name), 0):
             found.append(int(row))
     return found
+
+
+def absurd(value: float, others: Array) -> bool:
+    """Whether a value is so far from all others that it is no result of the same kind.
+
+    Where a few are much better than most, as in a search for catalysts, the best are far off too, and must be believed:
+    so a value is only called absurd if it is several spans of the others away from them, and these do not crowd at one
+    end of their span as such data do. A twentieth at either end does not count for the span.
+    """
+    low, first, third, high = np.quantile(others, [0.05, 0.25, 0.75, 0.95])
+    beyond = max(value - high, low - value)
+    return bool(third - first > LOOSE * (high - low) and beyond > FAR * (high - low))
 
 
 def own_energy(residual: float) -> float:
