@@ -60,16 +60,6 @@ def _between(what: str, lower: float | None, upper: float | None) -> str:
     return f"{low}{what}{high}"
 
 
-def _function(value: Any) -> Any:
-    if callable(value) or (isinstance(value, str) and _PATH.fullmatch(value)):
-        return value
-    raise SpaceError(
-        f"{value!r} is neither a function nor the import path of one.",
-        field="function",
-        mend="Write the path as module:function, such as mylab.rules:solubility.",
-    )
-
-
 def _path(function: Any) -> str:
     """The import path of a function, by which files and stores know it."""
     if isinstance(function, str):
@@ -94,7 +84,6 @@ def _imported(path: str) -> Any:
 
 Function: TypeAlias = Annotated[
     Any,
-    BeforeValidator(_function),
     PlainSerializer(_path),
     WithJsonSchema({"type": "string", "pattern": _PATH.pattern}),
 ]
@@ -129,6 +118,12 @@ class NonlinearConstraint:
     type: Literal["nonlinear"] = Field(default="nonlinear", kw_only=True)
 
     def __post_init__(self) -> None:
+        if not (callable(self.function) or (isinstance(self.function, str) and _PATH.fullmatch(self.function))):
+            raise SpaceError(
+                f"{self.function!r} is neither a function nor the import path of one.",
+                field="function",
+                mend="Write the path as module:function, such as mylab.rules:solubility.",
+            )
         _check_order("non-linear", self.lower, self.upper)
         if self.columns is not None and not self.columns:
             raise SpaceError("a non-linear constraint needs a column.", field="columns", mend="Leave `columns` out.")
@@ -201,7 +196,13 @@ class ExpressionConstraint:
         return _between(self.title, self.lower, self.upper)
 
 
+def _typed(value: Any) -> Any:
+    """Coefficients without a type make a linear constraint."""
+    return {"type": "linear", **value} if isinstance(value, dict) and "coefficients" in value else value
+
+
 Constraint: TypeAlias = Annotated[
-    LinearConstraint | NonlinearConstraint | ExpressionConstraint, Field(discriminator="type")
+    Annotated[LinearConstraint | NonlinearConstraint | ExpressionConstraint, Field(discriminator="type")],
+    BeforeValidator(_typed),
 ]
 """Any constraint between parameters, told apart by ``type``."""

@@ -42,7 +42,12 @@ class Rule:
             call = lambda frame: expression({name: _plain(frame[name]) for name in names})  # noqa: E731
             part = "expression"
         else:
-            names, call, part = constraint.columns or layout.names, constraint.resolve(), "columns"
+            names, part = constraint.columns or layout.names, "columns"
+            try:
+                call = constraint.resolve()
+            except SpaceError as problem:
+                problem.field = f"constraints.{where}.function"
+                raise
         for name in names:
             if name not in layout.names:
                 raise SpaceError(

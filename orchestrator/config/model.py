@@ -111,6 +111,7 @@ def _space(value: Any) -> Any:
     if "pool" in value:
         return PoolSpace.model_validate(value)
     _no_truth_values(value.get("parameters"), ("parameters",))
+    _no_truth_values(value.get("constraints"), ("constraints",))
     return ParameterSpace.model_validate(value)
 
 

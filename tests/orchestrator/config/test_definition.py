@@ -143,9 +143,11 @@ WRONG = [
     ("metric: eta", "metric: ni", PLATE,
      "campaign.yaml:6: objectives[0].metric: 'ni' is a parameter of the search space, so it cannot be a metric too. "
      "Name a result."),
-    ("[ni, fe]", "[ni, fe]\n  constraints: []", PLATE,
-     "campaign.yaml:5: space.constraints: unknown key 'constraints'. Known here: pool, parameters, categorical, "
-     "compositions, stages, where."),
+    ("[ni, fe]", "[ni, fe]\n  bounds: []", PLATE,
+     "campaign.yaml:5: space.bounds: unknown key 'bounds'. Known here: pool, parameters, categorical, "
+     "compositions, stages, where, constraints."),
+    ("[ni, fe]", "[ni, fe]\n  constraints: [{type: expression, expression: ni * fe, lower: 0.3}]", PLATE,
+     "campaign.yaml:5: space.constraints: none of the pool's 3 rows meets the constraint '0.3 <= ni * fe'."),
     ("table: plate.csv", "table: plate.csv, sample: electrode", PLATE, "campaign.yaml:7: lab.sample: "),
 ]  # fmt: skip
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from acquisition.errors import SpaceError
 from orchestrator.config.definition import Definition
 from orchestrator.config.load import load
 from orchestrator.errors import InputError
@@ -215,3 +218,89 @@ def test_a_laboratory_whose_module_is_missing(
         "campaign.yaml:8: lab.type: the laboratory 'broken' (sabatier_test_missing:Options) cannot be loaded: No "
         "module named 'sabatier_test_missing'. Install again the package that brings it."
     )
+
+
+RULES = """
+def crowd(frame):
+    return frame["x_Cu"] * frame["x_Ag"]
+
+
+def clumsy(frame):
+    return frame["x_Zn"]
+"""
+
+
+@pytest.fixture
+def rules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A module beside the campaign file, which no other test sees."""
+    (tmp_path / "rules_of_the_house.py").write_text(RULES)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.delitem(sys.modules, "rules_of_the_house", raising=False)
+
+
+@pytest.mark.usefixtures("rules")
+def test_non_linear_constraints(load_text: Load, campaign: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    constraints = (
+        "  constraints:\n"
+        "    - {type: nonlinear, function: 'rules_of_the_house:crowd', upper: 0.2, columns: [x_Cu, x_Ag]}\n"
+        '    - {type: expression, expression: "x_Cu * potential ** 2", upper: 1.0, name: load}\n'
+    )
+    definition = load_text(campaign.replace("objectives:", f"{constraints}objectives:"))
+    x = definition.space.sample(100, np.random.default_rng(0))
+    assert (x[:, 1] * x[:, 2]).max() <= 0.2
+    assert (x[:, 1] * x[:, 0] ** 2).max() <= 1.0
+    stored = definition.resolved()
+    assert stored["space"]["constraints"][0]["function"] == "rules_of_the_house:crowd"
+    again = Definition.from_resolved(stored, definition.blobs().__getitem__)
+    assert again.hash == definition.hash
+    # a campaign that is resumed elsewhere needs the module
+    monkeypatch.delitem(sys.modules, "rules_of_the_house")
+    monkeypatch.setattr(sys, "path", [p for p in sys.path if not (Path(p) / "rules_of_the_house.py").exists()])
+    monkeypatch.chdir("/")
+    with pytest.raises(SpaceError, match="rules_of_the_house:crowd cannot be imported: ModuleNotFoundError"):
+        Definition.from_resolved(stored, definition.blobs().__getitem__)
+
+
+@pytest.mark.usefixtures("rules")
+@pytest.mark.parametrize(
+    ("constraint", "message"),
+    [
+        ("{type: nonlinear, function: 'rules_of_the_hause:crowd', upper: 1}",
+         "space.constraints[0].function: the function rules_of_the_hause:crowd cannot be imported: ModuleNotFoundError"),
+        ("{type: nonlinear, function: 'rules_of_the_house:clumsy', upper: 1}",
+         "space.constraints[0]: the constraint 'rules_of_the_house:clumsy': it fails with KeyError: 'x_Zn' at"),
+        ("{type: nonlinear, function: crowd, upper: 1}",
+         "space.constraints[0].function: 'crowd' is neither a function nor the import path of one."),
+        ("{type: expression, expression: 'x_Cu.real', upper: 1}",
+         "space.constraints[0].expression: the expression 'x_Cu.real': 'x_Cu.real' is no arithmetic."),
+        ("{type: expression, expression: 'x_Cu * x_Zn', upper: 1}",
+         "space.constraints[0].expression: constraint 'x_Cu * x_Zn <= 1': there is no column 'x_Zn'."),
+        ("{type: expression, expression: 'x_Cu * x_Ag', lower: 0.3}",
+         "space.constraints: of "),
+        ("{type: expression, expression: 'x_Cu * x_Ag', lower: true}",
+         "space.constraints[0].lower: true is a truth value"),
+        ("{type: lineal, coefficients: {x_Cu: 1}}", "space.constraints[0].type: "),
+    ],
+)  # fmt: skip
+def test_non_linear_constraints_that_cannot_be(load_text: Load, campaign: str, constraint: str, message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        load_text(campaign.replace("objectives:", f"  constraints:\n    - {constraint}\nobjectives:"))
+    assert str(caught.value).startswith(f"campaign.yaml:{6 if message.endswith('of ') else 7}: {message}")
+    assert "\n" not in str(caught.value)
+
+
+def test_descriptors_and_least_fractions_of_compositions(load_text: Load, campaign: str) -> None:
+    options = "components: [Cu, Ag, Zn], min_present: 0.05, descriptors: elements"
+    definition = load_text(campaign.replace("components: [Cu, Ag]", options))
+    assert any(name.startswith("x.mean(") for name in definition.space.encoding.names)
+    x = definition.space.sample(500, np.random.default_rng(0))[:, 1:]
+    assert ((x == 0) | (x > 0.0499)).all()
+    table = "components: [Cu, Ag], min_present: {Cu: 0.1}, descriptors: {radius: {Cu: 1.28, Ag: 1.44}}"
+    for other in (options, table, "components: [Cu, Ag], descriptors: [density, group]"):
+        definition = load_text(campaign.replace("components: [Cu, Ag]", other))
+        again = Definition.from_resolved(definition.resolved(), definition.blobs().__getitem__)
+        assert again.space.parameters == definition.space.parameters
+        assert again.space.encoding.names == definition.space.encoding.names
+        assert again.hash == definition.hash
+    with pytest.raises(InputError, match=r"campaign.yaml:5: space.parameters\[1\].descriptors: .*'Xx' is no symbol"):
+        load_text(campaign.replace("components: [Cu, Ag]", "components: [Cu, Xx], descriptors: elements"))
