@@ -37,7 +37,8 @@ class ReplayOptions:
         where: columns with the value that rows must have to answer.
         columns: metric to the column that holds it; other numeric columns are metrics by their own name.
         units: unit of a metric in the table: ``percent``, ``fraction``, or the metric's own unit.
-        sample: the column that names the physical electrode, if there is one.
+        sample: the column that names the physical electrode, if there is one. Further conditions that a campaign asks
+            for on a sample are answered from the same electrode.
         cells: how many experiments may be looked up at a time.
     """
 
@@ -78,7 +79,8 @@ class ReplayLab:
     """Looks the asked settings up in a table and answers with that row's figures of merit.
 
     Settings match within 1e-6; fractions whose sum misses one by at most 0.002 are renormalised on both sides first.
-    Where several rows match (replicates), the experiment's seed draws one of them.
+    Where several rows match (replicates), the experiment's seed draws one of them; but an experiment on a sample that
+    is an electrode of the table is answered from that one, unless it was not measured so.
 
     A gap in a metric means that this row does not answer that metric, so its figure is left out; rows without any of
     the wanted metrics (those named in ``columns`` and ``units``, or all where none is named) are no answers and are
@@ -169,7 +171,7 @@ class ReplayLab:
         """
         if context.cancelled.is_set():
             raise ExecutionCancelled("the look-up was cancelled before it began.")
-        rows = self._rows(job.parameters)
+        rows = self._of_sample(self._rows(job.parameters), context.sample)
         row = int(rows[0])
         if len(rows) > 1:
             import numpy as np
@@ -185,6 +187,13 @@ class ReplayLab:
 
     def make_safe(self) -> None:
         """A table is always safe."""
+
+    def _of_sample(self, rows: npt.NDArray[np.int64], sample: str) -> npt.NDArray[np.int64]:
+        """Those of the rows that were measured on a sample; all where none was."""
+        if self._samples is None:
+            return rows
+        own = rows[[self._samples[row] == sample for row in rows.tolist()]]
+        return own if len(own) else rows
 
     def _rows(self, parameters: Parameters) -> npt.NDArray[np.int64]:
         if missing := [name for name in self._parameters if name not in parameters]:

@@ -286,7 +286,7 @@ class Campaign:
         pairs = telling.take(self._ledger, self.space, rows, seed=self.seed, prior=prior, amend=amend)
         why = "amended" if amend else ""
         changes = [PutExperiment(after, None if before is None else before.state, why) for before, after in pairs]
-        self._apply([*changes, *extra])
+        self._apply([*changes, *samples.renamed(self._ledger, pairs), *extra])
         return [after for _, after in pairs]
 
     # Looking

@@ -10,6 +10,7 @@ from acquisition.problem import Array, OpenSample, Problem, Proposal
 from acquisition.strategies.two_stage import NEW
 from orchestrator.campaign.ledger import Ledger
 from orchestrator.errors import CampaignError
+from orchestrator.store.changes import PutExperiment
 from orchestrator.store.records import AttemptRecord, ExperimentRecord
 
 Conditions: TypeAlias = int | Literal["auto"] | None
@@ -109,6 +110,26 @@ def named(
         else:
             raise CampaignError(f"the strategy proposes sample {wanted!r}, which is not open.", field="strategy")
     return names
+
+
+def renamed(ledger: Ledger, pairs: Sequence[tuple[ExperimentRecord | None, ExperimentRecord]]) -> list[PutExperiment]:
+    """Where a planned sample turned out to be another, what else is planned on it is on that one too.
+
+    Args:
+        ledger: the experiments as they were.
+        pairs: experiments before and after a tell.
+    """
+    names = {
+        before.sample: after.sample
+        for before, after in pairs
+        if before is not None and before.sample is not None and before.sample != after.sample
+    }
+    told = {after.id for _, after in pairs}
+    return [
+        PutExperiment(replace(r, sample=names[r.sample]), r.state, f"its sample turned out to be {names[r.sample]}")
+        for r in ledger
+        if r.sample in names and r.executed is None and r.id not in told and r.state in BUSY
+    ]
 
 
 def prices(problem: Problem, points: Array, names: Sequence[str | None]) -> list[float | None]:

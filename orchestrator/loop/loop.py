@@ -351,6 +351,9 @@ class Loop:
             note = Note("conflict", str(conflict), experiment=flight.record.id, data={"measured": measured})
             self.campaign.put(PutAttempt(ended), note)
             record = self.campaign.store.experiment(self.campaign.name, flight.record.id)
+        if record.sample != flight.record.sample and flight.record.sample is not None:  # others waited for it too
+            now = {r.id: r for r in self.campaign.experiments()}
+            self._queue = deque(now[r.id] for r in self._queue)
         told(self._listeners, "learned", record, ended)
 
     def _given_up(self, record: ExperimentRecord, outcome: Outcome) -> list[Change]:

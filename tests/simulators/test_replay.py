@@ -53,6 +53,14 @@ def test_a_row_answers_in_fractions_and_names_its_electrode(context: Any) -> Non
     assert outcome.sample == "a"
 
 
+def test_further_conditions_on_a_sample_come_from_its_electrode(context: Any) -> None:
+    lab = ReplayLab(TABLE, PARAMETERS, sample_column="electrode", **OPTIONS)
+    asked = job(x_Cu=0.333, x_Ag=0.667, cation="K")
+    assert {lab.execute(asked, context(seed=seed, sample="c")).sample for seed in range(20)} == {"c"}
+    assert {lab.execute(asked, context(seed=seed, sample="d")).sample for seed in range(20)} == {"b", "c"}
+    assert lab.execute(job(x_Cu=0.5, x_Ag=0.5, cation="K"), context(sample="d")).sample == "a"  # never measured so
+
+
 def test_replicates_are_drawn_by_the_seed_alone(context: Any) -> None:
     lab = ReplayLab(TABLE, PARAMETERS, sample_column="electrode", **OPTIONS)
     asked = job(x_Cu=0.333, x_Ag=0.667, cation="K")

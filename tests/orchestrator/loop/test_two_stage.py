@@ -335,3 +335,23 @@ def test_results_do_not_depend_on_which_thread_was_first(tmp_path):
         frames.append(campaign.to_dataframe())
     pd.testing.assert_frame_equal(*frames)
     assert np.isfinite(frames[0]["y"]).all()
+
+
+@pytest.mark.parametrize(("cells", "batch"), [(1, 1), (2, 1), (2, 6)])
+def test_a_replayed_sample_is_one_electrode_of_the_table(tmp_path, cells, batch):
+    rng = np.random.default_rng(0)
+    rows = [
+        {"made": made, "set": setting, "electrode": f"{made}{copy}", "y": made + setting + rng.normal(0, 0.1)}
+        for made in (0, 1, 2, 3) for copy in "abc" for setting in (1, 2, 3, 4)
+    ]  # fmt: skip
+    table = pd.DataFrame(rows)
+    space = SearchSpace.from_pool(table[["made", "set"]], stages={"made": "preparation"})
+    campaign = Campaign(space, Objective("y"), strategy="random", conditions_per_sample=3, name="c")
+    lab = ReplayLab(table, ["made", "set"], sample_column="electrode", cells=cells)
+    _loop(campaign, lab, tmp_path, experiments=12, batch=batch).run()
+    frame = campaign.to_dataframe()
+    assert frame["sample"].value_counts().tolist()[:2] == [3, 3]
+    assert set(frame["sample"]) <= set(table["electrode"])
+    told = frame.merge(table, left_on=["sample", "set"], right_on=["electrode", "set"], suffixes=("", "_table"))
+    assert np.allclose(told["y"], told["y_table"])
+    assert len(told) == 12
