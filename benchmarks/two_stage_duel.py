@@ -135,7 +135,7 @@ def _between(me: Any) -> float:
 
 
 def effect(data: str | None, every: int) -> dict[str, float]:
-    """The standard deviation between electrodes of one composition, in per cent: by the model, and by their covariances.
+    """The standard deviation between electrodes of one composition, in per cent: of a model, and by their covariances.
 
     Of each so many compositions one counts: a table above some hundred rows is another model's, made for many data.
 
