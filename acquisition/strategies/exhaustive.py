@@ -32,6 +32,17 @@ class Exhaustive:
             )
         self.order = order
 
+    def check(self, problem: Problem) -> None:
+        """Refuse spaces that cannot be listed."""
+        size = problem.space.size
+        if size is None or size > MOST:
+            raise StrategyError(
+                "exhaustive lists every point, but the space has "
+                + (f"{size}." if size is not None else "infinitely many, or constraints keep them from being counted."),
+                field="strategy.name",
+                mend="Give parameters steps or values, or use space_filling.",
+            )
+
     def propose(self, problem: Problem, n: int) -> Proposals:
         """See :class:`acquisition.problem.Strategy`."""
         points = self._ordered(problem)
@@ -51,15 +62,8 @@ class Exhaustive:
         )
 
     def _ordered(self, problem: Problem) -> Array:
-        points = problem.space.enumerate(MOST)
-        if points is None:
-            size = problem.space.size
-            raise StrategyError(
-                "exhaustive lists every point, but the space has "
-                + (f"{size}." if size is not None else "infinitely many, or constraints keep them from being counted."),
-                field="strategy.name",
-                mend="Give parameters steps or values, or use space_filling.",
-            )
+        self.check(problem)
+        points: Array = problem.space.enumerate(MOST)  # type: ignore[assignment]  # the check has seen to it
         if self.order == "table":
             return points
         return points[np.random.default_rng([problem.seed, 0, 12]).permutation(len(points))]

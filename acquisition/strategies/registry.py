@@ -56,6 +56,14 @@ def make_strategy(name: str, options: Mapping[str, Any] | None = None) -> Strate
             field="strategy.options",
             mend=f"It takes {', '.join(takes)}." if takes else "It takes none.",
         )
+    given = {*(options or {})}
+    parameters = inspect.signature(cls).parameters.values()
+    named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    missing = [p.name for p in named if p.default is p.empty and p.name not in given]
+    if missing:
+        raise StrategyError(
+            f"strategy {name!r} needs the option {missing[0]!r}.", field="strategy", mend="Give it under `options`."
+        )
     try:
         strategy = cls(**(options or {}))
     except TypeError as problem:

@@ -125,15 +125,19 @@ def check_executable(file: CampaignFile, space: SearchSpace, lab: Lab) -> None:
     )
 
 
-def check_strategy(file: CampaignFile) -> None:
-    """Build the strategy once if it has options of its own.
+def check_strategy(file: CampaignFile, space: SearchSpace) -> None:
+    """Build the strategy once, and let it refuse what it cannot work on if it has a method ``check``.
 
     Raises:
-        StrategyError: it does not take its options.
+        StrategyError: it does not take its options, or not this problem.
     """
     block = file.strategy
-    if block.options:
-        make_strategy(block.name, block.options)
+    if block.name == "auto" and not block.options:
+        return  # takes everything, and takes its time to import
+    strategy = make_strategy(block.name, block.options)
+    check = getattr(strategy, "check", None)
+    if callable(check):
+        check(_asked(file, space))
 
 
 def check_plan(file: CampaignFile, space: SearchSpace) -> None:

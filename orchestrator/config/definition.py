@@ -75,7 +75,7 @@ class Definition:
         if isinstance(file.space, PoolSpace):
             file = file.model_copy(update={"space": with_columns(file.space, sources[POOL])})
         space = build_space(file, sources)
-        check_strategy(file)
+        check_strategy(file, space)
         check_plan(file, space)
         sources |= lab_tables(file, space, sources)
         frames = {key: table.frame for key, table in sources.items()}

@@ -204,7 +204,7 @@ def test_metrics_that_are_not_observed(name, options, says):
         ("level_set", {"level": "high"}, "strategy.options.level"),
         ("level_set", {"level": float("nan")}, "strategy.options.level"),
         ("level_set", {"level": 1, "kind": "stradle"}, "strategy.options.kind"),
-        ("level_set", {}, "strategy.options"),
+        ("level_set", {}, "strategy"),
     ],
 )
 def test_options_that_cannot_be(name, options, field):

@@ -109,6 +109,13 @@ WRONG = [
      "campaign.yaml:8: strategy.replicates: must be 'none' or 'auto' or a whole number, not 'some'."),
     ("lab:", "strategy: {name: random, options: {colour: red}}\nlab:",
      "campaign.yaml:8: strategy.options: strategy 'random' has no option 'colour'. It takes none."),
+    ("lab:", "strategy: level_set\nlab:",
+     "campaign.yaml:8: strategy: strategy 'level_set' needs the option 'level'. Give it under `options`."),
+    ("lab:", "strategy: {name: upper_confidence, options: {beta: -1}}\nlab:",
+     "campaign.yaml:8: strategy.options.beta: beta must be a number, 0 or more."),
+    ("lab:", "strategy: hypervolume\nlab:",
+     "campaign.yaml:8: strategy.name: hypervolume needs two objectives or more. "
+     "Use expected_improvement (or auto) for one."),
     ("lab:", "strategy: {conditions_per_sample: 3}\nlab:",
      "campaign.yaml:8: strategy.conditions_per_sample: several conditions are to be measured on each sample, but no "
      "parameter fixes a sample. Give the parameters of the sample the stage `preparation`."),
