@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import numpy as np
@@ -11,10 +11,17 @@ from torch import Tensor
 
 from acquisition.beliefs import Model, Models
 from acquisition.improvement import TINY
+from acquisition.maximise import Staged
 from acquisition.problem import Array, Problem
 
 REFERENCES: Final = 256
 """So many points stand for the space."""
+
+FEW: Final = 48
+"""So many of them tell which candidates deserve all."""
+
+KEEP: Final = 64
+"""So many candidates do."""
 
 
 def references(problem: Problem) -> Array:
@@ -71,6 +78,33 @@ class Reduction:
             at_references = at_references - self._white.T @ white
             variance = (variance - white.square().sum(0)).clamp_min(0.0)
         return (self._weights @ at_references.square()) / (variance + self._noise).clamp_min(1e-12)
+
+
+def log_reduction(
+    models: Models, points: Array, waiting: Array, noise: Mapping[str, float], weights: Tensor | None = None
+) -> Staged:
+    """Log of the reduction, summed over models; candidates are sorted out by a part of the reference points.
+
+    Args:
+        models: by metric, those that count.
+        points: (r, c) reference points.
+        waiting: (k, c) points that count as measured.
+        noise: by metric, variance of one measurement, standardised.
+        weights: (r,) how much each reference point counts.
+    """
+    few = slice(None, None, max(1, len(points) // FEW))
+
+    def score(part: slice) -> Callable[[Tensor], Tensor]:
+        some = None if weights is None else weights[part]
+        reductions = [Reduction(model, points[part], waiting, noise[m], some) for m, model in models.items()]
+
+        def log_sum(candidates: Tensor) -> Tensor:
+            total: Tensor = torch.stack([reduction(candidates) for reduction in reductions]).sum(0)
+            return total.clamp_min(TINY).log()
+
+        return log_sum
+
+    return Staged(score(few), score(slice(None)), KEEP)
 
 
 def measurement_noise(problem: Problem, models: Models, points: Array) -> Mapping[str, float]:

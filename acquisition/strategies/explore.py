@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
-from torch import Tensor
-
-from acquisition.criteria.integrated import Reduction, measurement_noise, references
+from acquisition.criteria.integrated import log_reduction, measurement_noise, references
 from acquisition.errors import StrategyError
-from acquisition.improvement import TINY
 from acquisition.layout import nearest
 from acquisition.problem import Problem
 from acquisition.strategies.model_based import Criterion, ModelBased, Situation
@@ -45,15 +41,7 @@ class Explore(ModelBased):
 
     def criterion(self, situation: Situation) -> Criterion:
         """Log of the reduction, summed over metrics."""
-        beliefs, points = situation.beliefs, references(situation.problem)
-        noise = measurement_noise(situation.problem, beliefs.models, points)
-        reductions = [
-            Reduction(beliefs.models[metric], points, situation.waiting, noise[metric])
-            for metric in self.metrics or situation.problem.metrics
-        ]
-
-        def log_reduction(candidates: Tensor) -> Tensor:
-            total: Tensor = torch.stack([reduction(candidates) for reduction in reductions]).sum(0)
-            return total.clamp_min(TINY).log()
-
-        return log_reduction
+        models, points = situation.beliefs.models, references(situation.problem)
+        noise = measurement_noise(situation.problem, models, points)
+        learned = {metric: models[metric] for metric in self.metrics or situation.problem.metrics}
+        return log_reduction(learned, points, situation.waiting, noise)

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from acquisition.criteria.believer import Believer
-from acquisition.criteria.integrated import Reduction, measurement_noise, references
+from acquisition.criteria.integrated import log_reduction, measurement_noise, references
 from acquisition.criteria.merit import log_excess, log_kept
 from acquisition.errors import StrategyError
-from acquisition.improvement import TINY
 from acquisition.layout import nearest
+from acquisition.maximise import Staged
 from acquisition.problem import Problem
 from acquisition.strategies.model_based import Criterion, ModelBased, Situation
 
@@ -75,11 +75,15 @@ class LevelSet(ModelBased):
         beliefs, problem = situation.beliefs, situation.problem
         others = [c for c in problem.outcome_constraints if c.metric != metric]
 
-        def log_gain(candidates: Tensor) -> Tensor:
+        def log_allowed(candidates: Tensor) -> Tensor:
             moments = {c.metric: beliefs.models[c.metric].moments(candidates) for c in others}
-            return gain(candidates) + log_kept(others, moments)
+            return torch.zeros(len(candidates), dtype=candidates.dtype) + log_kept(others, moments)
 
-        return log_gain
+        if not others:
+            return gain
+        if isinstance(gain, Staged):
+            return gain.weighed(log_allowed)
+        return lambda candidates: gain(candidates) + log_allowed(candidates)
 
     def _straddle(self, situation: Situation, metric: str) -> Criterion:
         model = situation.beliefs.models[metric]
@@ -98,6 +102,5 @@ class LevelSet(ModelBased):
         spread = (std.square() + (BAND * model.width) ** 2).sqrt()
         log_density = -0.5 * ((mean - self.level) / spread).square() - spread.log()
         weights = (log_density - log_density.amax()).exp()  # where no place is likely, the likeliest still counts
-        noise = measurement_noise(situation.problem, situation.beliefs.models, points)[metric]
-        reduction = Reduction(model, points, situation.waiting, noise, weights)
-        return lambda candidates: reduction(candidates).clamp_min(TINY).log()
+        noise = measurement_noise(situation.problem, {metric: model}, points)
+        return log_reduction({metric: model}, points, situation.waiting, noise, weights)
