@@ -12,6 +12,8 @@ import numpy as np
 import pandas as pd
 
 from instruments.metrics import unit_of
+from orchestrator.campaign.progress import spent
+from orchestrator.config.stop import StopBlock
 from orchestrator.errors import NothingTold
 from orchestrator.export import words
 from orchestrator.export.hover import fractions_of, units_of
@@ -89,12 +91,13 @@ def facts(campaign: Campaign, record: CampaignRecord) -> list[tuple[str, str]]:
     ran = [*([("Started", words.moment(record.started))]), ("Finished", words.moment(record.finished))]
     if record.started and record.finished:
         ran.append(("Took", words.duration((record.finished - record.started).total_seconds())))
-    budget = (record.definition.get("stop") or {}).get("experiments")
+    stop = record.definition.get("stop")
     rows = [
         ("Strategy", strategy.get("name") or type(campaign.strategy).__name__.lower()),
         ("Laboratory", lab.get("type") or "results told by hand"),
         ("Seed", str(record.seed)),
-        *([("Budget", words.count(budget, "experiment"))] if budget else []),
+        *([("Ends after", StopBlock.model_validate(stop).rule().text())] if stop else []),
+        *_plan(campaign),
         *ran,
     ]
     size = campaign.space.size
@@ -102,6 +105,20 @@ def facts(campaign: Campaign, record: CampaignRecord) -> list[tuple[str, str]]:
         rows.insert(2, ("Space", f"{size:,} points".replace(",", " ")))
     if campaign.space.constraints:
         rows.append(("Constraints", "; ".join(words.restriction(c) for c in campaign.space.constraints)))
+    return rows
+
+
+def _plan(campaign: Campaign) -> list[tuple[str, str]]:
+    """What the campaign says of samples, batches and costs; nothing where it says nothing."""
+    rows, records = [], spent(campaign.experiments())
+    if (wanted := campaign.conditions_per_sample) is not None:
+        samples = words.count(len({r.sample for r in records}), "sample")
+        as_wanted = "as many experiments on each as pay" if wanted == "auto" else f"{wanted} experiments on each"
+        rows.append(("Samples", f"{samples}, {as_wanted}"))
+    if campaign.fixed:
+        rows.append(("Equal within a batch", ", ".join(campaign.fixed)))
+    if campaign.costs is not None:
+        rows.append(("Cost", f"{sum(r.cost or 0.0 for r in records):g} {campaign.costs.unit}"))
     return rows
 
 

@@ -59,6 +59,14 @@ def test_gde_conditions() -> None:
     assert set(definition.file.metric_names) <= set(lab.metrics)
 
 
+def test_two_stage() -> None:
+    definition = load(EXAMPLES / "two_stage.yaml")
+    assert definition.file.strategy.conditions_per_sample == 3
+    assert definition.file.costs is not None
+    assert definition.file.stop.rule().bounds()
+    assert definition.notices == ()
+
+
 @pytest.mark.parametrize("name", ["my-campaign", "Cu_2026.11"])
 def test_the_starter_file_loads_as_it_is(load_text: Callable[..., Definition], name: str) -> None:
     definition = load_text(template(name))
