@@ -4,8 +4,8 @@ Each problem gives n noisy values to learn from and others to predict: functions
 chemistries, and measured tables (n random rows, the rest predicted). For each group of problems and each model one line
 tells how often the 50 and 90 % intervals held, the mean negative log predictive density (NLPD) and error, both in
 standard deviations of the outcomes, and the seconds of a fit without a warm start. ``botorch`` is its ``SingleTaskGP``
-as it comes, with standardised outcomes; ``map`` averages over no hyperparameters; ``usual`` has the usual encoding;
-``plain`` has one and the simplest of our models.
+as it comes, with standardised outcomes; ``map`` averages over no hyperparameters, ``bayesian`` always does;
+``encodings`` chooses between encodings; ``plain`` is the simplest of our models.
 
     python benchmarks/calibration.py [--seeds 20] [--data FOLDER] [--models auto botorch] [--out FILE]
 """
@@ -51,9 +51,8 @@ OPTIONS = {
     "auto": {},
     "map": {"inference": "map"},
     "bayesian": {"inference": "bayesian"},
-    "usual": {"encoding": "usual"},
+    "encodings": {"encoding": "auto"},
     "plain": {
-        "encoding": "usual",
         "kernel": "matern",
         "inference": "map",
         "outliers": "none",
@@ -133,15 +132,13 @@ def _parameter(block: dict) -> Composition | Continuous | Categorical:
 
 def ours(options: dict) -> Callable[[Split], Belief]:
     def predict(split: Split) -> Belief:
-        n, wanted = split.n, dict(options)
-        if wanted.get("encoding") == "usual":
-            wanted["encoding"] = split.space.encodings.usual
+        n = split.n
         known = Observations(split.points[:n], {"y": split.values[:n]}, {"y": np.full(n, np.nan)}, np.ones(n))
         nothing = np.empty((0, split.points.shape[1]))
         goal = (Objective("y", "maximize"),)
         problem = Problem(split.space, goal, (), known, nothing, nothing, split.points[:n], 5, 0, 1)
         with one_thread():
-            return fit(problem, wanted).models["y"].predict(split.points[n:], noise=True)
+            return fit(problem, options).models["y"].predict(split.points[n:], noise=True)
 
     return predict
 

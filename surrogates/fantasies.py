@@ -37,10 +37,10 @@ class Fantasies:
         mean, _ = model.moments(points)
         covariance = model.covariance(points, points, self._white, self._white)
         self._cholesky = _cholesky(covariance)
-        normals = _normals(samples, len(points), seed)
-        self.values = model.scale.centre + model.scale.width * (mean + normals @ self._cholesky.T)
+        white_noise = normals(samples, len(points), seed)
+        self.values = model.scale.centre + model.scale.width * (mean + white_noise @ self._cholesky.T)
         # weights that turn covariances with the points into shifts of the mean
-        self._shifts = torch.linalg.solve_triangular(self._cholesky.T, normals.T, upper=True)
+        self._shifts = torch.linalg.solve_triangular(self._cholesky.T, white_noise.T, upper=True)
 
     def given(self, candidates: Tensor) -> tuple[Tensor, Tensor]:
         """Mean (samples, m) and standard deviation (m,) at candidates (m, d), given each sample.
@@ -67,7 +67,7 @@ def _cholesky(covariance: Tensor) -> Tensor:
         jitter *= 10.0
 
 
-def _normals(samples: int, columns: int, seed: int) -> Tensor:
+def normals(samples: int, columns: int, seed: int) -> Tensor:
     """(samples, columns) scrambled Sobol points through the normal quantile."""
     if columns > MOST_SOBOL_COLUMNS:
         return torch.randn(samples, columns, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))

@@ -39,6 +39,8 @@ MOST_TO_DECIDE: Final = 200
 MANY_COLUMNS: Final = 15
 """From so many lengthscales on, sparse and additive forms are tried."""
 FEWEST_TO_DOUBT: Final = 8
+PREDICTABLE: Final = 0.5
+"""Part of the variance that rows must explain of one another before an absurd one is disbelieved."""
 MOST_TRIALS: Final = 3
 MANY: Final = 60
 
@@ -213,15 +215,19 @@ class _Fit:
             if n > MOST_TO_DECIDE:
                 found = [int(i) for i in np.flatnonzero(np.abs(off) > 1.0) if outliers.gain(off[i]) > self.odds]
                 found = sorted(found, key=lambda i: -abs(off[i]))[: int(outliers.MOST * n) - len(choice.wild)]
-                choice = replace(choice, wild=(*choice.wild, *(float(order[i]) for i in found)))
-                return (self.settle(choice, model.state()["theta"]) if found else model), choice
+                wilder = (*choice.wild, *(float(order[i]) for i in found))
+                if not found or not self.predictable(wilder):
+                    return model, choice
+                choice = replace(choice, wild=wilder)
+                return self.settle(choice, model.state()["theta"]), choice
             tried = outliers.suspects(off, order, choice.wild, choice.cleared)[: MOST_TRIALS if n <= MANY else 1]
             gains = {row: self.trial(model, row) for row in tried}
             best = max(gains, key=lambda row: gains[row], default=None)
-            if best is None or gains[best] <= self.odds:
+            wilder = choice.wild if best is None else (*choice.wild, float(order[best]))
+            if best is None or gains[best] <= self.odds or not self.predictable(wilder):
                 cleared = {repr(float(order[row])): n for row in tried}
                 return model, replace(choice, cleared={**choice.cleared, **cleared})
-            choice = replace(choice, wild=(*choice.wild, float(order[best])))
+            choice = replace(choice, wild=wilder)
             model = self.settle(choice, model.state()["theta"])
 
     def doubtful(self, choice: Choice) -> NDArray[np.bool_]:
@@ -238,6 +244,21 @@ class _Fit:
             others[row] = False
             found[row] = outliers.absurd(y[row], y[others])
         return found
+
+    def predictable(self, wild: tuple[float, ...]) -> bool:
+        """Whether the other rows predict one another, so that it can be said what a row should have been.
+
+        A needle in a haystack looks like a mistake as long as nothing else is known. Where outliers are expected, this
+        is not asked.
+        """
+        if self.spec.outliers == "robust":
+            return True
+        rest = np.flatnonzero(~np.isin(self.data.order, wild))
+        rest = rest[np.linspace(0, len(rest) - 1, min(len(rest), MOST_TO_DECIDE)).round().astype(np.intp)]
+        part = self.data.take(rest)
+        left = _Fit(part, self.spec, {}).settle(Choice(), None).leave_one_out()
+        explained = 1.0 - np.mean((part.outcomes - left.mean) ** 2) / max(float(part.outcomes.var()), 1e-300)
+        return bool(explained > PREDICTABLE)
 
     def trial(self, model: GaussianProcess, row: int) -> float:
         """Log evidence gained by not believing a row, hyperparameters found anew without it."""

@@ -301,6 +301,11 @@ class GaussianProcess:
         return constant + size**2 * torch.exp(-lag / time), MEAN_VARIANCE + size**2
 
     @property
+    def weights(self) -> Tensor:
+        """(n,) of the data's covariances in the posterior mean."""
+        return self._alpha
+
+    @property
     def new_level(self) -> tuple[Tensor, float]:
         """Covariance of level with the data (n,), and variance of the level, of the function at new points."""
         return self._level, self._own_level

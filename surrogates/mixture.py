@@ -11,10 +11,12 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from surrogates.fantasies import Fantasies
+from surrogates.data import matrix
 from surrogates.gaussian_process import GaussianProcess
 from surrogates.scaling import Scale
+from surrogates.stack import Stack, StackFantasies
 from surrogates.surrogate import Array, Belief, Covariance, Path
+from surrogates.threads import one_thread
 
 
 class Mixture:
@@ -27,6 +29,7 @@ class Mixture:
     def __init__(self, members: Sequence[GaussianProcess], best: GaussianProcess) -> None:
         """Take the members, and the process of the most probable hyperparameters, which warm-starts later fits."""
         self.members, self.best = tuple(members), best
+        self._stack = Stack(self.members)
 
     @property
     def scale(self) -> Scale:
@@ -45,7 +48,12 @@ class Mixture:
 
     def predict(self, columns: ArrayLike, *, noise: bool = False) -> Belief:
         """Belief about the noise-free function at (m, d), or about new measurements where ``noise`` is set."""
-        return _mixed([member.predict(columns, noise=noise) for member in self.members])
+        x = torch.from_numpy(matrix(columns, self.best.columns.shape[-1]))
+        with one_thread(), torch.no_grad():
+            mean, variance = self.moments(x)
+            if noise:
+                variance = variance + self.measurement_variance(x)
+            return Belief(self.scale.restore(mean.numpy()), variance.sqrt().numpy() * self.scale.width)
 
     def leave_one_out(self) -> Belief:
         """Prediction of each row from all others, with noise and unchanged hyperparameters; (n,)."""
@@ -53,9 +61,8 @@ class Mixture:
 
     def moments(self, a: Tensor) -> tuple[Tensor, Tensor]:
         """Posterior mean (m,) and variance (m,) of the noise-free function, standardised, differentiable."""
-        means, variances = zip(*(member.moments(a) for member in self.members), strict=True)
-        stacked = torch.stack(means)
-        return stacked.mean(0), torch.stack(variances).mean(0) + stacked.var(0, unbiased=False)
+        means, variances = self._stack.moments(a)
+        return means.mean(0), variances.mean(0) + means.var(0, unbiased=False)
 
     def measurement_variance(self, a: Tensor) -> Tensor:
         """(m,) variance of a new measurement on a new sample about the function, standardised."""
@@ -63,34 +70,30 @@ class Mixture:
 
     def covariance_with(self, points: Tensor) -> Covariance:
         """Posterior covariances of the noise-free function at encoded points (k, d) with any others, standardised."""
-        parts = [member.covariance_with(points) for member in self.members]
-        here = torch.stack([member.moments(points)[0] for member in self.members])
+        here, _, white = self._stack.moments_and_white(points)
         here = here - here.mean(0)
 
         def covariance(others: Tensor) -> Tensor:
-            there = torch.stack([member.moments(others)[0] for member in self.members])
+            there, _, white_there = self._stack.moments_and_white(others)
             between = here.T @ (there - there.mean(0)) / len(self.members)
-            return torch.stack([part(others) for part in parts]).mean(0) + between
+            return self._stack.covariance(points, others, white, white_there).mean(0) + between
 
         return covariance
 
-    def fantasies(self, points: Tensor, samples: int, seed: int) -> MixedFantasies:
+    def fantasies(self, points: Tensor, samples: int, seed: int) -> StackFantasies:
         """Joint samples at encoded points (b, d), shared out among the members."""
-        return MixedFantasies(self, points, samples, seed)
+        return StackFantasies(self._stack, points, samples, seed)
 
     def path(self, samples: int, seed: int) -> Path:
         """Whole functions drawn from the posterior, shared out among the members."""
-        shares = self.shares(samples, seed)
-        paths = [self.members[i].path(count, seed + 1 + i) for i, count in shares]
-        return lambda points: torch.cat([path(points) for path in paths])
-
-    def shares(self, samples: int, seed: int) -> list[tuple[int, int]]:
-        """Members and their number of samples; where these are fewer than members, another few with each seed."""
         count = len(self.members)
         order = np.random.default_rng(seed).permutation(count)
-        each, more = divmod(samples, count)
-        numbers = [each + (position < more) for position in range(count)]
-        return [(int(i), number) for i, number in zip(order, numbers, strict=True) if number]
+        paths = [
+            self.members[int(i)].path(share, seed + 1 + int(i))
+            for position, i in enumerate(order)
+            if (share := samples // count + (position < samples % count))
+        ]
+        return lambda points: torch.cat([path(points) for path in paths])
 
     def sample_effect(self, sample: int) -> tuple[float, float]:
         """Mean and standard deviation of what a sample adds to its measurements, in the units of the data."""
@@ -116,27 +119,6 @@ class Mixture:
     def describe(self) -> str:
         """What the model is and why, in a sentence for people."""
         return f"average over {len(self.members)} likely sets of hyperparameters; {self.best.describe()}"
-
-
-class MixedFantasies:
-    """Joint samples, some from each member of a mixture.
-
-    Attributes:
-        values: (samples, b), in the units of the data.
-    """
-
-    def __init__(self, mixture: Mixture, points: Tensor, samples: int, seed: int) -> None:
-        self._counts = [count for _, count in mixture.shares(samples, seed)]
-        self._parts: list[Fantasies] = [
-            mixture.members[i].fantasies(points, count, seed + 1 + i) for i, count in mixture.shares(samples, seed)
-        ]
-        self.values = torch.cat([part.values for part in self._parts])
-
-    def given(self, candidates: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean (samples, m) and standard deviation (samples, m) at candidates (m, d), given each sample."""
-        means, stds = zip(*(part.given(candidates) for part in self._parts), strict=True)
-        spread = [std.expand(count, -1) for std, count in zip(stds, self._counts, strict=True)]
-        return torch.cat(means), torch.cat(spread)
 
 
 def _mixed(beliefs: Sequence[Belief]) -> Belief:

@@ -273,6 +273,10 @@ def test_a_rare_good_catalyst_is_believed():
     y = np.where(rng.random(40) < 0.1, rng.uniform(10, 40, 40), 0.2 * rng.random(40))
     model = fit(Data.of(x, y))
     assert "wild" not in model.state()["choice"]
+    single = rng.normal(size=40)  # a needle in noise
+    single[7] = 40.0
+    assert "wild" not in fit(Data.of(x, single)).state()["choice"]
+    assert fit(Data.of(x, single), spec=Spec(outliers="robust")).state()["choice"]["wild"] == [7.0]
     assert model.predict(x[[np.argmax(y)]]).mean[0] > 1.0
 
 
