@@ -90,6 +90,9 @@ class Expression:
         if not self.columns:
             raise self._wrong("it names no column")
 
+    def __reduce__(self) -> tuple[type[Expression], tuple[str]]:
+        return Expression, (self.text,)
+
     def __call__(self, columns: Mapping[str, Values]) -> Values:
         """Values (n,) from columns (n,); truth values where the expression is a comparison."""
         rows = len(columns[self.columns[0]])

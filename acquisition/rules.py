@@ -34,7 +34,7 @@ class Rule:
     """
 
     def __init__(self, constraint: Nonlinear, layout: Layout, where: int) -> None:
-        self.constraint, self._where = constraint, where
+        self.constraint, self._whole, self._where = constraint, layout, where
         call: Callable[[pd.DataFrame], Any]
         if isinstance(constraint, ExpressionConstraint):
             expression = Expression(constraint.expression)
@@ -57,6 +57,9 @@ class Rule:
                 )
         self.columns = tuple(layout.names.index(name) for name in names)
         self._call, self._layout = call, layout.part(self.columns)
+
+    def __reduce__(self) -> tuple[type[Rule], tuple[Nonlinear, Layout, int]]:
+        return Rule, (self.constraint, self._whole, self._where)
 
     def values(self, array: Floats) -> Floats:
         """The function's values at native points (n, c), 1 or 0 where it says yes or no; (n,).

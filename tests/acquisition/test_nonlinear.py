@@ -1,5 +1,6 @@
 """Non-linear constraints: functions and expressions that every point must meet."""
 
+import pickle
 import sys
 import time
 
@@ -268,6 +269,13 @@ def test_import_paths(tmp_path, monkeypatch):
     }.items():
         with pytest.raises(SpaceError, match=said):
             SearchSpace(PARAMETERS, [NonlinearConstraint(path, upper=1)])
+
+
+def test_a_space_with_them_can_be_sent_to_other_processes():
+    rules = [ExpressionConstraint("x_A * p", upper=0.2), NonlinearConstraint(solubility, lower=0.01)]
+    space = SearchSpace(PARAMETERS, rules)
+    again = pickle.loads(pickle.dumps(space))
+    assert np.array_equal(again.sample(9, rng()), space.sample(9, rng()))
 
 
 def test_written_down_and_read_again():

@@ -49,8 +49,9 @@ def compositions(draw):
         if draw(st.booleans()):
             bounds[element] = (draw(st.sampled_from([0.0, 0.0, 0.1])), draw(st.sampled_from([0.4, 0.6, 1.0])))
     most, step = draw(st.none() | st.integers(1, m)), draw(st.sampled_from([None, 0.1, 0.05, 0.25]))
+    least = draw(st.sampled_from([None, None, 0.1, {"Cu": 0.2, "Ag": 0.05}]))
     try:
-        composition = Composition("x", ELEMENTS[:m], max_components=most, step=step, bounds=bounds)
+        composition = Composition("x", ELEMENTS[:m], max_components=most, step=step, bounds=bounds, min_present=least)
         SearchSpace([composition])
     except InfeasibleSpaceError:
         composition = Composition("x", ELEMENTS[:m])
