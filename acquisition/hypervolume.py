@@ -69,7 +69,7 @@ def log_hypervolume_gain(
 
     Args:
         objectives: what is good.
-        given: by metric, mean (samples, m) and standard deviation (m,).
+        given: by metric, mean (samples, m) and standard deviation (m,) or (samples, m).
         cells: of :func:`boxes`.
 
     Returns:
@@ -80,7 +80,7 @@ def log_hypervolume_gain(
         volume = torch.ones(1, dtype=lower.dtype)
         for index, objective in enumerate(objectives):
             mean, std = given[objective.metric]
-            at, spread = mean[sample][:, None], std[:, None]
+            at, spread = mean[sample][:, None], (std if std.dim() == 1 else std[sample])[:, None]
             side = log_gain(objective, at, spread, lower[None, :, index]).exp()
             limit = upper[None, :, index]
             beyond = log_gain(objective, at, spread, torch.where(limit.isinf(), torch.zeros_like(limit), limit)).exp()
