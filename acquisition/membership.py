@@ -102,6 +102,10 @@ class Membership:
                 yield from _check_column(column, array[:, i], tolerance)
         for parameter, part in self._mixtures:
             yield from _check_mixture(parameter, array[:, part], tolerance)
+            for i, component in enumerate(parameter.components, start=part.start):
+                least = parameter.least(component)
+                if i not in self._fixed and least > parameter.limits(component)[0]:
+                    yield _check_least(self._layout.names[i], array[:, i], least, tolerance)
         sums = array @ self._rows.coefficients.T
         missed = self._rows.missed(array, tolerance)
         for i, constraint in enumerate(self._constraints):
@@ -131,6 +135,11 @@ def _check_column(column: Column, x: Floats, tolerance: float) -> Iterator[_Find
         yield gap > slack, f"{column.name} is {{value}}{unit}, which is none of its values", x
 
 
+def _check_least(name: str, x: Floats, least: float, tolerance: float) -> _Finding:
+    scant = (x > tolerance) & (x < least - tolerance)
+    return scant, f"{name} is {{value}}, neither absent nor {least:g} or more", x
+
+
 def _check_mixture(parameter: Composition, part: Floats, tolerance: float) -> Iterator[_Finding]:
     total = part.sum(axis=1)
     # Each fraction may be rounded by itself, so that their errors add up.
@@ -143,11 +152,6 @@ def _check_mixture(parameter: Composition, part: Floats, tolerance: float) -> It
         present = (part > tolerance).sum(axis=1)
         text = f"{parameter.name}: {{value}} components are present, more than {parameter.max_components}"
         yield present > parameter.max_components, text, present.astype(float)
-    if parameter.min_present is not None:
-        for column, component, x in zip(parameter.columns, parameter.components, part.T, strict=True):
-            least = parameter.least(component)
-            scant = (x > tolerance) & (x < least - tolerance)
-            yield scant, f"{column} is {{value}}, neither absent nor {least:g} or more", x
     if parameter.step is not None:
         units = round(1 / parameter.step)
         off = np.abs(part - np.rint(part * units) / units).max(axis=1)

@@ -113,6 +113,16 @@ def test_single_components_may_be_given():
         electrodes(step=0.1).given(np.array([0.33, 0, 0, 0, 0, 0, 0]), ["x_Cu"])
 
 
+def test_a_measured_component_may_be_less_than_the_least_fraction():
+    space = electrodes(min_present=0.1)
+    part = space.given(np.array([0.004, 0, 0, 0, 0, 0, 0]), ["x_Cu"])
+    x = part.sample(100, rng())
+    assert (x[:, 0] == 0.004).all()
+    assert part.contains(x).all(), part.violations(x)
+    others = x[:, 1:4]
+    assert ((others == 0) | (others >= 0.1 - 1e-9)).all()
+
+
 def test_constraints_bind_what_is_left():
     coupled = LinearConstraint({"x_Cu": 1.0, "potential": 1.0}, lower=0.0)
     copper = LinearConstraint({"x_Cu": 1.0}, upper=0.8)

@@ -341,6 +341,9 @@ def test_a_million_rows_take_seconds():
     assert (space.row_of(x) >= 0).all()
     assert space.design(20, rng()).shape == (20, 6)
     assert space.contains(space.perturb(x, 0.01, rng())).all()
+    part = space.given(x[0], ["T", "cation"])
+    assert part.size == (space.array[:, 4:] == x[0, 4:]).all(axis=1).sum()
+    assert part.sample(9, rng()).shape == (9, 6)
     assert time.perf_counter() - started < 10
     assert space.size == n
 
