@@ -153,6 +153,10 @@ class Strategy(Protocol):
 
     Entry-point group ``sabatier.strategies`` names classes of this kind; options of the campaign file are the
     arguments of their constructors.
+
+    Samples and settings that a batch shares are taken care of for it (:mod:`acquisition.strategies.two_stage`): it is
+    asked about the part of the space that they leave. One that has an attribute ``knows_samples = True`` is handed the
+    whole problem instead, and heeds ``conditions_per_sample``, ``open_samples`` and ``fixed`` itself.
     """
 
     def propose(self, problem: Problem, n: int) -> Proposals:

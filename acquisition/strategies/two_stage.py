@@ -7,6 +7,8 @@ sample, the settings that the batch shares. Everything else of the problem stays
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -44,8 +46,10 @@ class TwoStage:
     """Makes any strategy propose several conditions on each sample, and equal settings throughout a batch.
 
     With a number of conditions per sample, open samples come first, the oldest before others; new ones follow. With
-    ``auto``, the gain that the strategy expects per cost decides between each open sample and a new one; where it says
-    no gain, :func:`usual_conditions`.
+    ``auto``, the gain that the strategy expects per cost decides between each open sample and a new one. A sample is
+    left when one more condition on it gains less per cost than a new sample would with the usual number of conditions,
+    its preparation included (the marginal value theorem: Charnov, Theor. Popul. Biol. 9, 129 (1976)). Where the
+    strategy says no gain, that usual number itself decides (:func:`usual_conditions`).
 
     Args:
         strategy: chooses points.
@@ -85,8 +89,11 @@ class TwoStage:
         if fresh is not None and fresh.gain is None:
             usual = usual_conditions(batch.problem.costs)
             return self._usual(batch, [seat for seat in seats if seat.used < usual], usual)
-        options = [(None, fresh), *((seat, batch.candidate(seat)) for seat in seats)]
-        rated = [(batch.rate(seat, p), seat, p) for seat, p in options if p is not None and p.gain is not None]
+        on_open = [(seat, batch.candidate(seat)) for seat in seats]
+        rated = [(batch.rate(seat, [p]), seat, p) for seat, p in on_open if p is not None and p.gain is not None]
+        if fresh is not None:
+            further = usual_conditions(batch.problem.costs) - 1 if rated else 0
+            rated.insert(0, (batch.rate(None, batch.foreseen(fresh, further)), None, fresh))
         if not rated:  # no new sample is left, and no gain says which of the open ones is best
             return self._usual(batch, seats, usual_conditions(batch.problem.costs))
         rate, seat, proposal = max(rated, key=lambda option: option[0])
@@ -181,14 +188,25 @@ class _Batch:
             self._state = kept  # the design's next point is taken when it is added
         return found[0] if found else None
 
-    def rate(self, seat: _Seat | None, proposal: Proposal) -> float:
-        """Gain per cost."""
+    def foreseen(self, fresh: Proposal, further: int) -> list[Proposal]:
+        """An experiment on a new sample, and so many further ones that would follow on it; none is added."""
+        trial = copy(self)
+        trial._proposals, trial.seats, trial.left = list(self._proposals), list(self.seats), further + 1
+        seat = trial.add(None, fresh)
+        trial.measure(seat, further, further + 1)
+        return trial._proposals[len(self._proposals) :]
+
+    def rate(self, seat: _Seat | None, proposals: Sequence[Proposal]) -> float:
+        """Gain per cost of experiments on one sample."""
         import torch
 
         from acquisition.costs import cost
 
-        price = float(cost(self._problem(seat), torch.from_numpy(proposal.point[None, :]))[0])
-        return (proposal.gain or 0.0) / price
+        prices = [
+            float(cost(self._problem(where), torch.from_numpy(p.point[None, :]))[0])
+            for where, p in zip([seat, *(_Seat("", p.point, 1) for p in proposals[1:])], proposals, strict=True)
+        ]
+        return sum(p.gain or 0.0 for p in proposals) / sum(prices)
 
     def add(self, seat: _Seat | None, proposal: Proposal) -> _Seat:
         """Add a proposal; the sample that it is on."""
