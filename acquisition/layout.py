@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -125,6 +126,11 @@ class Layout:
         self.grain: Floats = np.array([column.grain for column in columns], dtype=float)
         self._logs = [i for i, column in enumerate(columns) if column.log and column.kind == "continuous"]
 
+    @cached_property
+    def _labels(self) -> dict[int, pd.Index[Any]]:
+        """The labels of each column of categories."""
+        return {i: pd.Index(list(column.labels)) for i, column in enumerate(self.columns) if column.kind == "category"}
+
     def part(self, columns: Sequence[int]) -> Layout:
         """Some of the columns, in the given order."""
         return Layout([self.columns[i] for i in columns])
@@ -155,7 +161,9 @@ class Layout:
         for i, column in enumerate(self.columns):
             values = array[:, i]
             if column.kind == "category":
-                data[column.name] = pd.Index(list(column.labels)).take(np.rint(values).astype(np.intp))
+                data[column.name] = self._labels[i].take(np.rint(values).astype(np.intp))
+            elif column.dtype is np.int64:
+                data[column.name] = np.rint(values).astype(np.int64)
             elif column.dtype is not None:
                 data[column.name] = pd.Series(np.rint(values)).astype(column.dtype)
             else:

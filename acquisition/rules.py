@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -35,16 +35,14 @@ class Rule:
 
     def __init__(self, constraint: Nonlinear, layout: Layout, where: int) -> None:
         self.constraint, self._whole, self._where = constraint, layout, where
-        call: Callable[[pd.DataFrame], Any]
+        self._expression: Expression | None = None
         if isinstance(constraint, ExpressionConstraint):
-            expression = Expression(constraint.expression)
-            names: Sequence[str] = expression.columns
-            call = lambda frame: expression({name: _plain(frame[name]) for name in names})  # noqa: E731
-            part = "expression"
+            self._expression = Expression(constraint.expression)
+            names, part = self._expression.columns, "expression"
         else:
             names, part = constraint.columns or layout.names, "columns"
             try:
-                call = constraint.resolve()
+                self._function = constraint.resolve()
             except SpaceError as problem:
                 problem.field = f"constraints.{where}.function"
                 raise
@@ -56,7 +54,7 @@ class Rule:
                     mend=nearest(name, layout.names),
                 )
         self.columns = tuple(layout.names.index(name) for name in names)
-        self._call, self._layout = call, layout.part(self.columns)
+        self._layout = layout.part(self.columns)
 
     def __reduce__(self) -> tuple[type[Rule], tuple[Nonlinear, Layout, int]]:
         return Rule, (self.constraint, self._whole, self._where)
@@ -69,20 +67,33 @@ class Rule:
         """
         if not len(array):
             return np.zeros(0)
-        frame = self._layout.to_frame(array[:, self.columns])
+        own = array[:, self.columns]
+        if self._expression is not None:
+            try:
+                result: Any = self._expression(self._plain(own))
+            except SpaceError as problem:
+                raise self._wrong(str(problem)) from None
+            return self._checked(result, own)
+        frame = self._layout.to_frame(own)
         try:
-            result = self._call(frame)
-        except SpaceError as problem:
-            raise self._wrong(str(problem)) from None
+            result = self._function(frame)
         except Exception as problem:  # whatever a function of the user's raises
             raise self._failed(frame, problem) from problem
-        return self._checked(result, frame)
+        return self._checked(result, own)
 
-    def _checked(self, result: Any, frame: pd.DataFrame) -> Floats:
+    def _plain(self, own: Floats) -> dict[str, NDArray[Any]]:
+        """The columns by name, numbers as they are and categories by their labels."""
+        columns: dict[str, NDArray[Any]] = {}
+        for column, values in zip(self._layout.columns, own.T, strict=True):
+            labels = np.array([*column.labels, None], dtype=object)[:-1]
+            columns[column.name] = labels[np.rint(values).astype(np.intp)] if column.kind == "category" else values
+        return columns
+
+    def _checked(self, result: Any, own: Floats) -> Floats:
         given = np.asarray(result)
-        if given.shape != (len(frame),):
+        if given.shape != (len(own),):
             raise self._wrong(
-                f"for a table of {len(frame)} rows it gives {_shape(result, given)}.",
+                f"for a table of {len(own)} rows it gives {_shape(result, given)}.",
                 "It must return one number or truth value a row, such as a column of the table.",
             )
         yes_or_no = given.dtype == bool
@@ -94,20 +105,24 @@ class Rule:
             raise self._wrong(f"it gives {given.ravel()[0]!r}, which is no number.") from None
         wrong = np.flatnonzero(~np.isfinite(values))
         if len(wrong):
-            raise self._wrong(f"it gives {values[wrong[0]]:g} {_at(frame, int(wrong[0]))}.", "It must be finite.")
+            at = self._at(own[wrong[:1]])
+            raise self._wrong(f"it gives {values[wrong[0]]:g} {at}.", "It must be finite.")
         return values
 
     def _failed(self, frame: pd.DataFrame, problem: Exception) -> SpaceError:
         """Which row the function fails at, and how."""
         for row in range(min(len(frame), 1000)):
             try:
-                self._call(frame.iloc[[row]].reset_index(drop=True))
+                self._function(frame.iloc[[row]].reset_index(drop=True))
             except Exception as own:  # noqa: BLE001  the same function of the user's, row by row
-                return self._wrong(f"it fails with {type(own).__name__}: {own} {_at(frame, row)}.")
+                return self._wrong(f"it fails with {type(own).__name__}: {own} {_place(frame.iloc[row])}.")
         return self._wrong(
             f"it fails with {type(problem).__name__}: {problem} for a table of {len(frame)} rows.",
             "It is called with many rows at once.",
         )
+
+    def _at(self, own: Floats) -> str:
+        return _place(self._layout.to_frame(own).iloc[0])
 
     def _wrong(self, text: str, mend: str | None = None) -> SpaceError:
         text = f"the constraint '{self.constraint.title}': {text}"
@@ -127,20 +142,14 @@ class Rule:
         return missed
 
 
-def _plain(series: pd.Series[Any]) -> NDArray[Any]:
-    """Numbers as float64, labels as objects."""
-    numeric = pd.api.types.is_numeric_dtype(series.dtype)
-    return series.to_numpy(dtype=float) if numeric else series.to_numpy(dtype=object)
-
-
 def _shape(result: Any, given: NDArray[Any]) -> str:
     if given.ndim == 0:
         return f"a single {type(result).__name__}"
     return f"{len(given)} values" if given.ndim == 1 else f"values of shape {given.shape}"
 
 
-def _at(frame: pd.DataFrame, row: int) -> str:
-    return "at " + ", ".join(f"{name} = {value}" for name, value in frame.iloc[row].to_dict().items())
+def _place(row: pd.Series[Any]) -> str:
+    return "at " + ", ".join(f"{name} = {value}" for name, value in row.to_dict().items())
 
 
 def holding(rules: Sequence[Rule], array: Floats, tolerance: float = 0.0) -> NDArray[np.bool_]:
