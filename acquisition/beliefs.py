@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -133,6 +134,8 @@ class Beliefs:
 def fit(problem: Problem, options: Mapping[str, Any] | None = None) -> Beliefs:
     """Fit a surrogate to each metric, from the rows where it was measured, and one to where experiments failed.
 
+    An ask about several samples asks about the very same data in several spaces, which is answered at once.
+
     Args:
         problem: what is known.
         options: fields of :class:`surrogates.data.Spec`, of which what is left out is left to the data, and
@@ -143,6 +146,31 @@ def fit(problem: Problem, options: Mapping[str, Any] | None = None) -> Beliefs:
         StrategyError: an option that is not known.
         surrogates.DataError: an option that is not one of its kind.
     """
+    last: Beliefs | None = getattr(_last, "beliefs", None)
+    if last is not None and _same(last, problem, options):
+        return replace(last, problem=problem)
+    _last.beliefs = beliefs = _fit(problem, options)
+    return beliefs
+
+
+_last = threading.local()
+"""The last beliefs of each thread."""
+
+
+def _same(last: Beliefs, problem: Problem, options: Mapping[str, Any] | None) -> bool:
+    """Whether a fit to the problem would be the last one once more: nothing differs but space, batch and costs."""
+    was = last.problem
+    return (
+        was.observations is problem.observations
+        and was.failed is problem.failed
+        and was.space.encodings is problem.space.encodings
+        and was.metrics == problem.metrics
+        and last.options == (options or {})
+        and (was.state.get("models") or {}) == (problem.state.get("models") or {})
+    )
+
+
+def _fit(problem: Problem, options: Mapping[str, Any] | None) -> Beliefs:
     warm: Mapping[str, Any] = problem.state.get("models") or {}
     wanted = dict(options or {})
     encodings = _encodings(problem, wanted.pop("encoding", None))

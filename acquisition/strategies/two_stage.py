@@ -90,6 +90,7 @@ class TwoStage:
             usual = usual_conditions(batch.problem.costs)
             return self._usual(batch, [seat for seat in seats if seat.used < usual], usual)
         on_open = [(seat, batch.candidate(seat)) for seat in seats]
+        rated: list[tuple[float, _Seat | None, Proposal]]
         rated = [(batch.rate(seat, [p]), seat, p) for seat, p in on_open if p is not None and p.gain is not None]
         if fresh is not None:
             further = usual_conditions(batch.problem.costs) - 1 if rated else 0
@@ -258,7 +259,10 @@ class _Batch:
         """The problem as the strategy is to see it for its next call."""
         chosen, whole = self._proposals, self.problem
         given = ([] if seat is None else list(self._preparation)) + (list(whole.fixed) if chosen else [])
-        space, state = whole.space, dict(self._state)
+        # every call starts from what was handed in with the ask, so that models need not be fitted again
+        space, state = whole.space, {k: v for k, v in whole.state.items() if k != DESIGN}
+        if DESIGN in self._state:
+            state[DESIGN] = self._state[DESIGN]
         points = np.array([p.point for p in chosen]).reshape(-1, len(space.columns))
         taken = np.vstack([whole.taken, points])
         if given:

@@ -359,7 +359,7 @@ class Campaign:
         with self._lock:
             if hours is None:
                 hours = hours_of(self.store.attempts(self.name), self._ledger)
-            now = progress(self, self._ledger, hours)
+            now = progress(self, self._ledger, hours, known=rule.looks_ahead)
             rule.check(now.problem)
             return rule.standing(now)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -13,8 +13,13 @@ from orchestrator.store.records import AttemptRecord, ExperimentRecord
 
 if TYPE_CHECKING:
     from acquisition.costs import Costs
+    from acquisition.problem import Problem
     from orchestrator.campaign.campaign import Campaign
     from orchestrator.campaign.ledger import Ledger
+
+
+NOTE: Final = "stop"
+"""The kind of the notes in which a loop keeps what its rules say."""
 
 
 def spent(records: Iterable[ExperimentRecord]) -> list[ExperimentRecord]:
@@ -22,11 +27,39 @@ def spent(records: Iterable[ExperimentRecord]) -> list[ExperimentRecord]:
     return [r for r in records if r.origin == "asked" and r.state not in ("rejected", "cancelled")]
 
 
-def progress(campaign: Campaign, ledger: Ledger, hours: float) -> Progress:
-    """See :meth:`Campaign.standing`."""
+def outline(campaign: Campaign) -> Problem:
+    """The campaign's problem without what is known of it."""
+    from acquisition.problem import Observations, Problem
+
+    nothing = np.empty((0, len(campaign.space.columns)))
+    return Problem(
+        space=campaign.space,
+        objectives=campaign.objectives,
+        outcome_constraints=campaign.outcome_constraints,
+        observations=Observations(nothing, {}, {}, np.empty(0)),
+        pending=nothing,
+        failed=nothing,
+        taken=nothing,
+        initial=campaign.initial,
+        seed=campaign.seed,
+        ask=1,
+        replicates="auto" if campaign.replicates == "auto" else "none",
+        costs=campaign.costs,
+    )
+
+
+def progress(campaign: Campaign, ledger: Ledger, hours: float, *, known: bool) -> Progress:
+    """See :meth:`Campaign.standing`.
+
+    Args:
+        campaign: how far it is.
+        ledger: its experiments.
+        hours: that have passed.
+        known: whether what is known of the problem is needed, or numbers of experiments are enough.
+    """
     asked = spent(ledger)
     ended = np.array([r.told for r in asked if r.told is not None], dtype=np.int64)
-    learned = np.array([r.told for r in ledger.learned()], dtype=np.int64)
+    learned = np.array([r.told for r in ledger.learned()] if known else [], dtype=np.int64)
 
     def models() -> Mapping[str, Any] | None:
         try:
@@ -35,7 +68,7 @@ def progress(campaign: Campaign, ledger: Ledger, hours: float) -> Progress:
             return None
 
     return Progress(
-        problem=campaign.problem(),
+        problem=campaign.problem() if known else outline(campaign),
         models=models,
         experiments=len(asked),
         hours=hours,

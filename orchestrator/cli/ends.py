@@ -8,16 +8,13 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from acquisition.objectives import Objective
 from acquisition.stopping import Progress
-from orchestrator.campaign.progress import hours_of, least, spent
+from orchestrator.campaign.progress import NOTE, hours_of, least, spent
 from orchestrator.config.stop import StopBlock
 from orchestrator.store.protocol import Store
 from orchestrator.store.records import CampaignRecord, ExperimentRecord
 
 if TYPE_CHECKING:
     from acquisition.problem import Problem
-
-NOTE: Final = "stop"
-"""The kind of the notes in which a loop keeps what models say; see :mod:`orchestrator.loop.ending`."""
 
 JUDGED: Final = ("target", "regret", "plateau")
 """Rules that need models."""

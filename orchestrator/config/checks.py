@@ -177,7 +177,7 @@ def _asked(file: CampaignFile, space: SearchSpace) -> Problem:
         initial=1,
         seed=file.seed,
         ask=1,
-        replicates="none" if file.strategy.replicates == "none" else "auto",
+        replicates="auto" if file.strategy.replicates == "auto" else "none",
         costs=file.costs,
     )
 

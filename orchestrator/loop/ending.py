@@ -6,12 +6,10 @@ from acquisition.stopping import Experiments, Standing, StoppingRule
 from acquisition.stopping.progress import check_rule
 from instruments.lab import Lab
 from orchestrator.campaign import Campaign
+from orchestrator.campaign.progress import NOTE, outline
 from orchestrator.errors import CampaignError
 from orchestrator.store.changes import Note
 from simulators.replay import ReplayLab
-
-KIND = "stop"
-"""The kind of the notes that hold what the rules say."""
 
 
 def rule_of(experiments: int | None, stop: StoppingRule | None) -> StoppingRule:
@@ -34,7 +32,7 @@ class Ending:
     """
 
     def __init__(self, campaign: Campaign, lab: Lab, rule: StoppingRule) -> None:
-        check_rule(rule, campaign.problem(), instant=isinstance(lab, ReplayLab))
+        check_rule(rule, outline(campaign), instant=isinstance(lab, ReplayLab))
         self._campaign, self._rule = campaign, rule
         self._written: Standing | None = None
         self.why = ""
@@ -45,7 +43,7 @@ class Ending:
         standing = self._campaign.standing(self._rule, hours=hours)
         if standing != self._written and self._rule.looks_ahead:
             text = standing.reason or f"not yet {standing.text}"
-            self._campaign.put(Note(KIND, text, data={"standing": standing.plain()}))
+            self._campaign.put(Note(NOTE, text, data={"standing": standing.plain()}))
             self._written = standing
         self.why = standing.reason
         return standing

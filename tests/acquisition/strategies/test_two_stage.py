@@ -171,3 +171,26 @@ def test_a_strategy_that_ignores_what_is_given_is_told_so():
     problem = _problem(conditions_per_sample=2, open_samples=(_open("s", 1, seed=5),))
     with pytest.raises(StrategyError, match="outside the space"):
         TwoStage(Stubborn()).propose(problem, 1)
+
+
+@pytest.mark.parametrize("conditions", [3, "auto"])
+def test_models_are_fitted_once_for_all_samples_of_an_ask(monkeypatch, conditions):
+    from acquisition import beliefs
+
+    fits = []
+    whole = beliefs._fit
+    monkeypatch.setattr(beliefs, "_fit", lambda *args: fits.append(1) or whole(*args))
+    points = SPACE.sample(8, np.random.default_rng(3))
+    observations = Observations(points, {"y": points[:, 0]}, {"y": np.full(8, np.nan)}, np.ones(8))
+    problem = replace(
+        _problem(conditions_per_sample=conditions, open_samples=(OpenSample("s", points[0], 1),), costs=Costs(1, 4)),
+        observations=observations,
+        taken=points,
+    )
+    strategy = TwoStage(make_strategy("expected_improvement"))
+    once = strategy.propose(problem, 4).proposals
+    assert len(fits) == 1
+    beliefs._last.beliefs = None
+    again = strategy.propose(replace(problem, observations=replace(observations)), 4).proposals
+    assert len(fits) == 2
+    assert all((a.point == b.point).all() and a.sample == b.sample for a, b in zip(once, again, strict=True))
