@@ -145,6 +145,7 @@ def linear(constraint: LinearConstraint) -> str:
 def restriction(constraint: Constraint) -> str:
     """Any constraint between parameters as an inequality.
 
+    >>> from acquisition.constraints import ExpressionConstraint
     >>> restriction(ExpressionConstraint("a * b", upper=0.5))
     'a * b ≤ 0.5'
     """
