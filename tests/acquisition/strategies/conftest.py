@@ -116,6 +116,7 @@ class Case:
 
 CASES = {
     "auto": Case("auto"),
+    "discover": Case("discover"),
     "random": Case("random", learns=False),
     "space_filling": Case("space_filling", learns=False),
     "exhaustive": Case("exhaustive", finite=True, learns=False),
