@@ -85,6 +85,7 @@ class Problem:
         conditions_per_sample: experiments on each sample: ``None`` one, a number, or ``"auto"``: the strategy decides
             whether another condition on an open sample or a new sample pays more.
         open_samples: samples that may, or with a number must, be measured further, the oldest first.
+        remaining: experiments that may still be proposed, these included; ``None`` where no budget is known.
     """
 
     space: SearchSpace
@@ -105,6 +106,7 @@ class Problem:
     fixed: tuple[str, ...] = ()
     conditions_per_sample: int | Literal["auto"] | None = None
     open_samples: tuple[OpenSample, ...] = ()
+    remaining: int | None = None
 
     def generator(self, purpose: int = 0) -> np.random.Generator:
         """Random numbers that depend on the seed, the number of the ask and the purpose alone."""

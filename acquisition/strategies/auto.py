@@ -19,6 +19,8 @@ class Auto(ModelBased):
     failed, the gain is weighted with the probability that the next one works.
     """
 
+    in_unit = True
+
     def criterion(self, situation: Situation) -> Criterion:
         """Noisy log expected improvement, of the objective or of the hypervolume."""
         problem = situation.problem

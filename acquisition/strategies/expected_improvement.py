@@ -42,6 +42,7 @@ class ExpectedImprovement(ModelBased):
                 mend=f"Kinds are {', '.join(get_args(Kind))}.",
             )
         self.kind = kind
+        self.in_unit = kind != "probability"
 
     def check(self, problem: Problem) -> None:
         """Refuse several objectives."""

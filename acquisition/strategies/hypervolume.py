@@ -12,6 +12,7 @@ class Hypervolume(ModelBased):
     """Maximises the expected gain in hypervolume, under noise (Daulton et al., NeurIPS 34 (2021)), in closed form."""
 
     what = "expected gain in hypervolume"
+    in_unit = True
 
     def check(self, problem: Problem) -> None:
         """Refuse one objective."""

@@ -14,6 +14,7 @@ class _Improvement(ModelBased):
     """Improves the objective, or the hypervolume of several, with a stated kernel."""
 
     kernel: ClassVar[str]
+    in_unit = True
 
     def fit(self, problem: Problem) -> Beliefs:
         """Models with the kernel."""

@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 
 from acquisition.beliefs import Beliefs, fit, promising
+from acquisition.costs import in_place, log_cost
 from acquisition.criteria.again import worth_again
 from acquisition.errors import SpaceExhaustedError
-from acquisition.maximise import best_candidate
+from acquisition.maximise import Staged, best_candidate
 from acquisition.problem import Array, Problem, Proposal, Proposals
 from acquisition.strategies.candidates import draw, without_taken
 from surrogates.threads import one_thread
@@ -33,6 +34,7 @@ class Situation:
         anchors: (a, c) the most promising measured points, the best first.
         seed: for the samples of this ask, the same for the whole batch.
         position: of the proposal in its batch, from 0.
+        batch: (position, c) what was chosen for this batch already; ``None`` for nothing.
     """
 
     beliefs: Beliefs
@@ -40,6 +42,7 @@ class Situation:
     anchors: Array
     seed: int
     position: int
+    batch: Array | None = None
 
     @property
     def problem(self) -> Problem:
@@ -58,12 +61,14 @@ class ModelBased(ABC):
     Class attributes:
         what: the criterion's name, for reasons.
         is_log: whether the criterion is the logarithm of a gain; then probabilities and costs weigh it.
+        in_unit: whether that gain is in the objective's unit (of several, in that of their hypervolume).
         values_repeats: whether the criterion itself knows what measuring a point again is worth; otherwise, where
             replicates are wanted, it chooses among new points, and the knowledge gradient between these and repeats.
     """
 
     what: str = "criterion"
     is_log: bool = True
+    in_unit: bool = False
     values_repeats: bool = False
 
     @abstractmethod
@@ -110,22 +115,25 @@ class ModelBased(ABC):
         proposals = []
         for position in range(n):
             waiting = np.vstack([problem.pending, *chosen])
-            situation = Situation(beliefs, waiting, anchors, seed, position)
-            score = self._score(situation)
+            batch = np.array(chosen).reshape(-1, problem.pending.shape[1])
+            situation = Situation(beliefs, waiting, anchors, seed, position, batch)
+            criterion = self.criterion(situation)
             taken = np.vstack([problem.taken, *chosen])
             try:
-                point = self._best(replace(problem, taken=taken), score, situation, generator)
+                rest = replace(problem, taken=taken)
+                point = self._best(rest, self._score(criterion, situation), situation, generator)
             except SpaceExhaustedError:
                 if not chosen:
                     raise
                 break
             chosen.append(point)
-            proposals.append(self._proposal(beliefs, point, float(score(torch.from_numpy(point[None, :]))[0])))
+            proposals.append(self._proposal(beliefs, criterion, point))
         return tuple(proposals)
 
     def _best(self, problem: Problem, score: Criterion, situation: Situation, generator: np.random.Generator) -> Array:
         """The best point, or one measured before where that is wanted and worth more."""
-        anchors = situation.anchors[:5]
+        settings = in_place(problem, situation.anchors[:5], situation.batch)
+        anchors = np.vstack([situation.anchors[:5], settings])
         if problem.replicates == "none" or self.values_repeats:
             return best_candidate(problem, score, anchors, generator)
         try:
@@ -137,20 +145,36 @@ class ModelBased(ABC):
             return again
         return best_candidate(problem, score, anchors, generator) if point is None else point
 
-    def _score(self, situation: Situation) -> Criterion:
-        criterion, beliefs = self.criterion(situation), situation.beliefs
-        if not self.is_log:
+    def _score(self, criterion: Criterion, situation: Situation) -> Criterion:
+        """The criterion, weighed with the probability that the experiment works, per cost."""
+        beliefs, problem = situation.beliefs, situation.problem
+        if not self.is_log or (beliefs.works is None and problem.costs is None):
             return criterion
-        return lambda points: criterion(points) + beliefs.log_success(points)
 
-    def _proposal(self, beliefs: Beliefs, point: Array, score: float) -> Proposal:
+        def weight(points: Tensor) -> Tensor:
+            return beliefs.log_success(points) - log_cost(problem, points, situation.batch)
+
+        if isinstance(criterion, Staged):
+            return criterion.weighed(weight)
+        return lambda points: criterion(points) + weight(points)
+
+    def _proposal(self, beliefs: Beliefs, criterion: Criterion, point: Array) -> Proposal:
+        problem, here = beliefs.problem, torch.from_numpy(point[None, :])
         prediction = {}
         for metric, model in beliefs.models.items():
+            if problem.space.fixed and len(problem.open_samples) == 1:  # what is known of the sample tells of this too
+                model = model.on_sample(problem.open_samples[0].name)  # noqa: PLW2901
             belief = model.predict(point[None, :], noise=True)
             prediction[metric] = {"mean": float(belief.mean[0]), "std": float(belief.std[0])}
         expected = ", ".join(f"{metric} {b['mean']:.4g} ± {b['std']:.2g}" for metric, b in prediction.items())
-        value = np.exp(score) if self.is_log else score
-        return Proposal(point, f"highest {self.name(beliefs.problem)} ({value:.2g}): expects {expected}", prediction)
+        value, gain = float(criterion(here)[0]), None
+        if self.is_log:
+            value = float(np.exp(value))
+            gain = value * float(beliefs.log_success(here).exp()[0]) if self.in_unit else None
+        reason = f"highest {self.name(problem)} ({value:.2g}): expects {expected}"
+        if beliefs.works is not None:
+            reason += f", works with probability {float(beliefs.log_success(here).exp()[0]):.2g}"
+        return Proposal(point, reason, prediction, gain=gain)
 
     def name(self, problem: Problem) -> str:  # noqa: ARG002  of one objective or of several
         """The criterion's name, for reasons."""
