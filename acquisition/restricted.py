@@ -165,7 +165,12 @@ class Restricted:
         settled = self._settled
         rounds = [rng.permutation(len(settled)) for _ in range(-(-n // len(settled)))]
         picks = np.concatenate([np.zeros(0, dtype=np.intp), *rounds])[:n]
-        return self._walked(settled[picks], 4 * len(self.layout.names) + 20, rng)
+        return self._walked(settled[picks], 4 * self._free + 20, rng)
+
+    @property
+    def _free(self) -> int:
+        """Number of columns that can take more than one value."""
+        return sum(group.free for group in self._base.groups)
 
     def _rejected(self, n: int, rng: np.random.Generator) -> Iterator[Floats]:
         while n > 0:
@@ -179,7 +184,7 @@ class Restricted:
         """Chains that have forgotten where they started."""
         starts = self.points() if self._starts is None else self._starts
         x = starts[np.arange(_CHAINS) % len(starts)]
-        return self._walked(x, 40 * len(self.layout.names) + 100, np.random.default_rng(3))
+        return self._walked(x, 40 * self._free + 100, np.random.default_rng(3))
 
     def _walked(self, x: Floats, steps: int, rng: np.random.Generator) -> Floats:
         """Points after so many random moves, those refused that break a rule, (n, c)."""
