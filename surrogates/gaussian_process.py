@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -17,6 +18,7 @@ from surrogates.form import FLOOR, MEAN_VARIANCE, Form
 from surrogates.likelihood import Rows, kernel, level, terms
 from surrogates.paths import matheron
 from surrogates.scaling import Scale
+from surrogates.search import rows_of
 from surrogates.surrogate import Belief, Covariance, NoiseField, Path
 from surrogates.threads import one_thread
 
@@ -232,14 +234,11 @@ class GaussianProcess:
         if data.columns.shape[1] != old.columns.shape[1]:
             raise DataError(f"the process has {old.columns.shape[1]} columns.", field="columns")
         x = torch.from_numpy(data.columns)
-        factor = torch.ones(k, dtype=torch.float64) if self.noise_field is None else self.noise_field(x)
-        added = Rows(
-            x,
-            torch.from_numpy(self.scale.standardise(data.outcomes)),
-            factor,
-            torch.from_numpy((data.sem / self.scale.width) ** 2),
-            torch.from_numpy(data.sample),
-            old.order.max() + 1.0 + torch.arange(k, dtype=torch.float64),
+        plain = rows_of(data, self.scale)
+        added = replace(
+            plain,
+            factor=plain.factor if self.noise_field is None else plain.factor * self.noise_field(x),
+            order=old.order.max() + 1.0 + torch.arange(k, dtype=torch.float64),
         )
         rows = Rows(*(torch.cat([getattr(old, f), getattr(added, f)]) for f in Rows.__dataclass_fields__))
         new = copy.copy(self)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Final
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,18 +19,20 @@ MOST_FOR_FIT: Final = 400  # hyperparameters are found on at most so many rows; 
 MOST_FOR_SEARCH: Final = 120  # several starts, and several forms, are compared on at most so many rows
 ALWAYS_REFIT: Final = 60  # up to so many rows hyperparameters are found anew at every fit
 GROWTH: Final = 0.05  # beyond, when the number of rows has grown by this part
+WIDEST: Final = 1e4  # standard deviations of the outcomes; a result that is less certain says nothing
 STARTS: Final = ((0.0, -2.3), (0.8, -1.0), (-0.7, -3.5))  # shift of the log lengthscales, log noise
 
 
 def rows_of(data: Data, scale: Scale) -> Rows:
     """Standardised rows; stated variances far beyond the data's own spread are cut off."""
-    with_limit = torch.from_numpy(data.sem / scale.width).clamp_max(1e4).square()
+    most = WIDEST * scale.width  # where that is tiny, a quotient would be too large for a number
+    stated = torch.from_numpy(np.minimum(data.sem, most) / scale.width).square()
     inflation = torch.from_numpy(data.inflation)
     return Rows(
         torch.from_numpy(data.columns),
         torch.from_numpy(scale.standardise(data.outcomes)),
         inflation,
-        with_limit * inflation,
+        stated * inflation,
         torch.from_numpy(data.sample),
         torch.from_numpy(data.order),
     )

@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 import torch
@@ -24,6 +25,7 @@ from surrogates.form import FLOOR, MEAN_VARIANCE, Form
 from surrogates.likelihood import Rows, Term, kernel, terms
 from surrogates.paths import features
 from surrogates.scaling import Scale
+from surrogates.search import rows_of
 from surrogates.surrogate import Belief, Covariance, NoiseField, Path
 from surrogates.threads import one_thread
 
@@ -194,16 +196,10 @@ class SparseProcess:
         if data.columns.shape[1] != self.rows.columns.shape[1]:
             raise DataError(f"the process has {self.rows.columns.shape[1]} columns.", field="columns")
         with one_thread(), torch.no_grad():
-            x = torch.from_numpy(data.columns)
-            factor = x.new_ones(len(x)) if self._noise_field is None else self._noise_field(x)
-            added = Rows(
-                x,
-                torch.from_numpy(self.scale.standardise(data.outcomes)),
-                factor,
-                torch.from_numpy((data.sem / self.scale.width) ** 2),
-                torch.from_numpy(data.sample),
-                self.rows.order.max() + 1.0 + torch.arange(len(x), dtype=torch.float64),
-            )
+            plain = rows_of(data, self.scale)
+            factor = plain.factor if self._noise_field is None else plain.factor * self._noise_field(plain.columns)
+            order = self.rows.order.max() + 1.0 + torch.arange(len(data), dtype=torch.float64)
+            added = replace(plain, factor=factor, order=order)
             new = copy.copy(self)
             new.rows = Rows(*(torch.cat([getattr(self.rows, f), getattr(added, f)]) for f in Rows.__dataclass_fields__))
             new._add(added)

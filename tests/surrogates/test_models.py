@@ -6,6 +6,9 @@ import math
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from surrogates import Data, DataError, Spec, Surrogate, choose, fit
 from surrogates.data import PLAIN
@@ -215,3 +218,30 @@ def test_a_fit_is_a_pure_function_of_data_and_state():
 def test_a_state_of_other_columns_is_no_hindrance(warm):
     x, _, y = _wave(25)
     assert math.isfinite(fit(Data.of(x, y), warm=warm).predict(x).mean.sum())
+
+
+@given(
+    arrays(np.float64, st.tuples(st.integers(1, 14), st.integers(0, 3)), elements=st.floats(0, 1)),
+    st.sampled_from(["matern", "additive", "saas"]),
+    st.sampled_from(["map", "bayesian"]),
+    st.data(),
+)
+@settings(max_examples=60, deadline=None)
+def test_no_finite_data_are_too_strange(x, kernel, inference, data):
+    n, d = x.shape
+    y = data.draw(arrays(np.float64, n, elements=st.floats(-1e9, 1e9)))
+    told = Data.of(
+        x,
+        y,
+        sem=data.draw(arrays(np.float64, n, elements=st.floats(0, 1e6))),
+        censored=data.draw(arrays(np.int8, n, elements=st.integers(-1, 1))),
+        column_sem=data.draw(arrays(np.float64, (n, d), elements=st.floats(0, 0.3))),
+        sample=data.draw(arrays(np.intp, n, elements=st.integers(-1, 2))),
+    )
+    model = fit(told, spec=Spec(kernel=kernel, inference=inference, outliers="robust", drift=data.draw(st.booleans())))
+    belief = model.predict(np.vstack([x, x + 0.5]), noise=True)
+    assert np.isfinite(belief.mean).all()
+    assert np.isfinite(belief.std).all()
+    assert (belief.std > 0).all()
+    assert torch.isfinite(model.fantasies(torch.from_numpy(x), 8, 0).values).all()
+    assert json.loads(json.dumps(model.state())) == model.state()
