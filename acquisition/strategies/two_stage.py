@@ -25,6 +25,9 @@ NEW: Final = "new-"
 DESIGN: Final = "design"
 """The part of a strategy's state that holds points of the space that it was asked about, and of no other."""
 
+MOST_FORESEEN: Final = 3
+"""So many conditions on a new sample are thought through at most before it is made; each takes a search."""
+
 
 def preparation_columns(space: SearchSpace) -> tuple[str, ...]:
     """The columns that fix a sample."""
@@ -93,7 +96,7 @@ class TwoStage:
         rated: list[tuple[float, _Seat | None, Proposal]]
         rated = [(batch.rate(seat, [p]), seat, p) for seat, p in on_open if p is not None and p.gain is not None]
         if fresh is not None:
-            further = usual_conditions(batch.problem.costs) - 1 if rated else 0
+            further = min(usual_conditions(batch.problem.costs), MOST_FORESEEN) - 1 if rated else 0
             rated.insert(0, (batch.rate(None, batch.foreseen(fresh, further)), None, fresh))
         if not rated:  # no new sample is left, and no gain says which of the open ones is best
             return self._usual(batch, seats, usual_conditions(batch.problem.costs))
