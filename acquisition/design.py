@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from acquisition.domains import Domain
 from acquisition.layout import Floats
+from acquisition.parameters import Composition
+
+if TYPE_CHECKING:
+    from acquisition.space import SearchSpace
 
 _CANDIDATES = 2048
 _REFERENCES = 1024
@@ -106,3 +112,26 @@ def _mean_distance(z: Floats, reference: Floats) -> Floats:
         sums = np.concatenate([[0.0], np.cumsum(r)])
         total += _MARGINS * ((2 * below - count) * x + sums[-1] - 2 * sums[below]) / count
     return total
+
+
+FEWEST, MOST = 4, 10
+
+
+def usual_initial(space: SearchSpace, conditions: int | None = None) -> int:
+    """How many experiments are to come before a model takes over, where nobody says.
+
+    One for each number that can be chosen freely, but 4 at least and 10 at most: fewer leave more of the budget to the
+    model, which was found to pay. 10 for pools, where they are drawn at random, and fewer were found to cost more
+    later.
+
+    Args:
+        space: where to look.
+        conditions: experiments on each sample; then the preparation counts, in samples.
+    """
+    if space.pool is not None:
+        number = MOST
+    else:
+        chosen = [p for p in space.parameters if conditions is None or p.stage == "preparation"]
+        free = sum(len(p.columns) - isinstance(p, Composition) for p in chosen)
+        number = min(max(free, FEWEST), MOST)
+    return number * (conditions or 1)

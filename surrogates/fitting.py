@@ -31,6 +31,8 @@ from surrogates.threads import one_thread
 
 ROUNDS: Final = 2  # of adjusting rows and finding hyperparameters in turn
 MARGIN: Final = 2.0  # log evidence by which another form must be better
+MARGIN_DRIFT: Final = 10.0
+"""Drift must be far more probable: a search climbs, and what climbs with time looks like drift."""
 DECIDE_GROWTH: Final = 1.25
 FEWEST_TO_DECIDE: Final = 10
 FEWEST_FOR_DRIFT: Final = 15
@@ -293,7 +295,8 @@ class _Fit:
         if what == "kernel" and _left_out_density(rival) <= _left_out_density(model):
             return model, choice
         more = evidence(rival.form, rival.theta, rival.rows) - evidence(model.form, model.theta, model.rows)
-        if more <= MARGIN:
+        wanted = (MARGIN_DRIFT if other.drift else -MARGIN_DRIFT + MARGIN) if what == "drift" else MARGIN
+        if more <= wanted:
             return model, choice
         return rival, replace(other, reasons={**choice.reasons, what: f"log evidence {more:.1f} higher than before"})
 

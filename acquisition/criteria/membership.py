@@ -126,7 +126,8 @@ class Finds:
     def _pending(self, metric: str, waiting: Array) -> Tensor:
         among = self._covariance[metric](torch.from_numpy(waiting))[self._count :]
         lowest = self._noise[metric] + 1e-8 * float(among.diagonal().mean())
-        return torch.linalg.cholesky(among + lowest * torch.eye(len(among), dtype=among.dtype))
+        factor: Tensor = torch.linalg.cholesky(among + lowest * torch.eye(len(among), dtype=among.dtype))
+        return factor
 
     def log_now(self, candidates: Tensor) -> Tensor:
         """Log of the probability that native candidates (m, c) are good; (m,)."""

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from acquisition.costs import Costs
+from acquisition.design import usual_initial
 from acquisition.objectives import Objective, OutcomeConstraint
 from acquisition.problem import Problem, Strategy
 from acquisition.space import SearchSpace
@@ -45,9 +46,6 @@ T = TypeVar("T")
 
 MOST_TRIES: Final = 3
 
-DEFAULT_INITIAL: Final = 10
-"""Experiments before the model takes over; fewer were found to cost more later."""
-
 
 class Campaign:
     """A closed loop's memory and mind: ask it for experiments, tell it results.
@@ -57,7 +55,10 @@ class Campaign:
         objectives: one or more, with different metrics.
         outcome_constraints: outcomes that must keep within bounds.
         strategy: a strategy's name, or a strategy.
-        initial: experiments before the model takes over, prior data included.
+        initial: experiments before the model takes over, prior data included; without it 4 to 10, one for each number
+            that can be chosen freely, and 10 for pools.
+        budget: experiments that will be asked in all, prior data not among them, where that is known: strategies that
+            look ahead heed it. Asking on is not refused.
         seed: of all random choices.
         replicates: ``"none"``: no point is asked twice; ``"auto"``: where it seems to pay; a number: each so often.
         costs: of experiments, samples and changes of settings; by default all experiments cost the same.
@@ -83,6 +84,7 @@ class Campaign:
         outcome_constraints: Sequence[OutcomeConstraint] = (),
         strategy: str | Strategy = "auto",
         initial: int | None = None,
+        budget: int | None = None,
         seed: int = 0,
         replicates: Replicates = "none",
         costs: Costs | None = None,
@@ -97,7 +99,8 @@ class Campaign:
         self.objectives = (objectives,) if isinstance(objectives, Objective) else tuple(objectives)
         self.outcome_constraints = tuple(outcome_constraints)
         self.strategy = make_strategy(strategy) if isinstance(strategy, str) else strategy
-        self.initial = DEFAULT_INITIAL if initial is None else initial
+        self.initial = 1 if initial is None else initial
+        self.budget = budget
         self.seed = seed
         self.replicates = checks.replicates(replicates)
         self.costs, self.conditions_per_sample = costs, conditions_per_sample
@@ -107,6 +110,9 @@ class Campaign:
         checks.check(self, metrics)
         self.fixed = check_stages(space, self.replicates, costs, fixed_within_batch, conditions_per_sample)
         """Columns that are equal in all experiments of one ask."""
+        if initial is None:
+            conditions = conditions_per_sample if isinstance(conditions_per_sample, int) else None
+            self.initial = usual_initial(space, conditions)
         wanted = dict.fromkeys([o.metric for o in self.objectives] + [c.metric for c in self.outcome_constraints])
         self.metrics = tuple(wanted)
         self._tellable = tuple(dict.fromkeys([*wanted, *metrics, *METRICS]))
@@ -251,6 +257,7 @@ class Campaign:
             fixed=self.fixed,
             conditions_per_sample=self.conditions_per_sample,
             open_samples=samples.open_samples(ledger, self.conditions_per_sample, self._cells, idle=idle),
+            remaining=None if self.budget is None else max(0, self.budget - ledger.asked()),
         )
 
     # Telling

@@ -53,6 +53,10 @@ def check(campaign: Campaign, metrics: Sequence[str]) -> None:
     for field, value, least in (("initial", campaign.initial, 1), ("seed", campaign.seed, 0)):
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
             raise CampaignError(f"{field} must be a whole number of at least {least}, not {value!r}.", field=field)
+    if campaign.budget is not None and (
+        isinstance(campaign.budget, bool) or not isinstance(campaign.budget, (int, np.integer)) or campaign.budget < 1
+    ):
+        raise CampaignError(f"budget must be a whole number of at least 1, not {campaign.budget!r}.", field="budget")
     names += [c.metric for c in campaign.outcome_constraints] + list(metrics)
     clash = (set(names) | set(campaign.space.columns)) & RESERVED
     if clash:

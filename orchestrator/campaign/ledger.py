@@ -72,6 +72,11 @@ class Ledger:
             counts[record.state] = counts.get(record.state, 0) + 1
         return counts
 
+    def asked(self) -> int:
+        """How many experiments were asked; those that were rejected or cancelled are not counted."""
+        gone = ("rejected", "cancelled")
+        return sum(1 for r in self._records.values() if r.origin == "asked" and r.state not in gone)
+
     def inputs(self, record: ExperimentRecord) -> dict[str, Scalar]:
         """The settings as best known: measured, else executed, else asked."""
         return {**(record.asked or {}), **(record.executed or {}), **record.measured}

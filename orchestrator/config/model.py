@@ -125,7 +125,8 @@ class StrategyBlock(Block):
     """An installed strategy."""
 
     initial: Count | None = None
-    """So many experiments fill the space evenly before a model proposes; without it 10 do."""
+    """So many experiments fill the space evenly before a model proposes; without it 4 to 10 do, one for each number
+    that can be chosen freely, and 10 from a pool."""
 
     batch: Count | None = None
     """So many experiments are proposed together; without it as many as the laboratory has free cells."""

@@ -91,7 +91,9 @@ class Loop:
         self._failures: Counter[int] = Counter()
         self._devices: dict[str, Lock] = {}
         self._exhausted = ""
-        self._ending = Ending(campaign, lab, rule_of(experiments, stop))
+        rule = rule_of(experiments, stop)
+        self._ending = Ending(campaign, lab, rule)
+        campaign.budget = rule.most
         self._now = 0.0
         self._clock = RealClock(0.0)
 
