@@ -6,7 +6,7 @@ import copy
 import math
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import torch
 from numpy.typing import ArrayLike
@@ -24,6 +24,10 @@ from surrogates.threads import one_thread
 
 if TYPE_CHECKING:
     from surrogates.fantasies import Fantasies
+
+
+MOST_COVARIANCES: Final = 4_000_000
+"""Numbers of a covariance that are in memory at one time where many points are predicted."""
 
 
 class GaussianProcess:
@@ -131,11 +135,7 @@ class GaussianProcess:
             noise: add the learned noise, and the effect of a new sample.
         """
         x = torch.from_numpy(matrix(columns, self.columns.shape[-1]))
-        with one_thread(), torch.no_grad():
-            mean, variance = self.moments(x)
-            if noise:
-                variance = variance + self.measurement_variance(x)
-            return Belief(self.scale.restore(mean.numpy()), variance.sqrt().numpy() * self.scale.width)
+        return predicted(self, x, len(self.rows), noise)
 
     def measurement_variance(self, a: Tensor) -> Tensor:
         """(m,) variance of a new measurement on a new sample about the function, standardised."""
@@ -308,6 +308,27 @@ class GaussianProcess:
     def new_level(self) -> tuple[Tensor, float]:
         """Covariance of level with the data (n,), and variance of the level, of the function at new points."""
         return self._level, self._own_level
+
+
+class _Predicting(Protocol):
+    @property
+    def scale(self) -> Scale: ...
+
+    def moments(self, a: Tensor) -> tuple[Tensor, Tensor]: ...
+
+    def measurement_variance(self, a: Tensor) -> Tensor: ...
+
+
+def predicted(model: _Predicting, x: Tensor, rows: int, noise: bool) -> Belief:
+    """Belief at points (m, d), in blocks: so many that their covariances with ``rows`` data stay small in memory."""
+    with one_thread(), torch.no_grad():
+        means, variances = [], []
+        for block in torch.split(x, max(1, MOST_COVARIANCES // rows)):
+            mean, variance = model.moments(block)
+            means.append(mean)
+            variances.append(variance + model.measurement_variance(block) if noise else variance)
+        mean, variance = torch.cat(means), torch.cat(variances)
+        return Belief(model.scale.restore(mean.numpy()), variance.sqrt().numpy() * model.scale.width)
 
 
 def _safe_cholesky(covariance: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:

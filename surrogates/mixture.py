@@ -12,11 +12,10 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from surrogates.data import matrix
-from surrogates.gaussian_process import GaussianProcess
+from surrogates.gaussian_process import GaussianProcess, predicted
 from surrogates.scaling import Scale
 from surrogates.stack import Stack, StackFantasies
 from surrogates.surrogate import Array, Belief, Covariance, Path
-from surrogates.threads import one_thread
 
 
 class Mixture:
@@ -49,11 +48,7 @@ class Mixture:
     def predict(self, columns: ArrayLike, *, noise: bool = False) -> Belief:
         """Belief about the noise-free function at (m, d), or about new measurements where ``noise`` is set."""
         x = torch.from_numpy(matrix(columns, self.best.columns.shape[-1]))
-        with one_thread(), torch.no_grad():
-            mean, variance = self.moments(x)
-            if noise:
-                variance = variance + self.measurement_variance(x)
-            return Belief(self.scale.restore(mean.numpy()), variance.sqrt().numpy() * self.scale.width)
+        return predicted(self, x, len(self.best.rows) * len(self.members), noise)
 
     def leave_one_out(self) -> Belief:
         """Prediction of each row from all others, with noise and unchanged hyperparameters; (n,)."""
@@ -62,7 +57,8 @@ class Mixture:
     def moments(self, a: Tensor) -> tuple[Tensor, Tensor]:
         """Posterior mean (m,) and variance (m,) of the noise-free function, standardised, differentiable."""
         means, variances = self._stack.moments(a)
-        return means.mean(0), variances.mean(0) + means.var(0, unbiased=False)
+        mean = means.mean(0)
+        return mean, variances.mean(0) + (means - mean).square().mean(0)
 
     def measurement_variance(self, a: Tensor) -> Tensor:
         """(m,) variance of a new measurement on a new sample about the function, standardised."""

@@ -220,6 +220,18 @@ def test_a_state_of_other_columns_is_no_hindrance(warm):
     assert math.isfinite(fit(Data.of(x, y), warm=warm).predict(x).mean.sum())
 
 
+@pytest.mark.parametrize("name", ["exact", "mixture"])
+def test_many_points_are_predicted_in_blocks(name, monkeypatch):
+    model = MODELS[name]()
+    at = np.random.default_rng(0).random((50, 3))
+    whole = model.predict(at, noise=True)
+    monkeypatch.setattr("surrogates.gaussian_process.MOST_COVARIANCES", 1000)
+    parts = model.predict(at, noise=True)
+    np.testing.assert_allclose(parts.mean, whole.mean, atol=1e-10)
+    np.testing.assert_allclose(parts.std, whole.std, rtol=1e-9)
+    assert len(model.predict(np.empty((0, 3))).mean) == 0
+
+
 @given(
     arrays(np.float64, st.tuples(st.integers(1, 14), st.integers(0, 3)), elements=st.floats(0, 1)),
     st.sampled_from(["matern", "additive", "saas"]),
