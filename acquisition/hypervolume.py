@@ -75,16 +75,24 @@ def log_hypervolume_gain(
     Returns:
         (samples, m).
     """
-    rows = []
-    for sample, (lower, upper) in enumerate(cells):
-        volume = torch.ones(1, dtype=lower.dtype)
-        for index, objective in enumerate(objectives):
-            mean, std = given[objective.metric]
-            at, spread = mean[sample][:, None], (std if std.dim() == 1 else std[sample])[:, None]
-            side = log_gain(objective, at, spread, lower[None, :, index]).exp()
-            limit = upper[None, :, index]
-            beyond = log_gain(objective, at, spread, torch.where(limit.isinf(), torch.zeros_like(limit), limit)).exp()
-            side = (side - torch.where(limit.isinf(), torch.zeros_like(beyond), beyond)).clamp_min(0.0)
-            volume = volume * side
-        rows.append(volume.sum(-1).clamp_min(TINY).log())
-    return torch.stack(rows)
+    lower, upper = _padded(cells)
+    volume = torch.ones((), dtype=lower.dtype)
+    for index, objective in enumerate(objectives):
+        mean, std = given[objective.metric]
+        at, spread = mean[:, :, None], (std if std.dim() == 2 else std[None])[:, :, None]
+        floor, limit = lower[:, None, :, index], upper[:, None, :, index]
+        side = log_gain(objective, at, spread, floor).exp()
+        beyond = log_gain(objective, at, spread, torch.where(limit.isinf(), torch.zeros_like(limit), limit)).exp()
+        side = (side - torch.where(limit.isinf(), torch.zeros_like(beyond), beyond)).clamp_min(0.0)
+        volume = volume * side
+    return volume.sum(-1).clamp_min(TINY).log()
+
+
+def _padded(cells: Boxes) -> tuple[Tensor, Tensor]:
+    """Lower and upper corners (samples, k, objectives) of all samples; boxes without volume fill up."""
+    most = max(len(lower) for lower, _ in cells)
+
+    def filled(corners: Tensor) -> Tensor:
+        return torch.cat([corners, corners.new_zeros(most - len(corners), corners.shape[1])])
+
+    return torch.stack([filled(lower) for lower, _ in cells]), torch.stack([filled(upper) for _, upper in cells])

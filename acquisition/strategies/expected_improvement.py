@@ -12,6 +12,7 @@ from acquisition.criteria.merit import best_known, log_kept, utilities, within
 from acquisition.errors import StrategyError
 from acquisition.functions import NOTHING, NoisyImprovement
 from acquisition.improvement import log_gain, log_probability
+from acquisition.maximise import Staged
 from acquisition.objectives import Objective, OutcomeConstraint
 from acquisition.problem import Problem
 from acquisition.strategies.model_based import Criterion, ModelBased, Situation
@@ -19,6 +20,11 @@ from acquisition.strategies.model_based import Criterion, ModelBased, Situation
 Kind = Literal["log_noisy", "plain", "probability"]
 
 SAMPLES: Final = 32
+
+FEW: Final = 4
+MANY: Final = 20_000
+KEEP: Final = 256
+"""Of more than so many candidates, or with several objectives, so many are looked at with all samples."""
 
 MARGIN: Final = 0.01
 """An improvement counts as one from this share of typical differences on; without it none would be most probable."""
@@ -85,16 +91,25 @@ class ExpectedImprovement(ModelBased):
 
 
 def noisy(situation: Situation) -> Criterion:
-    """Noisy log expected improvement, of the objective or of the hypervolume."""
+    """Noisy log expected improvement, of the objective or of the hypervolume.
+
+    Where it is costly, by several objectives or many candidates, one of fewer samples says where it is worth having.
+    """
     problem = situation.problem
-    return NoisyImprovement(
-        situation.beliefs.models,
-        problem.objectives,
-        problem.outcome_constraints,
-        situation.known,
-        samples=SAMPLES,
-        seed=situation.seed,
-    )
+
+    def improvement(samples: int) -> NoisyImprovement:
+        return NoisyImprovement(
+            situation.beliefs.models,
+            problem.objectives,
+            problem.outcome_constraints,
+            situation.known,
+            samples=samples,
+            seed=situation.seed,
+        )
+
+    if len(problem.objectives) == 1 and (problem.space.size or 0) <= MANY:
+        return improvement(SAMPLES)
+    return Staged(improvement(FEW), improvement(SAMPLES), KEEP)
 
 
 def better_than(objective: Objective, level: float, margin: float) -> OutcomeConstraint:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -99,12 +99,16 @@ class ModelBased(ABC):
             with one_thread(), torch.no_grad():
                 beliefs = self.fit(problem)
                 proposals += self._choose(beliefs, n - len(proposals), [p.point for p in proposals])
-                state["models"] = beliefs.state()
+                state |= {"models": beliefs.state(), **self.remember(beliefs)}
         return Proposals(proposals, state)
 
     def fit(self, problem: Problem) -> Beliefs:
         """The models that the criterion is made of."""
         return fit(problem)
+
+    def remember(self, beliefs: Beliefs) -> Mapping[str, Any]:  # noqa: ARG002  most remember nothing
+        """What else is to be handed back with the next ask, JSON values."""
+        return {}
 
     def _choose(self, beliefs: Beliefs, n: int, chosen: list[Array]) -> tuple[Proposal, ...]:
         """n proposals, one after the other, each with those before it waiting."""
