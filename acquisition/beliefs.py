@@ -23,6 +23,9 @@ from surrogates.models import choose
 from surrogates.surrogate import Belief, Covariance, Draws, Path, Surrogate
 
 AUTO = "auto"
+WORKS = "(works)"
+"""Where the state of the model of success stands beside those of the metrics."""
+
 MOST_KNOWN = 128
 """The best value so far is sampled among so many of the most promising measured points."""
 
@@ -106,7 +109,7 @@ class Beliefs:
     Attributes:
         problem: as given.
         models: by metric.
-        works: model of 1 (worked) and 0 (failed); ``None`` where nothing failed.
+        works: model of a quantity that is above zero where experiments work; ``None`` where nothing failed.
         options: how the surrogates were made.
     """
 
@@ -118,17 +121,19 @@ class Beliefs:
     def log_success(self, points: Tensor) -> Tensor:
         """Log of the probability that an experiment works, (m,); never minus infinity, so that nothing is forbidden.
 
-        A Gaussian process over 1 (worked) and 0 (failed), read as a probit.
+        A Gaussian process whose sign, with noise, decides (probit classification).
         """
         if self.works is None:
             return points.new_zeros(len(points))
         mean, std = self.works.moments(points)
-        log: Tensor = torch.special.log_ndtr((mean - 0.5) / std)
+        spread = (std.square() + self.works.surrogate.noise**2).sqrt()
+        log: Tensor = torch.special.log_ndtr(mean / spread)
         return log
 
     def state(self) -> dict[str, Any]:
         """What warm-starts the fits of the next ask."""
-        return {metric: model.surrogate.state() for metric, model in self.models.items()}
+        known = self.models if self.works is None else {**self.models, WORKS: self.works}
+        return {metric: model.surrogate.state() for metric, model in known.items()}
 
 
 def fit(problem: Problem, options: Mapping[str, Any] | None = None) -> Beliefs:
@@ -193,7 +198,7 @@ def _fit(problem: Problem, options: Mapping[str, Any] | None) -> Beliefs:
         }
         name, surrogate = choose(data, spec=spec, warm=warm.get(metric))
         models[metric] = Model(encodings[name], surrogate, samples)
-    return Beliefs(problem, models, _success(problem), options or {})
+    return Beliefs(problem, models, _success(problem, warm.get(WORKS)), options or {})
 
 
 def _encodings(problem: Problem, wanted: str | None) -> dict[str, Encoding]:
@@ -266,13 +271,21 @@ def _column_sems(problem: Problem, encoding: Encoding) -> Array | None:
     return spread
 
 
-def _success(problem: Problem) -> Model | None:
+def _success(problem: Problem, warm: Mapping[str, Any] | None) -> Model | None:
+    """Of each experiment only the sign of a latent quantity is known: above zero it worked, below it failed.
+
+    Probit classification by expectation propagation (Rasmussen & Williams 2006, section 3.6), as values are censored.
+    """
     if not len(problem.failed):
         return None
     worked = problem.observations.points
-    labels = np.concatenate([np.ones(len(worked)), np.zeros(len(problem.failed))])
+    sides = np.concatenate([np.ones(len(worked)), -np.ones(len(problem.failed))]).astype(np.int8)
     encoding = problem.space.encoding
-    return Model(encoding, GaussianProcess.fit(encoding(np.vstack([worked, problem.failed])), labels))
+    columns = encoding(np.vstack([worked, problem.failed]))
+    data = Data.of(columns, np.zeros(len(sides)), censored=sides, kinds=encoding.kinds, groups=_groups(encoding))
+    plain = Spec(kernel="matern", inference="map", outliers="none", noise="constant", drift=False)
+    _, surrogate = choose({problem.space.encodings.usual: data}, spec=plain, warm=warm)
+    return Model(encoding, surrogate)
 
 
 def promising(problem: Problem, models: Models, most: int = MOST_KNOWN) -> Array:

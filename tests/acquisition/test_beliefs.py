@@ -1,6 +1,7 @@
 """From a problem to what is believed: every kind of knowledge of the observations reaches the models."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -118,3 +119,45 @@ def test_moments_are_differentiable_in_native_points():
 def test_a_pool_is_seen_as_plain_columns():
     table = pd.DataFrame(np.random.default_rng(0).random((20, 2)), columns=["a", "b"])
     assert list(SearchSpace.from_pool(table).encodings) == ["plain"]
+
+
+def _worked_below(limit: float, n: int = 60) -> Problem:
+    """Experiments that fail where there is more copper than a limit."""
+    problem = _problem(n)
+    points = problem.observations.points
+    lost = points[:, 0] > limit
+    kept = int((~lost).sum())
+    observations = Observations(
+        points[~lost], {"y": np.zeros(kept) + points[~lost, 3]}, {"y": np.full(kept, np.nan)}, np.ones(kept)
+    )
+    return replace(problem, observations=observations, failed=points[lost])
+
+
+def test_probabilities_of_success_follow_where_experiments_failed():
+    with torch.no_grad():
+        beliefs = fit(_worked_below(0.5))
+        at = torch.tensor([[0.1, 0.4, 0.5, -1.0], [0.5, 0.2, 0.3, -1.0], [0.9, 0.05, 0.05, -1.0]], dtype=torch.float64)
+        safe, rim, lost = beliefs.log_success(at).exp().tolist()
+    assert safe > 0.9
+    assert 0.2 < rim < 0.9
+    assert 0.0 < lost < 0.2
+
+
+def test_probabilities_of_success_are_calibrated():
+    """Of new points, as many work as the probabilities say; they say much more than the share that works does."""
+    new = SPACE.sample(2000, np.random.default_rng(5))
+    works = new[:, 0] <= 0.4
+    with torch.no_grad():
+        said = fit(_worked_below(0.4)).log_success(torch.from_numpy(new)).exp().numpy()
+    assert said.mean() == pytest.approx(works.mean(), abs=0.07)
+    assert np.square(said - works).mean() < 0.35 * works.mean() * (1.0 - works.mean())
+
+
+def test_the_model_of_success_is_warm_started():
+    problem = _worked_below(0.5)
+    with torch.no_grad():
+        state = fit(problem).state()
+        again = fit(replace(problem, ask=2, state={"models": json.loads(json.dumps(state))})).state()
+    assert set(state) == {"y", "(works)"}
+    for kind, values in state["(works)"]["theta"].items():
+        assert again["(works)"]["theta"][kind] == pytest.approx(values, abs=0.3)
