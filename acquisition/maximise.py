@@ -19,6 +19,9 @@ Score = Callable[[Tensor], Tensor]
 """Maps points (m, c) in native form to scores (m,)."""
 
 CHUNK: Final = 8192
+IN_CACHE: Final = 1e6
+"""Rows that are scored at once times observations: their covariances are to stay near the processor."""
+
 PAIRS: Final = 6e7
 """Pools are searched whole as long as rows times observations keep below this; beyond, a random part of that size."""
 DRAWN: Final = 1024
@@ -79,31 +82,35 @@ def best_candidate(problem: Problem, score: Score, anchors: Array, generator: np
         rows = free_rows(problem)
         limit = int(max(MOST_LISTED, PAIRS / max(1, len(problem.observations))))
         if len(rows) <= limit:
-            return _best_of(array, generator.permutation(rows), score)
+            return _best_of(array, generator.permutation(rows), score, _chunk(problem))
         some = array[generator.choice(rows, limit, replace=False)]
         return _search(problem, score, some, anchors, POOL_SCALES, generator)
     points = listed(problem)
     if points is not None:
-        return _best_of(points, generator.permutation(len(points)), score)
+        return _best_of(points, generator.permutation(len(points)), score, _chunk(problem))
     return _search(problem, score, draw(problem, DRAWN, generator), anchors, SCALES, generator)
 
 
-def _values(score: Score, points: Array) -> Array:
-    parts = [score(torch.from_numpy(points[i : i + CHUNK])).numpy() for i in range(0, len(points), CHUNK)]
+def _chunk(problem: Problem) -> int:
+    return int(min(CHUNK, max(256, IN_CACHE / max(1, len(problem.observations)))))
+
+
+def _values(score: Score, points: Array, chunk: int) -> Array:
+    parts = [score(torch.from_numpy(points[i : i + chunk])).numpy() for i in range(0, len(points), chunk)]
     values: Array = np.concatenate(parts)
     return values
 
 
-def _best_of(array: Array, rows: NDArray[np.intp], score: Score) -> Array:
+def _best_of(array: Array, rows: NDArray[np.intp], score: Score, chunk: int) -> Array:
     """The best of some rows of a table; their order decides ties, which must not favour the first rows of a table."""
     if isinstance(score, Staged) and len(rows) > score.keep:
         cheap = np.concatenate(
-            [score.cheap(torch.from_numpy(array[rows[i : i + CHUNK]])).numpy() for i in range(0, len(rows), CHUNK)]
+            [score.cheap(torch.from_numpy(array[rows[i : i + chunk]])).numpy() for i in range(0, len(rows), chunk)]
         )
         rows = rows[np.sort(np.argpartition(-cheap, score.keep)[: score.keep])]
     best, value = -1, -np.inf
-    for i in range(0, len(rows), CHUNK):
-        values = score(torch.from_numpy(array[rows[i : i + CHUNK]])).numpy()
+    for i in range(0, len(rows), chunk):
+        values = score(torch.from_numpy(array[rows[i : i + chunk]])).numpy()
         at = int(values.argmax())
         if best < 0 or values[at] > value:
             best, value = int(rows[i + at]), float(values[at])
@@ -120,11 +127,11 @@ def _search(
 ) -> Array:
     """The best of points and of random moves from the best of them; where that can be, polished."""
     space = problem.space
-    cheap = score.cheap if isinstance(score, Staged) else score
+    cheap, chunk = score.cheap if isinstance(score, Staged) else score, _chunk(problem)
     if len(anchors):
         near = [space.perturb(anchors, scale, generator) for scale in (0.2, 0.05, 0.01) for _ in range(4)]
         points = np.vstack([points, *near])
-    values = _values(cheap, points)
+    values = _values(cheap, points, chunk)
     seen = _Seen(problem)
     seen.add(points, values)
     chosen = np.argsort(-values, kind="stable")[:KEPT]
@@ -132,7 +139,7 @@ def _search(
     rows = np.arange(len(elite))
     for scale in scales:
         moved = space.perturb(np.repeat(elite, OFFSPRING, axis=0), float(scale), generator)
-        moved_values = _values(cheap, moved)
+        moved_values = _values(cheap, moved, chunk)
         seen.add(moved, moved_values)
         by_parent = moved_values.reshape(len(elite), OFFSPRING)
         winner = by_parent.argmax(1)
@@ -141,13 +148,13 @@ def _search(
         best = np.where(better, by_parent[rows, winner], best)
     if isinstance(score, Staged):
         finalists = np.vstack([elite, seen.best(score.keep)])
-        values = _values(score.exact, finalists)
+        values = _values(score.exact, finalists, chunk)
         seen = _Seen(problem)
         seen.add(finalists, values)
         chosen = np.argsort(-values, kind="stable")[:KEPT]
         elite, best = finalists[chosen], values[chosen]
     moved = polished(space, score, elite[np.argsort(-best, kind="stable")][:POLISHED])
-    seen.add(moved, _values(score, moved))
+    seen.add(moved, _values(score, moved, chunk))
     found: Array = seen.best(1)[0]
     return found
 

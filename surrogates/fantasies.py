@@ -33,8 +33,7 @@ class Fantasies:
             seed: of the scrambled Sobol points.
         """
         self._model, self._points = model, points
-        self._white = model.whitened(points)
-        mean, _ = model.moments(points)
+        mean, _, self._white = model.moments_and_white(points)
         covariance = model.covariance(points, points, self._white, self._white)
         self._cholesky = _cholesky(covariance)
         white_noise = normals(samples, len(points), seed)
@@ -47,8 +46,7 @@ class Fantasies:
 
         Both are in the units of the data.
         """
-        white = self._model.whitened(candidates)
-        mean, variance = self._model.moments(candidates)
+        mean, variance, white = self._model.moments_and_white(candidates)
         cross = self._model.covariance(self._points, candidates, self._white, white)
         known = torch.linalg.solve_triangular(self._cholesky, cross, upper=False).square().sum(0)
         left = (variance - known).clamp_min(1e-10 * variance)

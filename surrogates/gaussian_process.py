@@ -273,11 +273,15 @@ class GaussianProcess:
 
     def moments(self, a: Tensor) -> tuple[Tensor, Tensor]:
         """Posterior mean (m,) and variance (m,) of the noise-free function, standardised."""
-        covariance = self.data_covariance(a)
-        mean = covariance.T @ self._alpha
-        white = torch.linalg.solve_triangular(self.cholesky, covariance, upper=False)
-        variance = (self.signal + self._own_level - white.square().sum(0)).clamp_min(1e-12)
+        mean, variance, _ = self.moments_and_white(a)
         return mean, variance
+
+    def moments_and_white(self, a: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """:meth:`moments` and :meth:`whitened` at the price of one of them."""
+        covariance = self.data_covariance(a)
+        white: Tensor = torch.linalg.solve_triangular(self.cholesky, covariance, upper=False)
+        variance = (self.signal + self._own_level - white.square().sum(0)).clamp_min(1e-12)
+        return covariance.T @ self._alpha, variance, white
 
     def covariance(self, a: Tensor, b: Tensor, white_a: Tensor, white_b: Tensor) -> Tensor:
         """(m, k) posterior covariance of the noise-free function, standardised.

@@ -30,8 +30,13 @@ def matern52(scaled: Tensor) -> Tensor:
         scaled: squared distances in units of the lengthscales, any shape.
     """
     # the square root has no derivative at zero, where the covariance is flat
-    r = SQRT5 * scaled.clamp_min(1e-20).sqrt()
-    return (1.0 + r + r.square() / 3.0) * torch.exp(-r)
+    r = scaled.clamp_min(1e-20)
+    if scaled.requires_grad:
+        r = SQRT5 * r.sqrt()
+        return (1.0 + r + r.square() / 3.0) * torch.exp(-r)
+    r = r.sqrt_().mul_(SQRT5)  # in place: large matrices are limited by memory, not by arithmetic
+    fall = torch.exp(-r)
+    return r.square().div_(3.0).add_(r).add_(1.0).mul_(fall)
 
 
 def matern52_and_slope(scaled: Tensor) -> tuple[Tensor, Tensor]:

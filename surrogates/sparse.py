@@ -235,10 +235,15 @@ class SparseProcess:
 
     def moments(self, a: Tensor) -> tuple[Tensor, Tensor]:
         """Posterior mean (m,) and variance (m,) of the noise-free function, standardised."""
+        mean, variance, _ = self.moments_and_white(a)
+        return mean, variance
+
+    def moments_and_white(self, a: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """:meth:`moments` and :meth:`whitened` at the price of one of them."""
         white = self._projected(a)
         known = torch.linalg.solve_triangular(self._factor, white, upper=False)
         variance = self.signal + MEAN_VARIANCE - white.square().sum(0) + known.square().sum(0)
-        return self._weights @ white, variance.clamp_min(1e-12)
+        return self._weights @ white, variance.clamp_min(1e-12), torch.cat([white, known])
 
     def covariance(self, a: Tensor, b: Tensor, white_a: Tensor, white_b: Tensor) -> Tensor:
         """(m, k) posterior covariance of the noise-free function; ``white_*`` are :meth:`whitened` forms."""

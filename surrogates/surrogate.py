@@ -55,8 +55,8 @@ class Normal(Protocol):
         """Points (m, d) in the form in which covariances are products."""
         ...
 
-    def moments(self, a: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean (m,) and variance (m,)."""
+    def moments_and_white(self, a: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Mean (m,) and variance (m,), and the points' whitened form."""
         ...
 
     def covariance(self, a: Tensor, b: Tensor, white_a: Tensor, white_b: Tensor) -> Tensor:
