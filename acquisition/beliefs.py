@@ -17,6 +17,7 @@ from acquisition.errors import StrategyError
 from acquisition.improvement import feasible, log_probability, utility
 from acquisition.problem import Array, Problem
 from surrogates.data import OWN_SAMPLE, Data, Spec
+from surrogates.errors import DataError
 from surrogates.gaussian_process import GaussianProcess
 from surrogates.mixture import Mixture
 from surrogates.models import choose
@@ -148,8 +149,7 @@ def fit(problem: Problem, options: Mapping[str, Any] | None = None) -> Beliefs:
             probable of them.
 
     Raises:
-        StrategyError: an option that is not known.
-        surrogates.DataError: an option that is not one of its kind.
+        StrategyError: an option that is not known, or a value that it cannot have.
     """
     last: Beliefs | None = getattr(_last, "beliefs", None)
     if last is not None and _same(last, problem, options):
@@ -177,16 +177,8 @@ def _same(last: Beliefs, problem: Problem, options: Mapping[str, Any] | None) ->
 
 def _fit(problem: Problem, options: Mapping[str, Any] | None) -> Beliefs:
     warm: Mapping[str, Any] = problem.state.get("models") or {}
-    wanted = dict(options or {})
-    encodings = _encodings(problem, wanted.pop("encoding", None))
-    unknown = set(wanted) - set(Spec.__dataclass_fields__)
-    if unknown:
-        raise StrategyError(
-            f"{sorted(unknown)[0]!r} is no option of a surrogate.",
-            field=f"strategy.options.{sorted(unknown)[0]}",
-            mend=f"Use {', '.join(['encoding', *Spec.__dataclass_fields__])}.",
-        )
-    spec = Spec(**wanted)
+    spec = spec_of(options)
+    encodings = _encodings(problem, (options or {}).get("encoding"))
     columns = {name: encoding(problem.observations.points) for name, encoding in encodings.items()}
     spread = {name: _column_sems(problem, encoding) for name, encoding in encodings.items()}
     samples = {name: i for i, name in enumerate(dict.fromkeys(s for s in problem.observations.samples if s))}
@@ -201,6 +193,49 @@ def _fit(problem: Problem, options: Mapping[str, Any] | None) -> Beliefs:
     return Beliefs(problem, models, _success(problem, warm.get(WORKS)), options or {})
 
 
+def spec_of(options: Mapping[str, Any] | None) -> Spec:
+    """The kind of surrogate that options ask for.
+
+    Raises:
+        StrategyError: an option that is not known, or a value that it cannot have.
+    """
+    wanted = dict(options or {})
+    encoding = wanted.pop("encoding", None)
+    if encoding is not None and not isinstance(encoding, str):
+        raise StrategyError(
+            f"encoding must be a name, not {encoding!r}.",
+            field="strategy.options.model.encoding",
+            mend=f"Use {AUTO}, or the name of an encoding of the space.",
+        )
+    unknown = [name for name in wanted if name not in Spec.__dataclass_fields__]
+    if unknown:
+        raise StrategyError(
+            f"{unknown[0]!r} is no option of a model.",
+            field=f"strategy.options.model.{unknown[0]}",
+            mend=f"Use {', '.join(['encoding', *Spec.__dataclass_fields__])}.",
+        )
+    try:
+        return Spec(**wanted)
+    except DataError as problem:
+        field = f"strategy.options.model.{problem.field}"
+        raise StrategyError(str(problem.args[0]), field=field, mend=problem.mend) from None
+
+
+def check_encoding(problem: Problem, wanted: str | None) -> None:
+    """Refuse an encoding that the space does not have.
+
+    Raises:
+        StrategyError: it has no such encoding.
+    """
+    known = problem.space.encodings
+    if wanted is not None and wanted != AUTO and wanted not in known:
+        raise StrategyError(
+            f"this space has no encoding {wanted!r}.",
+            field="strategy.options.model.encoding",
+            mend=f"Use {', '.join([AUTO, *known])}.",
+        )
+
+
 def _encodings(problem: Problem, wanted: str | None) -> dict[str, Encoding]:
     """The encodings to choose from, the usual one first.
 
@@ -212,12 +247,7 @@ def _encodings(problem: Problem, wanted: str | None) -> dict[str, Encoding]:
         return {known.usual: known[known.usual]}
     if wanted == AUTO:
         return {name: known[name] for name in dict.fromkeys([known.usual, *known])}
-    if wanted not in known:
-        raise StrategyError(
-            f"this space has no encoding {wanted!r}.",
-            field="strategy.options.encoding",
-            mend=f"Use {AUTO} or one of {', '.join(known)}.",
-        )
+    check_encoding(problem, wanted)
     return {wanted: known[wanted]}
 
 

@@ -156,7 +156,8 @@ class Spec:
                     mend=f"Use one of {', '.join(get_args(kind))}.",
                 )
         for field in ("drift", "samples"):
-            if getattr(self, field) not in (True, False, "auto"):
+            value = getattr(self, field)
+            if not isinstance(value, bool) and value != "auto":  # 1 and 0 equal true and false, but are not they
                 raise DataError(
                     f"{field} {getattr(self, field)!r} is not known.", field=field, mend="Use true, false or auto."
                 )

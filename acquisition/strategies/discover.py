@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -46,13 +46,20 @@ class Discover(ModelBased):
             whose ``reference`` stands in where it names none.
         horizon: measurements that are looked ahead, 0 for none. Without it 20, but never more than are left of a
             budget; where none is known 1, since looking far ahead up to the last experiment wastes the end.
+        model: see :class:`ModelBased`.
     """
 
     what = "number of good ones to be found"
 
     def __init__(
-        self, share: float = 0.01, level: float | Mapping[str, float] | None = None, horizon: int | None = None
+        self,
+        share: float = 0.01,
+        level: float | Mapping[str, float] | None = None,
+        horizon: int | None = None,
+        *,
+        model: Mapping[str, Any] | None = None,
     ) -> None:
+        super().__init__(model=model)
         if isinstance(share, bool) or not isinstance(share, int | float) or not 0.0 < share < 1.0:
             raise StrategyError("share must be above 0 and below 1.", field="strategy.options.share")
         if horizon is not None and (isinstance(horizon, bool) or not isinstance(horizon, int) or horizon < 0):
@@ -65,6 +72,7 @@ class Discover(ModelBased):
 
     def check(self, problem: Problem) -> None:
         """Several objectives need levels, and levels need objectives."""
+        super().check(problem)
         names = [objective.metric for objective in problem.objectives]
         if isinstance(self.level, dict):
             strange = [name for name in self.level if name not in names]

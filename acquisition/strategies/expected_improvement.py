@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal, get_args
+from collections.abc import Mapping
+from typing import Any, Final, Literal, get_args
 
 import torch
 from torch import Tensor
@@ -38,9 +39,11 @@ class ExpectedImprovement(ModelBased):
             (Letham et al. 2019, Ament et al. 2023), as `auto` has it; ``plain``: over the best expected value (Jones et
             al., J. Glob. Optim. 13, 455 (1998)), pending points counting as measured at what is expected;
             ``probability``: the probability to improve on it at all (Kushner, J. Basic Eng. 86, 97 (1964)), greedy.
+        model: see :class:`ModelBased`.
     """
 
-    def __init__(self, kind: Kind = "log_noisy") -> None:
+    def __init__(self, kind: Kind = "log_noisy", *, model: Mapping[str, Any] | None = None) -> None:
+        super().__init__(model=model)
         if kind not in get_args(Kind):
             raise StrategyError(
                 f"there is no kind {kind!r}.",
@@ -52,6 +55,7 @@ class ExpectedImprovement(ModelBased):
 
     def check(self, problem: Problem) -> None:
         """Refuse several objectives."""
+        super().check(problem)
         if len(problem.objectives) > 1:
             raise StrategyError(
                 f"expected_improvement improves one objective, not {len(problem.objectives)}.",

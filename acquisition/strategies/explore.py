@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from acquisition.criteria.integrated import log_reduction, measurement_noise, references
 from acquisition.errors import StrategyError
@@ -19,18 +20,21 @@ class Explore(ModelBased):
 
     Args:
         metrics: those to learn; by default all of the objectives and outcome constraints.
+        model: see :class:`ModelBased`.
     """
 
     what = "reduction of the variance over the space"
     values_repeats = True
 
-    def __init__(self, metrics: Sequence[str] | None = None) -> None:
+    def __init__(self, metrics: Sequence[str] | None = None, *, model: Mapping[str, Any] | None = None) -> None:
+        super().__init__(model=model)
         if isinstance(metrics, str) or (metrics is not None and not len(metrics)):
             raise StrategyError("metrics must be a list of names.", field="strategy.options.metrics")
         self.metrics = None if metrics is None else tuple(metrics)
 
     def check(self, problem: Problem) -> None:
         """Refuse metrics that are not observed for their own sake."""
+        super().check(problem)
         for metric in self.metrics or ():
             if metric not in problem.metrics:
                 raise StrategyError(

@@ -16,6 +16,7 @@ class Hypervolume(ModelBased):
 
     def check(self, problem: Problem) -> None:
         """Refuse one objective."""
+        super().check(problem)
         if len(problem.objectives) < 2:
             raise StrategyError(
                 "hypervolume needs two objectives or more.",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal, get_args
+from collections.abc import Mapping
+from typing import Any, Final, Literal, get_args
 
 import torch
 from torch import Tensor
@@ -34,11 +35,20 @@ class LevelSet(ModelBased):
         kind: ``targeted``: reduces the variance over the space, each place weighted with how likely the border runs
             through it (Picheny et al., J. Mech. Des. 132, 071008 (2010)); ``straddle``: the point with the highest
             ``1.96 std - |mean - level|`` (Bryan et al., NeurIPS 18 (2005)), cheaper by half.
+        model: see :class:`ModelBased`.
     """
 
     values_repeats = True
 
-    def __init__(self, level: float, metric: str | None = None, kind: Kind = "targeted") -> None:
+    def __init__(
+        self,
+        level: float,
+        metric: str | None = None,
+        kind: Kind = "targeted",
+        *,
+        model: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(model=model)
         if isinstance(level, bool) or not isinstance(level, int | float) or not abs(level) < float("inf"):
             raise StrategyError("level must be a finite number.", field="strategy.options.level")
         if kind not in get_args(Kind):
@@ -51,6 +61,7 @@ class LevelSet(ModelBased):
 
     def check(self, problem: Problem) -> None:
         """Refuse a metric that is not observed for its own sake."""
+        super().check(problem)
         if self.metric is not None and self.metric not in problem.metrics:
             raise StrategyError(
                 f"level_set is to follow {self.metric!r}, which is neither objective nor outcome constraint.",

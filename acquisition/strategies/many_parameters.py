@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
-from acquisition.beliefs import Beliefs, fit
+from acquisition.errors import StrategyError
 from acquisition.problem import Problem
 from acquisition.strategies.expected_improvement import noisy
 from acquisition.strategies.model_based import Criterion, ModelBased, Situation
 
 
 class _Improvement(ModelBased):
-    """Improves the objective, or the hypervolume of several, with a stated kernel."""
+    """Improves the objective, or the hypervolume of several, with a stated kernel.
+
+    Args:
+        model: see :class:`ModelBased`; the kernel is the strategy's own.
+    """
 
     kernel: ClassVar[str]
     in_unit = True
 
-    def fit(self, problem: Problem) -> Beliefs:
-        """Models with the kernel."""
-        return fit(problem, {"kernel": self.kernel})
+    def __init__(self, *, model: Mapping[str, Any] | None = None) -> None:
+        super().__init__(model=model)
+        if self.model.get("kernel", self.kernel) != self.kernel:
+            raise StrategyError(
+                f"this strategy has the kernel {self.kernel!r}, not {self.model['kernel']!r}.",
+                field="strategy.options.model.kernel",
+                mend="Leave it out, or use auto.",
+            )
+        self.model = {**self.model, "kernel": self.kernel}
 
     def criterion(self, situation: Situation) -> Criterion:
         """Noisy log expected improvement."""

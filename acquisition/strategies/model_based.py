@@ -5,16 +5,17 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from acquisition.beliefs import Beliefs, fit, promising
+from acquisition.beliefs import Beliefs, check_encoding, fit, promising, spec_of
 from acquisition.costs import in_place, log_cost
 from acquisition.criteria.again import worth_again
-from acquisition.errors import SpaceExhaustedError
+from acquisition.errors import SpaceExhaustedError, StrategyError
 from acquisition.maximise import Staged, best_candidate
 from acquisition.problem import Array, Problem, Proposal, Proposals
 from acquisition.strategies.candidates import draw, without_taken
@@ -58,6 +59,13 @@ class Situation:
 class ModelBased(ABC):
     """A strategy that fits models and maximises a criterion; subclasses say which.
 
+    Args:
+        model: how the models are made: fields of :class:`surrogates.data.Spec`, and ``encoding``, see
+            :func:`acquisition.beliefs.fit`. What is left out is left to the data.
+
+    Attributes:
+        model: these options; none, where a subclass does not hand them on.
+
     Class attributes:
         what: the criterion's name, for reasons.
         is_log: whether the criterion is the logarithm of a gain; then probabilities and costs weigh it.
@@ -70,17 +78,29 @@ class ModelBased(ABC):
     is_log: bool = True
     in_unit: bool = False
     values_repeats: bool = False
+    model: Mapping[str, Any] = MappingProxyType({})
+
+    def __init__(self, *, model: Mapping[str, Any] | None = None) -> None:
+        if model is not None and not isinstance(model, Mapping):
+            raise StrategyError(
+                f"model must be a mapping of options, not {model!r}.",
+                field="strategy.options.model",
+                mend="Give such as `{inference: map}`.",
+            )
+        spec_of(model)
+        self.model = dict(model or {})
 
     @abstractmethod
     def criterion(self, situation: Situation) -> Criterion:
         """The criterion for the next proposal of a batch."""
 
-    def check(self, problem: Problem) -> None:  # noqa: B027  most refuse nothing
-        """Refuse problems that the strategy cannot work on.
+    def check(self, problem: Problem) -> None:
+        """Refuse problems that the strategy cannot work on: here, a space without the encoding that is asked for.
 
         Raises:
             StrategyError: with what does not fit.
         """
+        check_encoding(problem, self.model.get("encoding"))
 
     def propose(self, problem: Problem, n: int) -> Proposals:
         """See :class:`acquisition.problem.Strategy`."""
@@ -97,14 +117,18 @@ class ModelBased(ABC):
             state.pop("design", None)
         if len(proposals) < n and first < n:
             with one_thread(), torch.no_grad():
-                beliefs = self.fit(problem)
+                beliefs = self.believe(problem)
                 proposals += self._choose(beliefs, n - len(proposals), [p.point for p in proposals])
                 state |= {"models": beliefs.state(), **self.remember(beliefs)}
         return Proposals(proposals, state)
 
     def fit(self, problem: Problem) -> Beliefs:
-        """The models that the criterion is made of."""
-        return fit(problem)
+        """Models of all that is known, as the strategy wants them; those of its campaign too."""
+        return fit(problem, self.model)
+
+    def believe(self, problem: Problem) -> Beliefs:
+        """What the criterion is made of; by default all that is known."""
+        return self.fit(problem)
 
     def remember(self, beliefs: Beliefs) -> Mapping[str, Any]:  # noqa: ARG002  most remember nothing
         """What else is to be handed back with the next ask, JSON values."""

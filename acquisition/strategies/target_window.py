@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal, get_args
+from collections.abc import Mapping
+from typing import Any, Final, Literal, get_args
 
 import torch
 from torch import Tensor
@@ -28,9 +29,11 @@ class TargetWindow(ModelBased):
         kind: ``probability``: many different ways into the window: the probability that all metrics lie inside, times
             what is left to learn of them there, so that a hit is not repeated next door; ``distance``: one good hit:
             the expected reduction of the distance to the window (of several windows: of the hypervolume).
+        model: see :class:`ModelBased`.
     """
 
-    def __init__(self, kind: Kind = "probability") -> None:
+    def __init__(self, kind: Kind = "probability", *, model: Mapping[str, Any] | None = None) -> None:
+        super().__init__(model=model)
         if kind not in get_args(Kind):
             raise StrategyError(
                 f"there is no kind {kind!r}.",
@@ -41,6 +44,7 @@ class TargetWindow(ModelBased):
 
     def check(self, problem: Problem) -> None:
         """Refuse objectives without a target."""
+        super().check(problem)
         for objective in problem.objectives:
             if objective.goal != "target":
                 raise StrategyError(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Final, Literal, get_args
+from typing import Any, Final, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from acquisition.beliefs import Beliefs, fit
+from acquisition.beliefs import Beliefs
 from acquisition.criteria.region import Box, Region, Rules, replay, scored
 from acquisition.errors import StrategyError
 from acquisition.parameters import Categorical, Composition
@@ -36,6 +37,7 @@ class TrustRegion(ModelBased):
         failures: so many experiments in a row without one halve it; by default as many as there are parameters to set,
             at least 4.
         inside: ``improvement`` or ``thompson``: what is maximised inside.
+        model: see :class:`ModelBased`.
     """
 
     def __init__(
@@ -46,7 +48,10 @@ class TrustRegion(ModelBased):
         successes: int = 3,
         failures: int | None = None,
         inside: Inside = "improvement",
+        *,
+        model: Mapping[str, Any] | None = None,
     ) -> None:
+        super().__init__(model=model)
         if not 0 < shortest <= length <= longest:
             raise StrategyError(
                 f"lengths must rise: shortest {shortest:g}, length {length:g}, longest {longest:g}.",
@@ -65,6 +70,7 @@ class TrustRegion(ModelBased):
 
     def check(self, problem: Problem) -> None:
         """Refuse several objectives."""
+        super().check(problem)
         if len(problem.objectives) > 1:
             raise StrategyError(
                 f"trust_region improves one objective, not {len(problem.objectives)}.",
@@ -88,7 +94,7 @@ class TrustRegion(ModelBased):
         failures = self.failures or max(4, free)
         return replay(problem, Rules(length, shortest, longest, self.successes, failures, max(problem.initial, 1)))
 
-    def fit(self, problem: Problem) -> Beliefs:
+    def believe(self, problem: Problem) -> Beliefs:
         """Models of what is near; only observations of the region itself are rivals to be improved on."""
         observations = problem.observations
         own = np.arange(len(observations))[problem.state["region"]["first"] :]
@@ -97,7 +103,7 @@ class TrustRegion(ModelBased):
         near = np.arange(len(observations))
         if len(near) > MOST_MODELLED:
             near = _nearest(problem, own)
-        beliefs = fit(replace(problem, observations=_rows(observations, near)))
+        beliefs = self.fit(replace(problem, observations=_rows(observations, near)))
         return replace(beliefs, problem=replace(problem, observations=_rows(observations, own)))
 
     def criterion(self, situation: Situation) -> Criterion:

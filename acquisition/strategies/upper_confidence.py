@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -20,11 +23,13 @@ class UpperConfidence(ModelBased):
 
     Args:
         beta: 0 exploits alone; the more, the more it explores.
+        model: see :class:`ModelBased`.
     """
 
     what = "upper confidence bound"
 
-    def __init__(self, beta: float = 1.5) -> None:
+    def __init__(self, beta: float = 1.5, *, model: Mapping[str, Any] | None = None) -> None:
+        super().__init__(model=model)
         if isinstance(beta, bool) or not isinstance(beta, int | float) or not 0 <= beta < float("inf"):
             raise StrategyError("beta must be a number, 0 or more.", field="strategy.options.beta")
         self.beta = float(beta)

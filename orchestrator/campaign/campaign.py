@@ -375,12 +375,13 @@ class Campaign:
         return self.standing(rule).reason or None
 
     def models(self) -> Mapping[str, Any]:
-        """The fitted models by metric.
+        """The fitted models by metric, of the kind that the strategy uses.
 
         Raises:
             NothingTold: a metric has no value yet.
         """
         from acquisition.beliefs import fit
+        from acquisition.strategies.model_based import ModelBased
 
         if self._fitted is not None:
             return self._fitted
@@ -388,7 +389,9 @@ class Campaign:
         for metric in self.metrics:
             if not np.isfinite(problem.observations.values[metric]).any():
                 raise NothingTold(f"no value of {metric!r} is known yet.", mend="Tell results first.")
-        self._fitted = dict(fit(problem).models)
+        strategy = self.strategy
+        beliefs = strategy.fit(problem) if isinstance(strategy, ModelBased) else fit(problem)
+        self._fitted = dict(beliefs.models)
         return self._fitted
 
     # Changing

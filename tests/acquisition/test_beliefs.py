@@ -12,7 +12,7 @@ from acquisition import Composition, Continuous, Objective, SearchSpace
 from acquisition.beliefs import fit
 from acquisition.errors import StrategyError
 from acquisition.problem import Observations, Problem
-from surrogates import DataError, GaussianProcess
+from surrogates import GaussianProcess
 
 SPACE = SearchSpace([Composition("x", ["Cu", "Ag", "Zn"], stage="preparation"), Continuous("potential", -1.5, -0.5)])
 
@@ -50,10 +50,10 @@ def test_options_reach_the_surrogate():
 def test_unknown_options_are_named():
     with pytest.raises(StrategyError) as caught:
         fit(_problem(), {"kernal": "additive"})
-    assert caught.value.field == "strategy.options.kernal"
+    assert caught.value.field == "strategy.options.model.kernal"
     with pytest.raises(StrategyError, match="no encoding 'ilr'"):
         fit(_problem(), {"encoding": "ilr"})
-    with pytest.raises(DataError, match="kernel 'cubic' is not known"):
+    with pytest.raises(StrategyError, match="kernel 'cubic' is not known"):
         fit(_problem(), {"kernel": "cubic"})
 
 

@@ -201,11 +201,11 @@ def test_a_pool_without_rows_in_the_region_gives_the_nearest():
 
 
 def test_many_observations_are_thinned_to_the_near_ones(monkeypatch):
-    from acquisition.strategies import trust_region
+    from acquisition.strategies import model_based
 
     fitted = []
-    whole = trust_region.fit
-    monkeypatch.setattr(trust_region, "fit", lambda problem: fitted.append(problem.observations) or whole(problem))
+    whole = model_based.fit
+    monkeypatch.setattr(model_based, "fit", lambda p, options: fitted.append(p.observations) or whole(p, options))
     points = SQUARE.sample(MOST_MODELLED + 200, np.random.default_rng(0))
     y = -np.abs(points - 0.5).sum(1)
     y[::3] = np.nan

@@ -113,6 +113,17 @@ WRONG = [
      "campaign.yaml:8: strategy: strategy 'level_set' needs the option 'level'. Give it under `options`."),
     ("lab:", "strategy: {name: upper_confidence, options: {beta: -1}}\nlab:",
      "campaign.yaml:8: strategy.options.beta: beta must be a number, 0 or more."),
+    ("lab:", "strategy: {options: {model: {inferense: map}}}\nlab:",
+     "campaign.yaml:8: strategy.options.model.inferense: 'inferense' is no option of a model. "
+     "Use encoding, kernel, inference, outliers, noise, drift, samples."),
+    ("lab:", "strategy: {options: {model: {drift: 1}}}\nlab:",
+     "campaign.yaml:8: strategy.options.model.drift: drift 1 is not known. Use true, false or auto."),
+    ("lab:", "strategy: {options: {model: {encoding: plain}}}\nlab:",
+     "campaign.yaml:8: strategy.options.model.encoding: this space has no encoding 'plain'. "
+     "Use auto, fractions, roots, descriptors, roots+descriptors."),
+    ("lab:", "strategy: {name: saas, options: {model: {kernel: matern}}}\nlab:",
+     "campaign.yaml:8: strategy.options.model.kernel: this strategy has the kernel 'saas', not 'matern'. "
+     "Leave it out, or use auto."),
     ("lab:", "strategy: hypervolume\nlab:",
      "campaign.yaml:8: strategy.name: hypervolume needs two objectives or more. "
      "Use expected_improvement (or auto) for one."),
