@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, TypeGuard
 
-import pandas as pd
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
 from acquisition.errors import SpaceError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Stage: TypeAlias = Literal["preparation", "condition"]
 """``preparation`` fixes the sample, ``condition`` is set anew for each experiment."""
@@ -23,7 +26,17 @@ _TABLE = {"type": "object", "additionalProperties": {"type": "object", "addition
 
 def _table(value: Any) -> Any:
     """Accept a DataFrame (index: what is described) or its ``{column: {value: number}}`` form."""
-    return None if value is None else pd.DataFrame(value).copy()
+    if value is None:
+        return None
+    import pandas as pd  # most spaces have no table, and the command line need not wait for it
+
+    return pd.DataFrame(value).copy()
+
+
+def is_table(value: object) -> TypeGuard[pd.DataFrame]:
+    """Whether a value is a DataFrame; if pandas was never imported, it is none."""
+    pandas = sys.modules.get("pandas")
+    return pandas is not None and isinstance(value, pandas.DataFrame)
 
 
 def _table_or_names(value: Any) -> Any:
@@ -33,7 +46,7 @@ def _table_or_names(value: Any) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, pd.DataFrame):
+    if is_table(value):
         return value.to_dict()
     return list(value) if isinstance(value, tuple) else value
 
@@ -84,6 +97,8 @@ def check_descriptors(name: str, values: Sequence[Label], frame: pd.DataFrame) -
     Raises:
         SpaceError: a value without descriptors, or descriptors that are no finite numbers.
     """
+    import pandas as pd
+
     texts = {str(value): value for value in values}
     known = set(values)
     frame.index = pd.Index([key if key in known else texts.get(key, key) for key in frame.index], dtype=object)
@@ -97,7 +112,7 @@ def check_descriptors(name: str, values: Sequence[Label], frame: pd.DataFrame) -
 
 def identity(values: Sequence[Label], descriptors: Any) -> object:
     """Descriptors as something that compares to one truth value, which tables do not."""
-    if isinstance(descriptors, pd.DataFrame):
+    if is_table(descriptors):
         frame = descriptors.loc[list(values)]
         return (tuple(frame.columns), tuple(map(float, frame.to_numpy(dtype=float).ravel())))
     return descriptors

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import pandas as pd
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
@@ -16,10 +15,14 @@ from acquisition._fields import (
     check_descriptors,
     check_name,
     identity,
+    is_table,
     repeated,
 )
 from acquisition._schema import CONFIG, speaks
 from acquisition.errors import InfeasibleSpaceError, SpaceError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @speaks(SpaceError)
@@ -76,7 +79,7 @@ class Composition:
         self._check_bounds()
         self._check_least()
         self._check_sum()
-        if isinstance(self.descriptors, pd.DataFrame):
+        if is_table(self.descriptors):
             check_descriptors(self.name, self.components, self.descriptors)
         elif isinstance(self.descriptors, str) and self.descriptors != "elements":
             raise self._wrong(f"descriptors are {self.descriptors!r}.", "descriptors", 'Known by name is "elements".')
@@ -155,7 +158,7 @@ class Composition:
         """
         if self.descriptors is None:
             return None
-        if isinstance(self.descriptors, pd.DataFrame):
+        if is_table(self.descriptors):
             table: pd.DataFrame = self.descriptors.loc[list(self.components)].astype(float)
             return table
         wanted = elements.USUAL if self.descriptors == "elements" else self.descriptors

@@ -9,11 +9,12 @@ import re
 from collections.abc import Iterable, Sequence
 from functools import cache
 from importlib import resources
-from typing import Final
-
-import pandas as pd
+from typing import TYPE_CHECKING, Final
 
 from acquisition.errors import SpaceError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 USUAL: Final = ("group", "electronegativity", "work_function_scale", "covalent_radius", "heat_of_atomisation")
 """What adsorption on metals and alloys is usually told by: filling of the bands, charge transfer, size, cohesion."""
@@ -23,6 +24,8 @@ _ENDING = re.compile(r"[ _-].*$")
 
 @cache
 def _table() -> pd.DataFrame:
+    import pandas as pd  # here, since the command line need not wait for it
+
     with resources.files("acquisition").joinpath("data/elements.csv").open(encoding="utf-8") as file:
         # only empty cells are gaps: pandas takes names such as "NA" for one
         return pd.read_csv(file, index_col="symbol", keep_default_na=False, na_values=[""]).astype(float)

@@ -25,6 +25,16 @@ def test_help_names_all_commands_and_loads_nothing_heavy(bench):
     )
 
 
+def test_looking_at_campaigns_waits_for_no_tables_or_models():
+    code = (
+        "import sys, orchestrator.cli.looking; "
+        "print([m for m in ('torch', 'prefect', 'pandas', 'plotly', 'scipy') if m in sys.modules])"
+    )
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    )
+
+
 def test_version(bench):
     assert re.fullmatch(r"sabatier \d+\.\d+\.\d+", bench.run("--version").stdout.strip())
 
