@@ -129,8 +129,9 @@ def _search(
     space = problem.space
     cheap, chunk = score.cheap if isinstance(score, Staged) else score, _chunk(problem)
     if len(anchors):
-        near = [space.perturb(anchors, scale, generator) for scale in (0.2, 0.05, 0.01) for _ in range(4)]
-        points = np.vstack([points, *near])
+        near = np.vstack([space.perturb(anchors, scale, generator) for scale in (0.2, 0.05, 0.01) for _ in range(4)])
+        # anchors were executed outside, or lie beside what is given: not every step from them leads inside
+        points = np.vstack([points, near[space.contains(near)]])
     values = _values(cheap, points, chunk)
     seen = _Seen(problem)
     seen.add(points, values)

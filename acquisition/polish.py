@@ -17,7 +17,10 @@ from surrogates.minimize import minimize_each
 
 ITERATIONS: Final = 10
 AT_BOUND: Final = 1e-9
-"""Closer to a bound than this share of its range, a column is held there."""
+"""Closer to a bound than this share of its range, a column is held there; so is a sum at its limit."""
+
+NEAR_BOUND: Final = 0.01
+"""A climb that ends closer than this to a bound or limit was perhaps stopped by it: it goes on along it."""
 
 
 def polished(space: SearchSpace, score: Callable[[Tensor], Tensor], points: Floats) -> Floats:
@@ -35,8 +38,20 @@ def polished(space: SearchSpace, score: Callable[[Tensor], Tensor], points: Floa
     polyhedron = space.polyhedron()
     if not polyhedron.movable.any() or not len(points):
         return points
+    climbed = _climbed(space, polyhedron, score, points)
+    snapped = _snapped(polyhedron, climbed)
+    inside = space.contains(snapped) & (snapped != climbed).any(axis=1)
+    if inside.any():
+        along = _climbed(space, polyhedron, score, snapped[inside])
+        rows = np.flatnonzero(inside)
+        better = (score(torch.from_numpy(along)) > score(torch.from_numpy(climbed[rows]))).numpy()
+        climbed[rows[better]] = along[better]
+    return climbed
+
+
+def _climbed(space: SearchSpace, polyhedron: Polyhedron, score: Callable[[Tensor], Tensor], points: Floats) -> Floats:
     low, high = polyhedron.around(points)
-    span = np.where(polyhedron.high > polyhedron.low, polyhedron.high - polyhedron.low, 1.0)
+    span = _span(polyhedron)
     free = (points > low + AT_BOUND * span) & (points < high - AT_BOUND * span)
     basis = torch.from_numpy(_directions(polyhedron, points, free, span))
     start, scale = torch.from_numpy(points), torch.from_numpy(span)
@@ -54,6 +69,31 @@ def polished(space: SearchSpace, score: Callable[[Tensor], Tensor], points: Floa
     moved = np.clip(place(found.x, torch.arange(len(points))).numpy(), low, high)
     good = space.contains(moved)
     return np.where(good[:, None], moved, points)
+
+
+def _span(polyhedron: Polyhedron) -> Floats:
+    return np.where(polyhedron.high > polyhedron.low, polyhedron.high - polyhedron.low, 1.0)
+
+
+def _snapped(polyhedron: Polyhedron, points: Floats) -> Floats:
+    """Points moved onto the bounds and limits that they are near to, by the shortest way that keeps the sums."""
+    low, high = polyhedron.around(points)
+    span, moved = _span(polyhedron), points.copy()
+    free = polyhedron.movable & (high > low)
+    for limit in (low, high):
+        moved = np.where(free & (np.abs(moved - limit) < NEAR_BOUND * span), limit, moved)
+    matrix, size = polyhedron.matrix, np.abs(polyhedron.matrix) @ span
+    held = free & ((moved == low) | (moved == high))
+    for point, may in enumerate(free & ~held):
+        sums, columns = matrix @ moved[point], np.flatnonzero(may)
+        equal = polyhedron.lower == polyhedron.upper
+        below = np.abs(sums - polyhedron.lower) <= np.abs(polyhedron.upper - sums)
+        limit = np.where(below, polyhedron.lower, polyhedron.upper)
+        near = equal | (np.abs(sums - limit) < NEAR_BOUND * size)
+        if near.any() and len(columns):
+            weighed = matrix[np.ix_(near, columns)] * span[columns]
+            moved[point, columns] += span[columns] * (np.linalg.pinv(weighed) @ (limit - sums)[near])
+    return moved
 
 
 def _directions(polyhedron: Polyhedron, points: Floats, free: NDArray[np.bool_], span: Floats) -> Floats:

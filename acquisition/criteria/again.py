@@ -39,7 +39,10 @@ def worth_again(situation: Situation, point: Array | None) -> Array | None:
     problem = situation.problem
     if len(problem.objectives) != 1 or not len(situation.anchors):
         return None
-    rivals = _possible(situation)[:RIVALS]
+    rivals = _possible(situation)
+    rivals = rivals[problem.space.contains(rivals)][:RIVALS]  # others cannot be asked for, whatever was executed
+    if not len(rivals):
+        return None
     worth = _knowledge_gradient(situation, rivals if point is None else np.vstack([rivals, point]))
     best = int(worth[: len(rivals)].argmax())
     if point is not None and worth[best] <= max(float(worth[-1]), LEAST):
