@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 
 from acquisition import Continuous, ExpressionConstraint, SearchSpace
+from acquisition.beliefs import fit
+from acquisition.criteria.again import worth_again
 from acquisition.maximise import best_candidate
 from acquisition.strategies import make_strategy
+from acquisition.strategies.model_based import Situation
 from acquisition.strategies.two_stage import TwoStage
 
 from .conftest import SPACES, observe, pose
@@ -39,10 +42,7 @@ def test_what_is_measured_again_has_the_settings_of_its_batch(name):
 
 
 def test_what_was_executed_outside_is_not_measured_again():
-    space = SPACES["constrained"]
-    points = np.repeat([[0.1, 0.1], [0.2, 0.5], [0.9, 0.9]], 5, axis=0)  # the last and best one is outside
-    values = 5 * points[:, 0] + np.random.default_rng(3).normal(0, 1.0, len(points))
-    known = observe(space, points, y=values)
-    problem = pose(space, observations=known, taken=points, pending=points[:0], replicates="auto")
-    batch = [p.point for p in make_strategy("upper_confidence").propose(problem, 4).proposals]
-    assert space.contains(np.array(batch)).all()
+    problem = pose(SPACES["constrained"], 6)
+    outside = np.array([[0.9, 0.9], [0.7, 0.8]])
+    situation = Situation(fit(problem), problem.pending, outside, seed=0, position=0)
+    assert worth_again(situation, None) is None
