@@ -64,8 +64,11 @@ class Discover(ModelBased):
             raise StrategyError("share must be above 0 and below 1.", field="strategy.options.share")
         if horizon is not None and (isinstance(horizon, bool) or not isinstance(horizon, int) or horizon < 0):
             raise StrategyError("horizon must be a whole number, 0 or more.", field="strategy.options.horizon")
-        values = level.values() if isinstance(level, Mapping) else [] if level is None else [level]
-        if any(isinstance(v, bool) or not isinstance(v, int | float) or not math.isfinite(v) for v in values):
+        values = list(level.values()) if isinstance(level, Mapping) else [] if level is None else [level]
+        nothing = level is not None and not values
+        if nothing or any(
+            isinstance(v, bool) or not isinstance(v, int | float) or not math.isfinite(v) for v in values
+        ):
             raise StrategyError("level must be a finite number, or one by metric.", field="strategy.options.level")
         self.share, self.horizon = float(share), horizon
         self.level = dict(level) if isinstance(level, Mapping) else level

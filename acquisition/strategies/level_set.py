@@ -25,6 +25,9 @@ CONFIDENCE: Final = 1.96
 BAND: Final = 0.05
 """Half-width of the border, in units of typical differences: a border has no width, its measurements do."""
 
+FARTHEST: Final = 1e100
+"""Levels farther off than so many typical differences are all alike."""
+
 
 class LevelSet(ModelBased):
     """Measures where it is least known on which side of a level a metric lies.
@@ -110,8 +113,10 @@ class LevelSet(ModelBased):
     def _targeted(self, situation: Situation, metric: str) -> Criterion:
         model, points = situation.beliefs.models[metric], references(situation.problem)
         mean, std = Believer(model, situation.waiting)(torch.from_numpy(points))
-        spread = (std.square() + (BAND * model.width) ** 2).sqrt()
-        log_density = -0.5 * ((mean - self.level) / spread).square() - spread.log()
+        # in units of typical differences, so that no outcome is too large or too small to be squared
+        spread = ((std / model.width).square() + BAND**2).sqrt()
+        gap = ((mean - self.level) / model.width).clamp(-FARTHEST, FARTHEST)
+        log_density = -0.5 * (gap / spread).square() - spread.log()
         weights = (log_density - log_density.amax()).exp()  # where no place is likely, the likeliest still counts
         noise = measurement_noise(situation.problem, {metric: model}, points)
         return log_reduction({metric: model}, points, situation.waiting, noise, weights)

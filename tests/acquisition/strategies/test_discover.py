@@ -168,6 +168,7 @@ def test_levels_are_bounds_on_every_objective():
         ({"share": True}, "share"),
         ({"level": float("nan")}, "level"),
         ({"level": {"y": "high"}}, "level"),
+        ({"level": {}}, "level"),
         ({"horizon": -1}, "horizon"),
         ({"horizon": 2.5}, "horizon"),
     ],

@@ -184,6 +184,14 @@ def test_a_level_beyond_all_outcomes_still_gives_a_proposal():
             assert len(answer.proposals) == 2
 
 
+@pytest.mark.parametrize("size", [1e300, 1e-300])
+def test_outcomes_that_cannot_be_squared_have_levels_too(size):
+    space = SPACES["box"]
+    problem = pose(space, 3, observations=observe(space, space.sample(3, np.random.default_rng(0)), y=[0, size, -size]))
+    proposal = make_strategy("level_set", {"level": 0.5}).propose(problem, 1).proposals[0]
+    assert "nan" not in proposal.reason
+
+
 @pytest.mark.parametrize(
     ("name", "options", "says"),
     [
