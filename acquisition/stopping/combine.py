@@ -37,6 +37,11 @@ class _Combined(StoppingRule):
         """Whether any of the rules does."""
         return any(rule.looks_ahead for rule in self.rules)
 
+    @property
+    def needs_gains(self) -> bool:
+        """Whether any of the rules does."""
+        return any(rule.needs_gains for rule in self.rules)
+
     def check(self, problem: Problem) -> None:
         """See :meth:`StoppingRule.check`."""
         for rule in self.rules:

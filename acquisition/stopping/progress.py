@@ -122,6 +122,11 @@ class StoppingRule(ABC):
         return False
 
     @property
+    def needs_gains(self) -> bool:
+        """Whether it needs a strategy that says what it expects to gain."""
+        return False
+
+    @property
     def most(self) -> int | None:
         """The most experiments that it allows; ``None``: no such number."""
         return None

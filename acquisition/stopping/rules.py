@@ -222,6 +222,11 @@ class ExpectedGain(StoppingRule):
 
     key = "expected_gain"
 
+    @property
+    def needs_gains(self) -> bool:
+        """See :attr:`StoppingRule.needs_gains`."""
+        return True
+
     def standing(self, progress: Progress) -> Standing:
         """See :meth:`StoppingRule.standing`."""
         last = list(progress.gains[-self.patience :])

@@ -28,7 +28,7 @@ class Explore(ModelBased):
 
     def __init__(self, metrics: Sequence[str] | None = None, *, model: Mapping[str, Any] | None = None) -> None:
         super().__init__(model=model)
-        if isinstance(metrics, str) or (metrics is not None and not len(metrics)):
+        if metrics is not None and (isinstance(metrics, str) or not isinstance(metrics, Sequence) or not metrics):
             raise StrategyError("metrics must be a list of names.", field="strategy.options.metrics")
         self.metrics = None if metrics is None else tuple(metrics)
 

@@ -52,13 +52,19 @@ class TrustRegion(ModelBased):
         model: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(model=model)
+        for name, value in (("length", length), ("shortest", shortest), ("longest", longest)):
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise StrategyError(f"{name} must be a number, not {value!r}.", field=f"strategy.options.{name}")
+        for name, count in (("successes", successes), ("failures", 1 if failures is None else failures)):
+            if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+                raise StrategyError(
+                    f"{name} must be a whole number, 1 or more, not {count!r}.", field=f"strategy.options.{name}"
+                )
         if not 0 < shortest <= length <= longest:
             raise StrategyError(
                 f"lengths must rise: shortest {shortest:g}, length {length:g}, longest {longest:g}.",
                 field="strategy.options.length",
             )
-        if successes < 1 or (failures is not None and failures < 1):
-            raise StrategyError("successes and failures count from 1.", field="strategy.options.successes")
         if inside not in get_args(Inside):
             raise StrategyError(
                 f"inside cannot be {inside!r}.",

@@ -15,7 +15,7 @@ from acquisition.strategies.registry import make_strategy
 from instruments.errors import LabError
 from instruments.lab import Lab
 from orchestrator.config.hints import unknown
-from orchestrator.config.model import CampaignFile, PoolSpace
+from orchestrator.config.model import CampaignFile, PoolSpace, StrategyBlock
 from orchestrator.config.names import RESERVED
 from orchestrator.config.stages import check_stages
 from orchestrator.config.tables import Table
@@ -159,6 +159,14 @@ def check_plan(file: CampaignFile, space: SearchSpace) -> None:
         raise InputError(
             str(problem.args[0]), field="stop" if problem.field is None else f"stop.{problem.field}", mend=problem.mend
         ) from None
+    if file.stop.cost is not None and file.costs is not None and not file.costs.slope:
+        first = file.costs.experiment + file.costs.preparation  # it has no sample yet
+        if file.stop.cost < first:
+            raise InputError(
+                f"a cost of {file.stop.cost:g} pays not even one experiment, which costs {first:g}.",
+                field="stop.cost",
+                mend="Raise it.",
+            )
 
 
 def _asked(file: CampaignFile, space: SearchSpace) -> Problem:
@@ -214,4 +222,17 @@ def notices(file: CampaignFile, space: SearchSpace) -> tuple[str, ...]:
             f"the space has {space.size} points and no replicates are wanted: the campaign will end after "
             f"{space.size} experiments, before its budget of {most}."
         )
+    if file.stop.rule().needs_gains and not _says_gains(file.strategy):
+        found.append(
+            f"the strategy {file.strategy.name} does not say what it expects to gain in the objective's unit: the rule "
+            "expected_gain is never met. auto, expected_improvement, hypervolume, additive and saas say it."
+        )
     return tuple(found)
+
+
+def _says_gains(block: StrategyBlock) -> bool:
+    """Whether a strategy states expected gains; of a plug-in that does not tell, it is not known that it does not."""
+    if block.name == "auto":
+        return True
+    strategy = make_strategy(block.name, block.options)
+    return bool(getattr(strategy, "in_unit", not type(strategy).__module__.startswith("acquisition.")))

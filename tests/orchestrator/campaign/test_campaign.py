@@ -232,12 +232,12 @@ def test_asking_heeds_what_another_has_told_late():
 
 
 def test_models_are_fitted_once_for_each_state_of_knowledge(monkeypatch):
-    import acquisition.beliefs as beliefs
+    from acquisition.strategies import model_based
 
     campaign = _told(4)
     fits = []
-    inner = beliefs.fit
-    monkeypatch.setattr(beliefs, "fit", lambda problem: fits.append(1) or inner(problem))
+    inner = model_based.fit
+    monkeypatch.setattr(model_based, "fit", lambda *given: fits.append(1) or inner(*given))
     campaign.best()
     campaign.predict(pd.DataFrame({"a": [0.1], "b": [0.1]}))
     assert len(fits) == 1

@@ -212,6 +212,15 @@ def test_a_budget_beyond_the_space_is_a_notice(load_text: Load) -> None:
     assert expected not in load_text(again, plate_csv=PLATE).notices
 
 
+def test_a_rule_that_the_strategy_never_meets_is_a_notice(load_text: Load) -> None:
+    rules = "{experiments: 2, all: [{expected_gain: {below: 0.1}}, {plateau: {experiments: 2}}]}"
+    text = POOL.replace("stop: {experiments: 2}", f"stop: {rules}")
+    assert rules in text
+    for strategy, never in (("auto", False), ("saas", False), ("random", True), ("thompson", True)):
+        notices = load_text(text.replace("lab:", f"strategy: {strategy}\nlab:"), plate_csv=PLATE).notices
+        assert any("the rule expected_gain is never met" in notice for notice in notices) is never
+
+
 def test_a_definition_outlives_its_files(load_text: Load) -> None:
     definition = load_text(POOL, plate_csv=PLATE)
     resolved = json.loads(json.dumps(definition.resolved()))

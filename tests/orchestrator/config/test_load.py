@@ -124,6 +124,12 @@ WRONG = [
     ("lab:", "strategy: {name: saas, options: {model: {kernel: matern}}}\nlab:",
      "campaign.yaml:8: strategy.options.model.kernel: this strategy has the kernel 'saas', not 'matern'. "
      "Leave it out, or use auto."),
+    ("lab:", "strategy: {name: trust_region, options: {length: long}}\nlab:",
+     "campaign.yaml:8: strategy.options.length: length must be a number, not 'long'."),
+    ("lab:", "strategy: {name: trust_region, options: {successes: 2.5}}\nlab:",
+     "campaign.yaml:8: strategy.options.successes: successes must be a whole number, 1 or more, not 2.5."),
+    ("lab:", "strategy: {name: explore, options: {metrics: 3}}\nlab:",
+     "campaign.yaml:8: strategy.options.metrics: metrics must be a list of names."),
     ("lab:", "strategy: hypervolume\nlab:",
      "campaign.yaml:8: strategy.name: hypervolume needs two objectives or more. "
      "Use expected_improvement (or auto) for one."),

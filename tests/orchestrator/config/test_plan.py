@@ -127,6 +127,11 @@ WRONG = [
         "9: stop.cost: a cost is to end the campaign, but nothing is known of costs. Say what an experiment costs: `costs: "
         "{experiment: 40, unit: min}`.",
     ),
+    (
+        "{experiments: 40}",
+        "{cost: 99}",
+        "12: stop.cost: a cost of 99 pays not even one experiment, which costs 100. Raise it.",
+    ),
     # costs
     (
         "experiment: 40, preparation",
