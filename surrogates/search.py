@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from surrogates.data import Data
+from surrogates.data import OWN_SAMPLE, Data
 from surrogates.form import Form
 from surrogates.likelihood import LogPosterior, Rows
 from surrogates.minimize import minimize
@@ -73,10 +73,20 @@ def _minimised(posterior: LogPosterior, starts: list[Tensor], *, tolerance: floa
 
 
 def thinned(rows: Rows, most: int) -> Rows:
-    """At most so many of the rows, evenly chosen in their order."""
-    if len(rows) <= most:
+    """About so many of the rows at most, evenly chosen in their order.
+
+    Samples that were measured repeatedly are kept whole or left out: their effect shows in nothing else.
+    """
+    n = len(rows)
+    if n <= most:
         return rows
-    return rows.take(torch.linspace(0, len(rows) - 1, most).round().long())
+    alone = rows.sample == OWN_SAMPLE
+    unit = torch.where(alone, rows.sample.max() + 1 + torch.arange(n), rows.sample)
+    _, unit = torch.unique(unit, return_inverse=True)
+    first = torch.full((int(unit.max()) + 1,), n).scatter_reduce(0, unit, torch.arange(n), "amin")
+    units = first.argsort()  # in the order in which they were told
+    kept = units[torch.linspace(0, len(units) - 1, max(1, most * len(units) // n)).round().long()]
+    return rows.take(torch.isin(unit, kept).nonzero().squeeze(-1))
 
 
 def evidence(form: Form, theta: Tensor, rows: Rows) -> float:
