@@ -34,7 +34,7 @@ def check(campaign: Campaign, metrics: Sequence[str]) -> None:
         raise CampaignError(
             f"{type(campaign.space).__name__} is no search space.", field="space", mend="Use SearchSpace([...])."
         )
-    if not isinstance(campaign.strategy, Strategy):
+    if not isinstance(campaign.strategy, Strategy) or isinstance(campaign.strategy, type):
         raise CampaignError(
             f"{campaign.strategy!r} is no strategy.", field="strategy", mend="Give a name, or an object with `propose`."
         )
@@ -47,9 +47,7 @@ def check(campaign: Campaign, metrics: Sequence[str]) -> None:
     names = [o.metric for o in campaign.objectives]
     if len(set(names)) < len(names):
         raise CampaignError("two objectives have the same metric.", field="objectives")
-    clash = set(names) & set(campaign.space.columns)
-    if clash:
-        raise CampaignError(f"{min(clash)!r} is both a parameter and an objective.", field="objectives")
+    _apart(campaign)
     for field, value, least in (("initial", campaign.initial, 1), ("seed", campaign.seed, 0)):
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
             raise CampaignError(f"{field} must be a whole number of at least {least}, not {value!r}.", field=field)
@@ -65,6 +63,15 @@ def check(campaign: Campaign, metrics: Sequence[str]) -> None:
             field="objectives" if min(clash) in names else "space",
             mend="Give the parameter or metric another name.",
         )
+
+
+def _apart(campaign: Campaign) -> None:
+    """Refuse metrics that are parameters: a told column would always be the parameter."""
+    wanted = [("objectives", o.metric, "an objective") for o in campaign.objectives]
+    wanted += [("outcome_constraints", c.metric, "an outcome constraint") for c in campaign.outcome_constraints]
+    for field, metric, what in wanted:
+        if metric in campaign.space.columns:
+            raise CampaignError(f"{metric!r} is both a parameter and {what}.", field=field)
 
 
 def replicates(wanted: object) -> Replicates:

@@ -105,8 +105,10 @@ class Ledger:
         return [r for r in self if r.state == "failed" and r.failure_cause not in ("equipment", "analysis", "planning")]
 
     def taken(self) -> list[ExperimentRecord]:
-        """Experiments whose point is not to be proposed again: all."""
-        return list(self)
+        """Experiments whose point is not to be proposed again: all, as best known and where that differs as asked."""
+        known = list(self)
+        asked = [replace(r, executed=None, measured={}) for r in known if r.asked and self.inputs(r) != r.asked]
+        return known + asked
 
     def observations(self) -> Observations:
         """What the model learns from."""

@@ -13,6 +13,7 @@ from acquisition import (
     SpaceExhaustedError,
     StrategyError,
 )
+from acquisition.strategies.random import Random
 from orchestrator import Campaign, CampaignError
 from orchestrator.errors import NothingTold
 from orchestrator.store.opening import open_store
@@ -150,12 +151,26 @@ def test_a_used_up_space_says_so():
     assert len(campaign.to_dataframe()) == 3
 
 
+def test_a_point_that_turned_out_slightly_different_is_not_asked_again():
+    campaign = Campaign(SearchSpace([Integer("n", 1, 4)]), [Objective("y")], initial=1)
+    asked = []
+    for _ in range(4):
+        batch = campaign.ask(1)
+        asked += batch["n"].tolist()
+        campaign.tell(batch.assign(y=batch["n"], n_measured=batch["n"] + 0.01))
+    assert sorted(asked) == [1, 2, 3, 4]
+    with pytest.raises(SpaceExhaustedError):
+        campaign.ask(1)
+
+
 @pytest.mark.parametrize(
     ("arguments", "match"),
     [
         ({"objectives": []}, "needs an objective"),
         ({"objectives": [Objective("y"), Objective("y", "minimize")]}, "same metric"),
         ({"objectives": [Objective("a")]}, "both a parameter and an objective"),
+        ({"outcome_constraints": [OutcomeConstraint("a", upper=1.0)]}, "both a parameter and an outcome"),
+        ({"strategy": Random}, "is no strategy"),
         ({"initial": 0}, "initial"),
         ({"seed": -1}, "seed"),
         ({"seed": 1.5}, "seed"),
