@@ -41,6 +41,7 @@ class TargetWindow(ModelBased):
                 mend=f"Kinds are {' and '.join(get_args(Kind))}.",
             )
         self.kind = kind
+        self.in_unit = kind == "distance"
 
     def check(self, problem: Problem) -> None:
         """Refuse objectives without a target."""

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from acquisition.beliefs import Beliefs
 from acquisition.criteria.region import Box, Region, Rules, replay, scored
 from acquisition.errors import StrategyError
+from acquisition.maximise import Staged
 from acquisition.parameters import Categorical, Composition
 from acquisition.problem import Observations, Problem, Proposals
 from acquisition.strategies.expected_improvement import noisy
@@ -73,6 +74,7 @@ class TrustRegion(ModelBased):
             )
         self.lengths, self.successes, self.failures = (length, shortest, longest), successes, failures
         self.inside = inside
+        self.in_unit = inside == "improvement"
 
     def check(self, problem: Problem) -> None:
         """Refuse several objectives."""
@@ -119,6 +121,8 @@ class TrustRegion(ModelBased):
         names = {p.name for p in problem.space.parameters if isinstance(p, Categorical)}
         categories = [i for i, column in enumerate(problem.space.columns) if column in names]
         box = Box(problem.space.encoding, situation.anchors[0], problem.state["region"]["length"], categories)
+        if isinstance(inner, Staged):
+            return inner.weighed(lambda points: -box.penalty(points))
         return lambda points: inner(points) - box.penalty(points)
 
     def name(self, problem: Problem) -> str:
