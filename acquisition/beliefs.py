@@ -296,9 +296,8 @@ def _column_sems(problem: Problem, encoding: Encoding) -> Array | None:
     for j in np.flatnonzero(sems.any(axis=0)):
         step = np.zeros_like(points)
         step[:, j] = sems[:, j]
-        total += ((encoding(points + step) - encoding(points - step)) / 2.0) ** 2
-    spread: Array = np.sqrt(total)
-    return spread
+        total = np.hypot(total, encoding(points + step) / 2.0 - encoding(points - step) / 2.0)
+    return total
 
 
 def _success(problem: Problem, warm: Mapping[str, Any] | None) -> Model | None:

@@ -91,6 +91,14 @@ def test_limits_and_uncertain_inputs_reach_the_surrogate():
     assert unsure.noise_variance.mean() > sure.noise_variance.mean()
 
 
+@pytest.mark.parametrize("sem", [1e200, 1e308])
+def test_inputs_of_which_nothing_is_known_do_not_overflow(sem):
+    problem = _problem(point_sems=np.full((30, 4), sem) * [1, 1, 1, 0])
+    belief = fit(problem).models["y"].predict(problem.observations.points)
+    assert np.isfinite(belief.mean).all()
+    assert np.isfinite(belief.std).all()
+
+
 def test_rows_that_are_not_measured_are_left_out_and_keep_their_order():
     y = _problem().observations.values["y"].copy()
     y[[3, 7]] = np.nan
