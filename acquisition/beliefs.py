@@ -24,6 +24,9 @@ from surrogates.models import choose
 from surrogates.surrogate import Belief, Covariance, Draws, Path, Surrogate
 
 AUTO = "auto"
+UNIFORM = 12.0**-0.5
+"""Of a column of order one of which nothing is known, the standard deviation; no uncertainty counts as larger."""
+
 WORKS = "(works)"
 """Where the state of the model of success stands beside those of the metrics."""
 
@@ -297,7 +300,7 @@ def _column_sems(problem: Problem, encoding: Encoding) -> Array | None:
         step = np.zeros_like(points)
         step[:, j] = sems[:, j]
         total = np.hypot(total, encoding(points + step) / 2.0 - encoding(points - step) / 2.0)
-    return total
+    return np.minimum(total, UNIFORM)
 
 
 def _success(problem: Problem, warm: Mapping[str, Any] | None) -> Model | None:

@@ -21,6 +21,9 @@ from acquisition.problem import Array, Problem, Proposal, Proposals
 from acquisition.strategies.candidates import draw, without_taken
 from surrogates.threads import one_thread
 
+MOST_DESIGNED = 256
+"""Points of a design that are made at a time."""
+
 Criterion: TypeAlias = Callable[[Tensor], Tensor]
 """How good candidates are: native points (m, c) to finite values (m,), a logarithm of a gain where ``is_log``."""
 
@@ -221,7 +224,7 @@ def initial(problem: Problem, n: int) -> tuple[tuple[Proposal, ...], list[list[f
     design = np.array(problem.state.get("design") or [], dtype=np.float64).reshape(-1, width)
     design = without_taken(problem, design)
     if len(design) < n:
-        size = max(n, problem.initial - len(problem.observations) - len(problem.pending))
+        size = max(n, min(problem.initial - len(problem.observations) - len(problem.pending), MOST_DESIGNED))
         existing = problem.taken if len(problem.taken) else None
         design = without_taken(problem, problem.space.design(size, problem.generator(), existing=existing))
     if not len(design):

@@ -169,3 +169,20 @@ def test_the_model_of_success_is_warm_started():
     assert set(state) == {"y", "(works)"}
     for kind, values in state["(works)"]["theta"].items():
         assert again["(works)"]["theta"][kind] == pytest.approx(values, abs=0.3)
+
+
+def test_the_less_is_known_of_an_input_the_less_is_known_of_the_outcome():
+    """However large an uncertainty is told: beyond the range of the parameter nothing is left to lose."""
+    points = np.stack([*np.full((3, 14), 1 / 3), np.linspace(-1.5, -0.5, 14)], axis=1)
+    y = np.sin(5.0 * points[:, 3])
+    plain = replace(_problem(14), observations=Observations(points, {"y": y}, {"y": np.full(14, np.nan)}, np.ones(14)))
+    stds = []
+    for sem in (0.0, 0.05, 0.3, 3.0, 1e6):
+        sems = np.zeros_like(points)
+        sems[:, 3] = sem
+        observations = replace(plain.observations, point_sems=sems)
+        with torch.no_grad():
+            model = fit(replace(plain, observations=observations)).models["y"]
+        stds.append(float(model.predict(points[[6]]).std[0]))
+    assert stds[0] < stds[1] < stds[2]
+    assert stds[2] * 0.8 < stds[3] == pytest.approx(stds[4])

@@ -205,3 +205,10 @@ def test_auto_keeps_away_from_what_is_pending():
     second = make_strategy("auto").propose(beside, 1).proposals[0].point
     unaware = make_strategy("auto").propose(replace(beside, pending=points[:0]), 1).proposals[0].point
     assert np.linalg.norm(second - first) > 2 * np.linalg.norm(unaware - first)
+
+
+def test_a_long_initial_design_is_made_in_parts():
+    problem = pose(SPACES["box"], initial=10**9)
+    first = make_strategy("auto").propose(problem, 2)
+    assert len(first.proposals) == 2
+    assert 100 < len(first.state["design"]) < 1000
