@@ -57,11 +57,18 @@ def at_least(objective: Objective, utility: float) -> OutcomeConstraint:
     return OutcomeConstraint(objective.metric, lower=low - max(-utility, 0.0), upper=high + max(-utility, 0.0))
 
 
-def best_share(objective: Objective, constraints: Sequence[OutcomeConstraint], moments: Moments, number: float) -> Good:
+def best_share(
+    objective: Objective,
+    constraints: Sequence[OutcomeConstraint],
+    moments: Moments,
+    number: float,
+    works: Tensor | float = 1.0,
+) -> Good:
     """The bound on the objective above which so many of the points with these moments (n,) are expected.
 
     Solved by bisection, since the expected number falls as the bound rises. Where constraints leave fewer points than
-    that, all that keep them are good.
+    that, all that keep them are good. ``works`` (n,) are the probabilities that experiments work there: what does not
+    work is not good.
     """
     mean, std = moments[objective.metric]
     away = 6.0 * float(std.amax())
@@ -74,7 +81,7 @@ def best_share(objective: Objective, constraints: Sequence[OutcomeConstraint], m
     for _ in range(BISECTIONS):
         middle = 0.5 * (worst + best)
         good = Good((at_least(objective, middle), *constraints))
-        if float(good.log_probability(moments).exp().sum()) > number:
+        if float((good.log_probability(moments).exp() * works).sum()) > number:
             worst = middle
         else:
             best = middle
@@ -98,6 +105,7 @@ class Finds:
         waiting: Array,
         noise: Mapping[str, float],
         horizon: int,
+        works: Tensor | float = 1.0,
     ) -> None:
         """Prepare for candidates.
 
@@ -108,7 +116,9 @@ class Finds:
             waiting: (k, c) points under way; they count as measured, at what is expected.
             noise: variance of one measurement by metric, standardised.
             horizon: number of measurements afterwards.
+            works: (r,) probabilities that experiments work at the rest.
         """
+        self._works = torch.as_tensor(works, dtype=torch.float64).expand(len(rest))
         self._models = {bound.metric: models[bound.metric] for bound in good.bounds}
         self._good, self._noise = good, noise
         self._rest = torch.from_numpy(rest)
@@ -119,7 +129,7 @@ class Finds:
         self._factor = {m: self._pending(m, waiting) for m in self._models} if len(waiting) else {}
         self._believed = {m: Believer(model, waiting) for m, model in self._models.items()}
         self._moments = {m: believed(self._rest) for m, believed in self._believed.items()}
-        now = good.log_probability(self._moments).exp()
+        now = good.log_probability(self._moments).exp() * self._works
         self._now = float(now.topk(self._horizon).values.sum()) if self._horizon else 0.0
         self._nodes, self._weights = _nodes(len(self._models))
 
@@ -141,7 +151,7 @@ class Finds:
         after: dict[str, tuple[Tensor, Tensor]] = {}
         for index, metric in enumerate(self._models):
             after[metric] = self._updated(metric, candidates, self._nodes[:, index])
-        probability = self._good.log_probability(after).exp()  # (nodes, r, m)
+        probability = self._good.log_probability(after).exp() * self._works[:, None]  # (nodes, r, m)
         same = (candidates[None, :, :] == self._rest[:, None, :]).all(-1)
         left = torch.where(same, 0.0, probability).topk(self._horizon, dim=1).values.sum(1)
         later = (self._weights[:, None] * left).sum(0) - self._now

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from acquisition.criteria.believer import Believer
 from acquisition.criteria.integrated import measurement_noise
@@ -108,10 +109,13 @@ class Discover(ModelBased):
         points, size = self._references(problem)
         believed = {m: Believer(model, situation.waiting) for m, model in models.items()}
         moments = {m: believer(torch.from_numpy(points)) for m, believer in believed.items()}
-        good = self._good(problem, moments, size)
-        likely = self._likely(problem, good.log_probability(moments).numpy(), points, situation.waiting)
+        works = situation.beliefs.log_success(torch.from_numpy(points))
+        good = self._good(problem, moments, size, works.exp())
+        log = (good.log_probability(moments) + works).numpy()
+        likely = self._likely(problem, log, points, situation.waiting)
         noise = measurement_noise(problem, models, likely[:64] if len(likely) else points[:64])
-        finds = Finds(models, good, likely, situation.waiting, noise, self._ahead(situation))
+        success = situation.beliefs.log_success(torch.from_numpy(likely)).exp()
+        finds = Finds(models, good, likely, situation.waiting, noise, self._ahead(situation), success)
         return Staged(finds.log_now, finds, KEEP)
 
     def _ahead(self, situation: Situation) -> int:
@@ -128,10 +132,10 @@ class Discover(ModelBased):
             return whole, len(whole)
         return problem.space.sample(REFERENCES, np.random.default_rng([problem.seed, 0, 13])), REFERENCES
 
-    def _good(self, problem: Problem, moments: Mapping[str, tuple[torch.Tensor, torch.Tensor]], size: float) -> Good:
+    def _good(self, problem: Problem, moments: Mapping[str, tuple[Tensor, Tensor]], size: float, works: Tensor) -> Good:
         constraints = problem.outcome_constraints
         if self._single(problem):
-            return best_share(problem.objectives[0], constraints, moments, max(1.0, self.share * size))
+            return best_share(problem.objectives[0], constraints, moments, max(1.0, self.share * size), works)
         bounds = []
         for objective in problem.objectives:
             level = self._level(objective)

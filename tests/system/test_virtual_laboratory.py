@@ -100,8 +100,11 @@ def test_what_went_wrong_gets_its_verdict_and_stays_out_of_the_model(name, fault
         [
             {
                 **r.executed,
+                **{f"{name}_measured": value for name, value in r.measured.items()},
+                **{f"{name}_measured_sem": sem for name, sem in r.measured_sem.items()},
                 target: r.values[target].value,
                 f"{target}_sem": r.values[target].sem,
+                f"{target}_censored": r.values[target].censored,
                 "verdict": r.verdict,
                 "sample": r.sample,
             }
