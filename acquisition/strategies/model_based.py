@@ -112,8 +112,8 @@ class ModelBased(ABC):
         first = min(n, problem.initial - len(problem.observations) - len(problem.pending))
         proposals: tuple[Proposal, ...] = ()
         state = dict(problem.state)
-        if not all(known.values()):
-            first = n  # a metric without a single value: there is nothing to learn from yet
+        if not all(known.values()) or 2 * len(problem.observations) < problem.initial:
+            first = n  # too little is known to learn from, however much is under way
         if first > 0:
             proposals, state["design"] = initial(problem, first)
         else:

@@ -212,3 +212,11 @@ def test_a_long_initial_design_is_made_in_parts():
     first = make_strategy("auto").propose(problem, 2)
     assert len(first.proposals) == 2
     assert 100 < len(first.state["design"]) < 1000
+
+
+@pytest.mark.parametrize(("observed", "model"), [(2, False), (3, True)])
+def test_no_model_is_trusted_before_half_of_the_design_is_known(observed, model):
+    """Many cells have all of the design under way when the first result comes."""
+    problem = pose(SPACES["box"], observed, waiting=8, initial=6)
+    reason = make_strategy("auto").propose(problem, 1).proposals[0].reason
+    assert ("expected improvement" in reason) is model
