@@ -25,7 +25,7 @@ NODES: Final = 5
 JOINT: Final = 16
 """Quasi-random draws for the outcomes of several metrics."""
 
-BISECTIONS: Final = 60
+BISECTIONS: Final = 40
 
 
 @dataclass(frozen=True)
