@@ -142,12 +142,20 @@ CASES = {
 }
 
 
-@pytest.fixture(params=CASES.values(), ids=CASES)
+QUICK = ("auto", "discover", "random", "space_filling", "exhaustive", "hypervolume", "thompson", "level_set")
+"""Those that every run of the tests goes through; the others share most of their code with them, and are for soak."""
+
+
+def _params(names):
+    return [pytest.param(CASES[n], id=n, marks=[] if n in QUICK else [pytest.mark.soak]) for n in names]
+
+
+@pytest.fixture(params=_params(CASES))
 def case(request) -> Case:
     return request.param
 
 
-@pytest.fixture(params=[c for c in CASES.values() if c.learns], ids=[n for n, c in CASES.items() if c.learns])
+@pytest.fixture(params=_params(n for n, c in CASES.items() if c.learns))
 def learner(request) -> Case:
     """A strategy that learns from outcomes."""
     return request.param

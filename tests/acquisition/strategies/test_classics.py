@@ -121,6 +121,7 @@ def test_pending_points_shrink_the_deviation_and_leave_the_mean():
 # Thompson
 
 
+@pytest.mark.soak
 def test_thompson_draws_points_as_often_as_they_are_believed_to_be_best():
     """Of three candidates, in 600 draws; against joint samples of the model."""
     space = SearchSpace.from_pool(pd.DataFrame({"a": [0.0, 0.3, 0.6, 0.75, 0.9]}))
