@@ -94,6 +94,17 @@ def test_without_a_horizon_it_is_the_probability():
         torch.testing.assert_close(finds(at), good.log_probability({"y": model.moments(at)}))
 
 
+def test_a_point_is_not_found_twice():
+    """Where nothing else is left, to measure the best point now leaves nothing for later."""
+    model, good = _model(), Good((at_least(Objective("y"), 0.8),))
+    best = np.array([[0.25]])
+    at = torch.from_numpy(best)
+    with torch.no_grad():
+        alone = Finds({"y": model}, good, best, best[:0], {"y": 1e-3}, 1)
+        assert float(alone.log_now(at).exp()) > 0.1
+        assert float(alone(at).exp()) < 1e-9
+
+
 def test_what_is_pending_teaches_nothing_new():
     model, good = _model(), Good((at_least(Objective("y"), 0.9),))
     rest = np.linspace(0.0, 1.0, 51)[:, None]
