@@ -10,6 +10,7 @@ import pandas as pd
 
 from acquisition.errors import ObjectiveError, StoppingError
 from acquisition.parameters import Categorical, Composition, Continuous, Discrete, Integer, Label
+from acquisition.stopping import CostBudget
 from acquisition.stopping.progress import check_rule
 from acquisition.strategies.registry import make_strategy
 from instruments.errors import LabError
@@ -153,18 +154,32 @@ def check_plan(file: CampaignFile, space: SearchSpace) -> None:
         raise InputError(str(problem.args[0]), field=f"strategy.{problem.field}", mend=problem.mend) from None
     except ObjectiveError as problem:
         raise InputError(str(problem.args[0]), field=f"costs.{problem.field}", mend=problem.mend) from None
+    _check_stop(file, _asked(file, space))
+
+
+def _check_stop(file: CampaignFile, problem: Problem) -> None:
+    """Check every stopping rule where it stands, and that together they end the campaign.
+
+    Raises:
+        InputError: one means nothing for the campaign, or pays no experiment, or the campaign may never end.
+    """
+    for path, rule in file.stop.parts():
+        try:
+            rule.check(problem)
+        except StoppingError as wrong:
+            raise InputError(str(wrong.args[0]), field=f"stop.{path}{wrong.field}", mend=wrong.mend) from None
     try:
-        check_rule(file.stop.rule(), _asked(file, space), instant=isinstance(file.lab, ReplayOptions))
-    except StoppingError as problem:
-        raise InputError(
-            str(problem.args[0]), field="stop" if problem.field is None else f"stop.{problem.field}", mend=problem.mend
-        ) from None
-    if file.stop.cost is not None and file.costs is not None and not file.costs.slope:
-        first = file.costs.experiment + file.costs.preparation  # it has no sample yet
-        if file.stop.cost < first:
+        check_rule(file.stop.rule(), problem, instant=isinstance(file.lab, ReplayOptions))
+    except StoppingError as wrong:
+        raise InputError(str(wrong.args[0]), field="stop", mend=wrong.mend) from None
+    if file.costs is None or file.costs.slope:
+        return
+    first = file.costs.experiment + file.costs.preparation  # it has no sample yet
+    for path, rule in file.stop.parts():
+        if isinstance(rule, CostBudget) and rule.cost < first and "all." not in path:
             raise InputError(
-                f"a cost of {file.stop.cost:g} pays not even one experiment, which costs {first:g}.",
-                field="stop.cost",
+                f"a cost of {rule.cost:g} pays not even one experiment, which costs {first:g}.",
+                field=f"stop.{path}cost",
                 mend="Raise it.",
             )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 from pydantic import Field, SerializerFunctionWrapHandler, Strict, field_validator, model_serializer, model_validator
@@ -76,6 +77,22 @@ class StopBlock(Block):
 
     def rule(self) -> StoppingRule:
         """The block as one stopping rule."""
+        rules = (
+            *self._own(),
+            *(block.rule() for block in self.any or ()),
+            *(() if self.all is None else (_together(self.all),)),
+        )
+        return rules[0] if len(rules) == 1 else AnyOf(rules)
+
+    def parts(self) -> Iterator[tuple[str, StoppingRule]]:
+        """Every single rule, with the dotted path of the block that it stands in: empty, or such as ``any.0.all.1.``"""
+        yield from (("", rule) for rule in self._own())
+        for key, blocks in (("any", self.any), ("all", self.all)):
+            for index, block in enumerate(blocks or ()):
+                yield from ((f"{key}.{index}.{path}", rule) for path, rule in block.parts())
+
+    def _own(self) -> tuple[StoppingRule, ...]:
+        """The rules of this block itself."""
         found = (
             None if self.experiments is None else Experiments(self.experiments),
             None if self.hours is None else Hours(self.hours),
@@ -84,11 +101,8 @@ class StopBlock(Block):
             self.expected_gain,
             self.regret,
             self.plateau,
-            *(block.rule() for block in self.any or ()),
-            None if self.all is None else _together(self.all),
         )
-        rules = tuple(rule for rule in found if rule is not None)
-        return rules[0] if len(rules) == 1 else AnyOf(rules)
+        return tuple(rule for rule in found if rule is not None)
 
 
 def _together(blocks: tuple[StopBlock, ...]) -> StoppingRule:

@@ -132,6 +132,26 @@ WRONG = [
         "{cost: 99}",
         "12: stop.cost: a cost of 99 pays not even one experiment, which costs 100. Raise it.",
     ),
+    (
+        "{experiments: 40}",
+        "{any: [{experiments: 9}, {target: {metric: fe_co, at_least: 0.9}}]}",
+        "12: stop.any[1].target.metric: the target's metric 'fe_co' is that of no objective and no outcome constraint.",
+    ),
+    (
+        "{experiments: 40}",
+        "{experiments: 9, all: [{hours: 3}, {any: [{hours: 4}, {target: {metric: fe_co, at_least: 0.9}}]}]}",
+        "12: stop.all[1].any[1].target.metric: the target's metric 'fe_co' is that of no objective",
+    ),
+    (
+        "{experiments: 40}",
+        "{any: [{experiments: 0}]}",
+        "12: stop.any[0].experiments: a budget of 0 experiments learns nothing. Give at least 1.",
+    ),
+    (
+        "{experiments: 40}",
+        "{any: [{experiments: 9}, {cost: 99}]}",
+        "12: stop.any[1].cost: a cost of 99 pays not even one experiment, which costs 100. Raise it.",
+    ),
     # costs
     (
         "experiment: 40, preparation",
