@@ -145,3 +145,7 @@ class PendingConflict(TellError):
 
 class OutsideSpaceWarning(UserWarning):
     """An executed experiment lies outside the search space. It is learned from all the same."""
+
+
+class NoModelWarning(UserWarning):
+    """The initial design uses the whole budget up, so that no model will ever propose an experiment."""

@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 import math
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from threading import RLock
@@ -32,6 +33,7 @@ from orchestrator.config.stages import check_stages
 from orchestrator.errors import (
     CampaignError,
     CampaignExists,
+    NoModelWarning,
     NothingTold,
     StaleWrite,
 )
@@ -58,7 +60,7 @@ class Campaign:
         initial: experiments before the model takes over, prior data included; without it 4 to 10, one for each number
             that can be chosen freely, and 10 for pools.
         budget: experiments that will be asked in all, prior data not among them, where that is known: strategies that
-            look ahead heed it. Asking on is not refused.
+            look ahead heed it. Asking on is not refused. The first ask warns where the initial design uses it up.
         seed: of all random choices.
         replicates: ``"none"``: no point is asked twice; ``"auto"``: where it seems to pay; a number: each so often.
         costs: of experiments, samples and changes of settings; by default all experiments cost the same.
@@ -184,7 +186,12 @@ class Campaign:
         Raises:
             CampaignError: ``n`` is not a positive whole number.
             SpaceExhaustedError: a finite space has nothing left.
+
+        Warns:
+            NoModelWarning: at the first ask: the initial design uses the whole budget up.
         """
+        if self.budget is not None and not self._asks and (why := checks.never_modelled(self, self.problem())):
+            warnings.warn(why, NoModelWarning, stacklevel=2)
         records = self.propose(n, state="proposed")
         index = pd.Index([r.id for r in records], name=ID)
         points = self._ledger.array(records)

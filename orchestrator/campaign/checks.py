@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 import numpy as np
 
 from acquisition.objectives import Objective, OutcomeConstraint
-from acquisition.problem import Strategy
+from acquisition.problem import Problem, Strategy
 from acquisition.space import SearchSpace
 from orchestrator.config.names import RESERVED
 from orchestrator.errors import CampaignError
@@ -72,6 +72,26 @@ def _apart(campaign: Campaign) -> None:
     for field, metric, what in wanted:
         if metric in campaign.space.columns:
             raise CampaignError(f"{metric!r} is both a parameter and {what}.", field=field)
+
+
+def never_modelled(campaign: Campaign, problem: Problem) -> str:
+    """Why no model will ever be used, as a sentence; empty where one gets its turn, or where that is not known.
+
+    Args:
+        campaign: with a strategy and a budget.
+        problem: what is to be asked.
+    """
+    from acquisition.strategies.model_based import ModelBased
+
+    if problem.remaining is None or not isinstance(campaign.strategy, ModelBased):
+        return ""
+    most = len(problem.observations) + len(problem.pending) + problem.remaining
+    if problem.initial < most:
+        return ""
+    return (
+        f"the initial design takes {problem.initial} experiments, and there will be no more than {most}: no model will "
+        "ever be used. Lower `initial`, or raise the budget."
+    )
 
 
 def replicates(wanted: object) -> Replicates:

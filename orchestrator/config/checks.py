@@ -237,12 +237,40 @@ def notices(file: CampaignFile, space: SearchSpace) -> tuple[str, ...]:
             f"the space has {space.size} points and no replicates are wanted: the campaign will end after "
             f"{space.size} experiments, before its budget of {most}."
         )
+    found += _no_model(file, space, most)
     if file.stop.rule().needs_gains and not _says_gains(file.strategy):
         found.append(
             f"the strategy {file.strategy.name} does not say what it expects to gain in the objective's unit: the rule "
             "expected_gain is never met. auto, expected_improvement, hypervolume, additive and saas say it."
         )
     return tuple(found)
+
+
+def _no_model(file: CampaignFile, space: SearchSpace, most: int | None) -> list[str]:
+    """What to say where the initial design uses the whole budget up; nothing where a model gets its turn."""
+    from acquisition.design import usual_initial
+
+    block = file.strategy
+    if block.replicates == "none" and space.size is not None:
+        most = space.size if most is None else min(most, space.size)
+    conditions = block.conditions_per_sample if isinstance(block.conditions_per_sample, int) else None
+    initial = usual_initial(space, conditions) if block.initial is None else block.initial
+    if most is None or initial < most or not _has_model(block):
+        return []
+    return [
+        f"the initial design takes {initial} experiments, and there will be no more than {most}: no model will ever "
+        "be used, unless earlier results are told before. Lower `strategy.initial`, or raise the budget."
+    ]
+
+
+def _has_model(block: StrategyBlock) -> bool:
+    """Whether a strategy is known to have a model that takes over after an initial design."""
+    if block.name == "auto":
+        return True
+    strategy = make_strategy(block.name, block.options)
+    from acquisition.strategies.model_based import ModelBased
+
+    return isinstance(strategy, ModelBased)
 
 
 def _says_gains(block: StrategyBlock) -> bool:

@@ -54,10 +54,11 @@ def check_stages(
             field="conditions_per_sample",
             mend="Give the parameters that are set for each experiment the stage `condition`.",
         )
-    if conditions is not None and set(columns) & set(prepared):
+    making = [name for name in fixed if set(space.columns_named([name])) & set(prepared)]
+    if conditions is not None and making:
         raise CampaignError(
-            f"{min(set(columns) & set(prepared))!r} fixes the sample, so that a batch on open samples cannot share it.",
-            field="fixed_within_batch",
+            f"{making[0]!r} fixes the sample, so that a batch on open samples cannot share it.",
+            field=f"fixed_within_batch.{list(fixed).index(making[0])}",
             mend="Name parameters of the stage `condition`.",
         )
     if isinstance(replicates, int) and replicates > 1 and (conditions is not None or columns):
@@ -74,10 +75,16 @@ def _shared(space: SearchSpace, names: Sequence[str]) -> tuple[str, ...]:
     """The columns of parameters or columns by their names."""
     if isinstance(names, str):
         raise CampaignError(f"fixed_within_batch is {names!r}, no list.", field="fixed_within_batch")
-    try:
-        columns = tuple(space.columns_named(names))
-    except SpaceError as unknown:
-        raise CampaignError(str(unknown.args[0]), field="fixed_within_batch", mend=unknown.mend) from None
+    for index, name in enumerate(names):
+        try:
+            space.columns_named([name])
+        except SpaceError as unknown:
+            raise CampaignError(
+                f"{name!r} is no parameter of the space, nor one of its columns.",
+                field=f"fixed_within_batch.{index}",
+                mend=unknown.mend,
+            ) from None
+    columns = space.columns_named(names)
     if set(columns) >= set(space.columns):
         raise CampaignError(
             "all parameters are fixed within a batch.", field="fixed_within_batch", mend="Leave some to vary."

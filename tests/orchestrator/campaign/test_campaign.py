@@ -15,7 +15,7 @@ from acquisition import (
 )
 from acquisition.strategies.random import Random
 from orchestrator import Campaign, CampaignError
-from orchestrator.errors import NothingTold
+from orchestrator.errors import NoModelWarning, NothingTold
 from orchestrator.store.opening import open_store
 
 SPACE = SearchSpace([Continuous("a", 0.0, 1.0), Continuous("b", 0.0, 1.0)])
@@ -140,6 +140,19 @@ def test_a_number_of_replicates_is_asked_for():
     assert list(batch.index) == list(range(1, 8))
     assert batch.groupby(["a", "b"]).size().tolist().count(3) == 2
     assert len({r.seed for r in campaign.experiments()}) == 7
+
+
+def test_the_first_ask_warns_where_the_budget_leaves_nothing_to_a_model():
+    campaign = Campaign(SPACE, Objective("y"), initial=6, budget=6)
+    with pytest.warns(NoModelWarning, match="takes 6 experiments, and there will be no more than 6") as caught:
+        campaign.ask(2)
+    assert caught[0].filename == __file__
+    campaign.ask(1)  # once is enough: warnings are errors here
+    Campaign(SPACE, Objective("y"), initial=6, budget=7).ask(1)
+    Campaign(SPACE, Objective("y"), initial=6, budget=6, strategy="random").ask(1)
+    known = Campaign(SPACE, Objective("y"), initial=6, budget=6)
+    known.tell(pd.DataFrame({"a": [0.1], "b": [0.2], "y": [1.0]}))  # prior data count towards the design
+    known.ask(1)
 
 
 def test_a_used_up_space_says_so():

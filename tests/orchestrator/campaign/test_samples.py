@@ -157,10 +157,14 @@ def test_a_reopened_campaign_goes_on_with_the_same_samples(conditions, strategy)
         ({"conditions_per_sample": "many"}, "conditions_per_sample", "'many'"),
         ({"conditions_per_sample": 2, "replicates": 2}, "replicates", "do not go with conditions_per_sample"),
         ({"fixed_within_batch": ["e"], "replicates": 2}, "replicates", "do not go with fixed_within_batch"),
-        ({"fixed_within_batch": ["E"]}, "fixed_within_batch", "'E'"),
+        ({"fixed_within_batch": ["e", "E"]}, "fixed_within_batch.1", "'E' is no parameter"),
         ({"fixed_within_batch": "e"}, "fixed_within_batch", "no list"),
         ({"fixed_within_batch": ["x", "e", "cation"]}, "fixed_within_batch", "all parameters"),
-        ({"fixed_within_batch": ["x"], "conditions_per_sample": 2}, "fixed_within_batch", "fixes the sample"),
+        (
+            {"fixed_within_batch": ["e", "x"], "conditions_per_sample": 2},
+            "fixed_within_batch.1",
+            "'x' fixes the sample",
+        ),
         ({"costs": 3.0}, "costs", "no costs"),
     ],
 )

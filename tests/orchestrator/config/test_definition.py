@@ -212,6 +212,27 @@ def test_a_budget_beyond_the_space_is_a_notice(load_text: Load) -> None:
     assert expected not in load_text(again, plate_csv=PLATE).notices
 
 
+@pytest.mark.parametrize(
+    ("strategy", "stop", "said"),
+    [
+        ("{initial: 3}", "{experiments: 3}", "takes 3 experiments, and there will be no more than 3"),
+        ("{initial: 2}", "{experiments: 3}", ""),
+        ("{initial: 5}", "{experiments: 9}", "takes 5 experiments, and there will be no more than 3"),  # of the pool
+        ("{initial: 5, replicates: auto}", "{experiments: 9}", ""),
+        ("{name: thompson, initial: 2}", "{any: [{experiments: 2}, {hours: 9}]}", "takes 2 experiments"),
+        ("{name: thompson}", "{hours: 9}", "takes 10 experiments, and there will be no more than 3"),
+        ("{name: random, initial: 3}", "{experiments: 3}", ""),
+    ],
+)
+def test_a_budget_that_leaves_nothing_to_a_model_is_a_notice(
+    load_text: Load, strategy: str, stop: str, said: str
+) -> None:
+    text = POOL.replace("lab:", f"strategy: {strategy}\nlab:").replace("{experiments: 2}", stop)
+    told = [notice for notice in load_text(text, plate_csv=PLATE).notices if "no model will ever be used" in notice]
+    assert len(told) == bool(said)
+    assert said in "".join(told)
+
+
 def test_a_rule_that_the_strategy_never_meets_is_a_notice(load_text: Load) -> None:
     rules = "{experiments: 2, all: [{expected_gain: {below: 0.1}}, {plateau: {experiments: 2}}]}"
     text = POOL.replace("stop: {experiments: 2}", f"stop: {rules}")

@@ -168,8 +168,8 @@ WRONG = [
     ("sample: 3", "sample: 0", "10: strategy.conditions_per_sample: must be "),
     ("sample: 3", "sample: many", "10: strategy.conditions_per_sample: must be 'auto' or a whole number, not 'many'."),
     (", stage: preparation", "", "10: strategy.conditions_per_sample: several conditions are to be measured on each"),
-    ("[potential]", "[potentail]", "10: strategy.fixed_within_batch: 'potentail' is neither column nor parameter"),
-    ("[potential]", "[x]", "10: strategy.fixed_within_batch: 'x_Ag' fixes the sample"),
+    ("[potential]", "[potentail]", "10: strategy.fixed_within_batch[0]: 'potentail' is no parameter of the space, nor"),
+    ("[potential]", "[potential, x]", "10: strategy.fixed_within_batch[1]: 'x' fixes the sample"),
     ("sample: 3", "sample: 3, replicates: 2", "10: strategy.replicates: 2 replicates of each point do not go with"),
 ]
 
