@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, TypeAlias
@@ -116,6 +116,8 @@ class ModelBased(ABC):
             first = n  # too little is known to learn from, however much is under way
         if first > 0:
             proposals, state["design"] = initial(problem, first)
+            if why := _no_model(problem, [m for m in problem.metrics if not known[m]]):
+                proposals = tuple(replace(p, reason=f"{p.reason}; {why}") for p in proposals)
         else:
             state.pop("design", None)
         if len(proposals) < n and first < n:
@@ -210,6 +212,15 @@ class ModelBased(ABC):
     def name(self, problem: Problem) -> str:  # noqa: ARG002  of one objective or of several
         """The criterion's name, for reasons."""
         return self.what
+
+
+def _no_model(problem: Problem, missing: Sequence[str]) -> str:
+    """Why the design goes on although it is done; empty while it is not, or where nothing is missing."""
+    results = len(problem.observations)
+    if not missing or problem.initial > results + len(problem.pending):
+        return ""
+    have = "has" if len(missing) == 1 else "have"
+    return f"no model can be built, since {' and '.join(missing)} {have} not been observed in {results} results"
 
 
 def initial(problem: Problem, n: int) -> tuple[tuple[Proposal, ...], list[list[float]]]:

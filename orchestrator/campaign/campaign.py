@@ -23,7 +23,7 @@ from acquisition.space import SearchSpace
 from acquisition.stopping import Standing, StoppingRule
 from acquisition.strategies.registry import make_strategy
 from instruments.metrics import METRICS
-from orchestrator.campaign import asking, checks, frames, samples, telling
+from orchestrator.campaign import asking, checks, frames, modelling, samples, telling
 from orchestrator.campaign.checks import Replicates
 from orchestrator.campaign.ledger import Ledger
 from orchestrator.campaign.progress import hours_of, progress
@@ -125,7 +125,7 @@ class Campaign:
         if definition is None:
             self._register()
         self._state: Mapping[str, Any] = {}
-        self._fitted: dict[str, Any] | None = None
+        self._fitted: Mapping[str, Any] | None = None
         self._ledger = Ledger(space, self.metrics)
         self._cells = samples.Cells()
         self._seen = 0
@@ -314,19 +314,20 @@ class Campaign:
             No rows where no executed point is expected to be feasible.
 
         Raises:
-            NothingTold: no result is known yet.
+            NothingTold: a metric of an objective or outcome constraint was never observed; says which.
         """
         with self._lock:
             return frames.best(self, self._ledger, self.models())
 
     def predict(self, points: pd.DataFrame) -> pd.DataFrame:
-        """What the model expects of the noise-free outcomes.
+        """What the model expects of the noise-free outcomes, of those metrics of which something is known.
 
         Args:
             points: one row a point, with all parameter columns.
 
         Returns:
             Columns ``<metric>_mean`` and ``<metric>_std`` (one standard deviation), in the metric's unit; same index.
+            A metric that was never observed has no columns.
 
         Raises:
             NothingTold: no result is known yet.
@@ -336,7 +337,9 @@ class Campaign:
         if not isinstance(points, pd.DataFrame):
             raise CampaignError(f"predict takes a DataFrame, not {type(points).__name__}.", field="points")
         with self._lock:
-            models = self.models()
+            if not modelling.observed(self._ledger):
+                raise modelling.unobserved(self, self._ledger, self.metrics[0])
+            models = self._models()
         array = self.space.to_array(points)
         result = pd.DataFrame(index=points.index)
         for metric, model in models.items():
@@ -387,18 +390,15 @@ class Campaign:
         Raises:
             NothingTold: a metric has no value yet.
         """
-        from acquisition.beliefs import fit
-        from acquisition.strategies.model_based import ModelBased
-
-        if self._fitted is not None:
-            return self._fitted
-        problem = self.problem()
         for metric in self.metrics:
-            if not np.isfinite(problem.observations.values[metric]).any():
-                raise NothingTold(f"no value of {metric!r} is known yet.", mend="Tell results first.")
-        strategy = self.strategy
-        beliefs = strategy.fit(problem) if isinstance(strategy, ModelBased) else fit(problem)
-        self._fitted = dict(beliefs.models)
+            if metric not in modelling.observed(self._ledger):
+                raise modelling.unobserved(self, self._ledger, metric)
+        return self._models()
+
+    def _models(self) -> Mapping[str, Any]:
+        """The fitted models of those metrics of which something is known."""
+        if self._fitted is None:
+            self._fitted = modelling.fit(self, modelling.observed(self._ledger))
         return self._fitted
 
     # Changing

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from acquisition.problem import Array, Observations
 from acquisition.space import SearchSpace
 from instruments.lab import Scalar
+from orchestrator.campaign.progress import measured, observed, teaches
 from orchestrator.campaign.told import Told
 from orchestrator.errors import TellError, ValueConflict
 from orchestrator.store.records import ExperimentRecord, ExperimentState, Value
@@ -22,7 +23,6 @@ from orchestrator.store.records import ExperimentRecord, ExperimentState, Value
 PENDING: Final[frozenset[ExperimentState]] = frozenset(
     {"proposed", "approved", "queued", "running", "needs_inspection"}
 )
-LEARNED: Final[frozenset[ExperimentState]] = frozenset({"completed", "awaiting_analysis"})
 SUSPECT_INFLATION: Final = 4.0
 """Factor on the noise variance of suspect measurements (the quality rules' combination rule)."""
 
@@ -94,11 +94,17 @@ class Ledger:
 
     def learned(self) -> list[ExperimentRecord]:
         """Experiments that the model learns from, in the order in which they were told."""
-        return [r for r in self.told() if r.state in LEARNED and r.verdict != "invalid" and self._measured(r)]
+        return [r for r in self.told() if teaches(r, self._metrics)]
+
+    def observed(self) -> dict[str, int]:
+        """By metric, how many experiments that the model learns from have a value of it."""
+        return observed(self.learned(), self._metrics)[1]
 
     def pending(self) -> list[ExperimentRecord]:
         """Experiments under way, and those of which no result is known yet."""
-        return [r for r in self if r.state in PENDING or (r.state == "awaiting_analysis" and not self._measured(r))]
+        return [
+            r for r in self if r.state in PENDING or (r.state == "awaiting_analysis" and not measured(r, self._metrics))
+        ]
 
     def failed(self) -> list[ExperimentRecord]:
         """Experiments that did not work, and not for a fault of equipment, analysis or planning."""
@@ -129,9 +135,6 @@ class Ledger:
             return None
         columns = self._space.columns
         return np.array([[r.measured_sem.get(c, 0.0) if c in r.measured else 0.0 for c in columns] for r in records])
-
-    def _measured(self, record: ExperimentRecord) -> bool:
-        return any(m in record.values and record.values[m].value is not None for m in self._metrics)
 
     def complete(self, values: Mapping[str, Value]) -> bool:
         """Whether all objectives and outcome constraints are measured."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -21,10 +21,29 @@ if TYPE_CHECKING:
 NOTE: Final = "stop"
 """The kind of the notes in which a loop keeps what its rules say."""
 
+LEARNED: Final = ("completed", "awaiting_analysis")
+"""States of experiments that models learn from."""
+
 
 def spent(records: Iterable[ExperimentRecord]) -> list[ExperimentRecord]:
     """The experiments that count in a budget: proposed, and not called off."""
     return [r for r in records if r.origin == "asked" and r.state not in ("rejected", "cancelled")]
+
+
+def measured(record: ExperimentRecord, metrics: Iterable[str]) -> bool:
+    """Whether an experiment has a value of one of the metrics at least."""
+    return any(m in record.values and record.values[m].value is not None for m in metrics)
+
+
+def teaches(record: ExperimentRecord, metrics: Iterable[str]) -> bool:
+    """Whether a model of one of the metrics at least learns from an experiment."""
+    return record.state in LEARNED and record.verdict != "invalid" and measured(record, metrics)
+
+
+def observed(records: Iterable[ExperimentRecord], metrics: Sequence[str]) -> tuple[int, dict[str, int]]:
+    """How many experiments models learn from, and by metric how many of these have a value of it."""
+    known = [r for r in records if teaches(r, metrics)]
+    return len(known), {m: sum(measured(r, (m,)) for r in known) for m in metrics}
 
 
 def outline(campaign: Campaign) -> Problem:

@@ -12,7 +12,7 @@ from typing import Any
 
 from acquisition.objectives import Objective, OutcomeConstraint
 from orchestrator.campaign.merit import incumbent
-from orchestrator.campaign.progress import spent
+from orchestrator.campaign.progress import observed, spent
 from orchestrator.cli import text
 from orchestrator.cli.ends import standing, words
 from orchestrator.errors import InputError
@@ -50,6 +50,7 @@ def summary(store: Store, record: CampaignRecord) -> dict[str, Any]:
     every = store.experiments(record.name)
     best = incumbent(every, objectives, constraints) if objectives else []
     stop = standing(store, record, every)
+    results, known = observed(every, list(dict.fromkeys([x.metric for x in (*objectives, *constraints)])))
     verdicts = Counter(r.verdict for r in every if r.state == "completed")
     return {
         "schema": 1,
@@ -58,6 +59,8 @@ def summary(store: Store, record: CampaignRecord) -> dict[str, Any]:
         "reason": reason,
         "experiments": store.counts(record.name),
         "verdicts": {verdict: verdicts[verdict] for verdict in ("valid", "suspect", "invalid")},
+        "results": results,
+        "observed": known,
         "budget": definition.get("stop", {}).get("experiments"),
         "stop": stop,
         "cost": _cost(every, definition.get("costs")),
@@ -93,6 +96,10 @@ def _words(one: dict[str, Any]) -> str:
     if one["cost"] is not None:
         lines.append(f"  cost         {one['cost']['spent']:g} {one['cost']['unit']}")
     lines += [f"  ends         {line}" for line in words(one["stop"])]
+    missing = [metric for metric, count in one["observed"].items() if not count]
+    if one["results"] and missing:
+        have = "has" if len(missing) == 1 else "have"
+        lines.append(f"  no model     {' and '.join(missing)} {have} not been observed in {one['results']} results")
     doubted = [
         f"{one['verdicts'][verdict]} {verdict}" for verdict in ("suspect", "invalid") if one["verdicts"][verdict]
     ]

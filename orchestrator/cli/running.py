@@ -228,8 +228,9 @@ def _conclude(
     console.print(f"campaign {name} is {state}: {record.reason}", markup=False, highlight=False, soft_wrap=True)
     try:
         best = campaign.best()
-    except NothingTold:
+    except NothingTold as nothing:
         best = None
+        console.print(f"no best point: {nothing}", markup=False, highlight=False, soft_wrap=True)
     if best is not None and best.empty:
         console.print("no executed experiment is expected to keep the outcome constraints", highlight=False)
     elif best is not None:

@@ -102,6 +102,27 @@ def test_nothing_told_yet():
     assert Campaign(SPACE, [Objective("y")]).to_dataframe().empty
 
 
+def test_a_metric_that_was_never_observed_is_named_and_the_others_are_predicted():
+    campaign = Campaign(SPACE, [Objective("y")], outcome_constraints=[OutcomeConstraint("h", upper=0.5)], initial=3)
+    batch = campaign.ask(3)
+    assert set(campaign.to_dataframe()["reason"]) == {"initial design: fills the space evenly"}
+    campaign.tell(batch.assign(y=_truth(batch)))
+    assert campaign.ask(2).index.tolist() == [4, 5]
+    why = "initial design: fills the space evenly; no model can be built, since h has not been observed in 3 results"
+    assert campaign.to_dataframe()["reason"].tolist()[3:] == [why, why]
+    with pytest.raises(NothingTold, match="'h', the metric of an outcome constraint, has not been observed in 3 resul"):
+        campaign.best()
+    points = pd.DataFrame({"a": [0.1, 0.7], "b": [0.1, 0.2]})
+    alone = Campaign(SPACE, [Objective("y")], initial=3)
+    alone.tell(batch.assign(y=_truth(batch)).reset_index(drop=True))
+    pd.testing.assert_frame_equal(campaign.predict(points), alone.predict(points))
+    campaign.tell(batch[[]].assign(h=[0.1, 0.2, 0.9]))
+    assert set(campaign.best().columns) >= {"y_mean", "h_mean"}
+    assert list(campaign.predict(points).columns) == ["y_mean", "y_std", "h_mean", "h_std"]
+    campaign.ask(1)
+    assert campaign.to_dataframe()["reason"].iloc[-1].startswith("highest expected improvement")
+
+
 def test_same_seed_same_proposals():
     first, second, other = _told(), _told(), _told(seed=1)
     pd.testing.assert_frame_equal(first.to_dataframe(), second.to_dataframe())

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from acquisition import Continuous, Costs, Objective, SearchSpace
+from acquisition import Continuous, Costs, Objective, OutcomeConstraint, SearchSpace
 from orchestrator import Campaign
 from orchestrator.cli.ends import words
 from orchestrator.cli.looking import _words, summary
@@ -95,3 +95,25 @@ def test_a_campaign_made_in_python_has_no_rules() -> None:
     found = _summary(campaign)
     assert (found["stop"], found["cost"], found["budget"]) == (None, None, None)
     assert "ends" not in _words(found)
+
+
+def test_a_metric_that_was_never_observed_is_told() -> None:
+    store = MemoryStore()
+    definition = {
+        "objectives": [{"metric": "y", "goal": "maximize"}],
+        "outcome_constraints": [{"metric": "fe_h2", "upper": 0.5}],
+    }
+    store.create(CampaignRecord(name="c", definition=definition, definition_hash=""))
+    constraint = OutcomeConstraint("fe_h2", upper=0.5)
+    campaign = Campaign(
+        SPACE, Objective("y"), outcome_constraints=[constraint], initial=2, store=store, name="c",
+        definition=definition,
+    )  # fmt: skip
+    assert "no model" not in _words(_summary(campaign))
+    batch = campaign.ask(3)
+    campaign.tell(batch.assign(y=[0.1, 0.2, None], status=["completed", "completed", "failed"]))
+    found = _summary(campaign)
+    assert (found["results"], found["observed"]) == (2, {"y": 2, "fe_h2": 0})
+    assert "no model     fe_h2 has not been observed in 2 results" in _words(found)
+    campaign.tell(batch.iloc[:1][[]].assign(fe_h2=0.3))
+    assert "no model" not in _words(_summary(campaign))
