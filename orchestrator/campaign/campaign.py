@@ -34,7 +34,6 @@ from orchestrator.errors import (
     CampaignError,
     CampaignExists,
     NoModelWarning,
-    NothingTold,
     StaleWrite,
 )
 from orchestrator.store.changes import Change, PutAsk, PutAttempt, PutExperiment
