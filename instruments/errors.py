@@ -41,6 +41,52 @@ class CalibrationError(InstrumentsError, ValueError):
     """A calibration record is impossible, missing or ambiguous."""
 
 
+class DeviceError(InstrumentsError):
+    """Root of everything that goes wrong with one device.
+
+    Attributes:
+        device: the device's name in its rig, or the driver's own where it has none.
+    """
+
+    def __init__(self, message: str, *, device: str, field: str | None = None, mend: str | None = None) -> None:
+        super().__init__(f"{device}: {message}", field=field, mend=mend)
+        self.device = device
+
+
+class CommunicationError(DeviceError):
+    """A port cannot be opened, or the connection was lost. What the device last heard is unknown."""
+
+
+class DeviceTimeout(CommunicationError):
+    """A device did not answer in time, or did not finish in time."""
+
+
+class ProtocolError(DeviceError):
+    """A device said what its protocol does not know: garbage, a cut frame, a wrong checksum, another's echo."""
+
+
+class DeviceFault(DeviceError):
+    """A device reports an error of its own.
+
+    Attributes:
+        code: the device's name or number of the error.
+    """
+
+    def __init__(
+        self, message: str, *, device: str, code: str, field: str | None = None, mend: str | None = None
+    ) -> None:
+        super().__init__(message, device=device, field=field, mend=mend)
+        self.code = code
+
+
+class LimitError(DeviceError, ValueError):
+    """A set point is outside a limit. Nothing was sent."""
+
+
+class Interlocked(DeviceError):
+    """A command was refused because the rig does not permit it now. Nothing was sent."""
+
+
 class ReaderError(InstrumentsError, ValueError):
     """A file of an instrument cannot be read, or what it holds cannot be put on one clock.
 

@@ -27,3 +27,7 @@ class ChemistryError(SimulatorsError, ValueError):
 
 class ConvergenceError(SimulatorsError):
     """The steady state of a virtual cell was not found."""
+
+
+class EmulatorError(SimulatorsError, ValueError):
+    """An emulated instrument is set up wrongly, or is asked for something that it does not have."""

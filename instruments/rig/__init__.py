@@ -1,0 +1,1 @@
+"""Rigs: devices wired into cells, what keeps them safe, and what runs experiments on them."""

@@ -1,0 +1,1 @@
+"""How bytes reach devices: streams with deadlines, web requests, and transcripts of both."""

@@ -1,0 +1,186 @@
+"""Web requests to devices, with deadlines, bounds, and the package's own exceptions.
+
+Requests that ask are tried again where the connection failed; requests that change something never are, since the
+device may have heard them. ``replay://FILE`` as an address plays a transcript back.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+
+from instruments.errors import CommunicationError, DeviceTimeout, ProtocolError
+from instruments.transport.stream import Retries
+from instruments.transport.transcript import Recorder, load
+
+LARGEST: Final = 64 * 1024 * 1024
+"""Bytes of the largest answer that is read."""
+
+
+class Web:
+    """A client of one device.
+
+    Args:
+        device: name for errors.
+        address: of the device, such as ``http://192.168.0.20:31950``.
+        headers: of every request.
+        timeout: s, of connecting and of every pause in an answer.
+        retries: of requests that only ask.
+        record: a file to which a transcript is appended.
+    """
+
+    def __init__(
+        self,
+        device: str,
+        address: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        timeout: float = 5.0,
+        retries: Retries | None = None,
+        record: Path | None = None,
+    ) -> None:
+        self.device, self.address = device, address.rstrip("/")
+        self._retries = retries or Retries()
+        self._timeout = timeout
+        transport: httpx.BaseTransport
+        if address.startswith("replay://"):
+            transport = _Played(device, Path(address.removeprefix("replay://")))
+            base = "http://replayed"
+        else:
+            transport, base = httpx.HTTPTransport(), self.address
+        self._recorder = None if record is None else Recorder(record)
+        if self._recorder is not None:
+            transport = _Recording(transport, self._recorder)
+        # neither proxies nor credentials of the environment: instruments stand on the laboratory's own network
+        self._client = httpx.Client(
+            base_url=base,
+            headers={"Accept-Encoding": "identity", **(headers or {})},
+            timeout=timeout,
+            transport=transport,
+            trust_env=False,
+        )
+
+    def close(self) -> None:
+        """Let go of all connections; may be called more than once."""
+        self._client.close()
+        if self._recorder is not None:
+            self._recorder.close()
+
+    def ask(self, path: str, params: Mapping[str, str | int | float] | None = None, **more: Any) -> httpx.Response:
+        """A GET request, tried again where the connection fails.
+
+        Raises:
+            CommunicationError: no connection.
+            DeviceTimeout: no answer in time.
+            ProtocolError: the answer is no HTTP, or larger than it may be.
+        """
+        pause = self._retries.pause
+        for attempt in range(1, self._retries.attempts + 1):
+            try:
+                return self.request("GET", path, params=params, **more)
+            except CommunicationError:
+                if attempt == self._retries.attempts:
+                    raise
+                time.sleep(pause)
+                pause = min(2.0 * pause, self._retries.longest)
+        raise RuntimeError("unreachable: the last attempt returns or raises")
+
+    def request(self, method: str, path: str, *, timeout: float | None = None, **more: Any) -> httpx.Response:
+        """One request, made once, its answer read within bounds. Any HTTP status is an answer.
+
+        Args:
+            method: such as ``POST``.
+            path: below the address.
+            timeout: s, instead of the client's own.
+            more: ``json``, ``params``, ``files``, ``headers`` as httpx has them.
+
+        Raises:
+            CommunicationError: no connection, or lost on the way.
+            DeviceTimeout: no answer in time.
+            ProtocolError: the answer is no HTTP, or larger than it may be.
+        """
+        limit = self._timeout if timeout is None else timeout
+        try:
+            with self._client.stream(method, path, timeout=limit, **more) as response:
+                body, began = bytearray(), time.monotonic()
+                for piece in response.iter_raw():
+                    body += piece
+                    if len(body) > LARGEST:
+                        raise ProtocolError(f"an answer of more than {LARGEST} bytes.", device=self.device)
+                    if time.monotonic() - began > 10.0 * limit:
+                        raise DeviceTimeout(f"{path} did not end within {10.0 * limit:g} s.", device=self.device)
+            return httpx.Response(
+                response.status_code, headers=response.headers, content=bytes(body), request=response.request
+            )
+        except httpx.TimeoutException as problem:
+            raise DeviceTimeout(f"no answer to {method} {path} within {limit:g} s.", device=self.device) from problem
+        except (httpx.ProtocolError, httpx.DecodingError, httpx.TooManyRedirects) as problem:
+            raise ProtocolError(
+                f"the answer to {method} {path} is no HTTP ({problem}).", device=self.device
+            ) from problem
+        except (httpx.TransportError, OSError) as problem:
+            raise CommunicationError(
+                f"{self.address} cannot be reached ({problem}).",
+                device=self.device,
+                field="address",
+                mend="Check power, network and address.",
+            ) from problem
+
+    def json(self, response: httpx.Response) -> Any:
+        """The JSON of an answer.
+
+        Raises:
+            ProtocolError: it is none.
+        """
+        try:
+            return response.json()
+        except (ValueError, RecursionError) as problem:
+            seen = response.content[:80]
+            raise ProtocolError(f"the answer is no JSON: {seen!r}.", device=self.device) from problem
+
+
+class _Recording(httpx.BaseTransport):
+    """Notes requests and answers, whole."""
+
+    def __init__(self, inner: httpx.BaseTransport, recorder: Recorder) -> None:
+        self._inner, self._recorder = inner, recorder
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        self._recorder.note(">", _question(request))
+        response = self._inner.handle_request(request)
+        body = response.read()
+        answer = {"status": response.status_code, "headers": dict(response.headers), "body": body.decode("latin-1")}
+        self._recorder.note("<", json.dumps(answer).encode())
+        return httpx.Response(response.status_code, headers=response.headers, content=body)
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+class _Played(httpx.BaseTransport):
+    """Answers as a transcript does, and only to what it was asked."""
+
+    def __init__(self, device: str, path: Path) -> None:
+        self._device = device
+        entries = load(path)
+        self._left = list(zip(entries[::2], entries[1::2], strict=False))
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        asked = _question(request)
+        if not self._left:
+            raise ProtocolError(f"the transcript expects nothing more, not {asked!r}.", device=self._device)
+        expected, answer = self._left.pop(0)
+        if expected.data != asked:
+            raise ProtocolError(f"the transcript expects {expected.data!r}, not {asked!r}.", device=self._device)
+        said = json.loads(answer.data)
+        return httpx.Response(said["status"], headers=said["headers"], content=said["body"].encode("latin-1"))
+
+
+def _question(request: httpx.Request) -> bytes:
+    body = request.read().decode("latin-1")
+    return json.dumps({"method": request.method, "path": request.url.raw_path.decode(), "body": body}).encode()
