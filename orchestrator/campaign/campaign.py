@@ -23,7 +23,7 @@ from acquisition.space import SearchSpace
 from acquisition.stopping import Standing, StoppingRule
 from acquisition.strategies.registry import make_strategy
 from instruments.metrics import METRICS
-from orchestrator.campaign import asking, checks, frames, modelling, samples, telling
+from orchestrator.campaign import affording, asking, checks, frames, modelling, samples, telling
 from orchestrator.campaign.checks import Replicates
 from orchestrator.campaign.ledger import Ledger
 from orchestrator.campaign.progress import hours_of, progress
@@ -206,7 +206,8 @@ class Campaign:
             n: how many.
             state: of the records.
             apart: each on a sample of its own on which nothing is pending: for cells that work at the same time.
-            purse: what they may cost in all; what does not fit is not proposed, so that there may be none.
+            purse: what they may cost in all; what does not fit is not proposed. Where nothing of it fits, one that does
+                is looked for, so that there is none only where nothing can be paid.
         """
         if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
             raise CampaignError(f"ask({n!r}): the number of experiments must be a positive whole number.", field="n")
@@ -220,7 +221,10 @@ class Campaign:
         records = asking.records(self, problem, answer, self._ledger.next_id, state)
         records = records[: int((np.cumsum([r.cost or 0.0 for r in records]) <= purse).sum())]
         if not records:
-            return []
+            other = affording.cheaper(self.strategy, problem, purse)
+            if other is None:
+                return []
+            answer, records = other, asking.records(self, problem, other, self._ledger.next_id, state)
         ask = AskRecord(problem.ask, n, dict(answer.state))
         self._apply([PutAsk(ask), *(PutExperiment(record, None) for record in records)])
         self._asks, self._state = problem.ask, ask.state
