@@ -10,6 +10,7 @@ import json
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from threading import Lock
 from typing import Any, Final
 
 import httpx
@@ -20,6 +21,8 @@ from instruments.transport.transcript import Recorder, load
 
 LARGEST: Final = 64 * 1024 * 1024
 """Bytes of the largest answer that is read."""
+_BROKEN_OFF: Final = ("Server disconnected", "peer closed connection")
+"""How httpx begins to tell of a connection that ended within an answer; it is no other class of exception."""
 
 
 class Web:
@@ -47,29 +50,36 @@ class Web:
         self.device, self.address = device, address.rstrip("/")
         self._retries = retries or Retries()
         self._timeout = timeout
-        transport: httpx.BaseTransport
+        self._headers = {"Accept-Encoding": "identity", **(headers or {})}
+        self._record = record
+        self._played: _Played | None = None
         if address.startswith("replay://"):
-            transport = _Played(device, Path(address.removeprefix("replay://")))
-            base = "http://replayed"
-        else:
-            transport, base = httpx.HTTPTransport(), self.address
-        self._recorder = None if record is None else Recorder(record)
-        if self._recorder is not None:
-            transport = _Recording(transport, self._recorder)
-        # neither proxies nor credentials of the environment: instruments stand on the laboratory's own network
-        self._client = httpx.Client(
-            base_url=base,
-            headers={"Accept-Encoding": "identity", **(headers or {})},
-            timeout=timeout,
-            transport=transport,
-            trust_env=False,
-        )
+            self._played = _Played(device, Path(address.removeprefix("replay://")))
+        self._opening = Lock()
+        self._client: httpx.Client | None = None
 
     def close(self) -> None:
-        """Let go of all connections; may be called more than once."""
-        self._client.close()
-        if self._recorder is not None:
-            self._recorder.close()
+        """Let go of all connections; may be called more than once, and the next request opens them again."""
+        with self._opening:
+            client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
+    def _open(self) -> httpx.Client:
+        with self._opening:
+            if self._client is None:
+                transport: httpx.BaseTransport = self._played or httpx.HTTPTransport()
+                if self._record is not None:
+                    transport = _Recording(transport, Recorder(self._record))
+                # neither proxies nor credentials of the environment: instruments stand on the laboratory's own network
+                self._client = httpx.Client(
+                    base_url=self.address if self._played is None else "http://replayed",
+                    headers=self._headers,
+                    timeout=self._timeout,
+                    transport=transport,
+                    trust_env=False,
+                )
+            return self._client
 
     def ask(self, path: str, params: Mapping[str, str | int | float] | None = None, **more: Any) -> httpx.Response:
         """A GET request, tried again where the connection fails.
@@ -106,7 +116,7 @@ class Web:
         """
         limit = self._timeout if timeout is None else timeout
         try:
-            with self._client.stream(method, path, timeout=limit, **more) as response:
+            with self._open().stream(method, path, timeout=limit, **more) as response:
                 body, began = bytearray(), time.monotonic()
                 for piece in response.iter_raw():
                     body += piece
@@ -120,6 +130,10 @@ class Web:
         except httpx.TimeoutException as problem:
             raise DeviceTimeout(f"no answer to {method} {path} within {limit:g} s.", device=self.device) from problem
         except (httpx.ProtocolError, httpx.DecodingError, httpx.TooManyRedirects) as problem:
+            if str(problem).startswith(_BROKEN_OFF):
+                raise CommunicationError(
+                    f"the connection was lost before the answer to {method} {path} was complete.", device=self.device
+                ) from problem
             raise ProtocolError(
                 f"the answer to {method} {path} is no HTTP ({problem}).", device=self.device
             ) from problem
@@ -130,6 +144,8 @@ class Web:
                 field="address",
                 mend="Check power, network and address.",
             ) from problem
+        except RuntimeError as problem:  # httpx's word for a client that another thread has closed
+            raise CommunicationError("the connection was closed meanwhile.", device=self.device) from problem
 
     def json(self, response: httpx.Response) -> Any:
         """The JSON of an answer.
@@ -160,6 +176,7 @@ class _Recording(httpx.BaseTransport):
 
     def close(self) -> None:
         self._inner.close()
+        self._recorder.close()
 
 
 class _Played(httpx.BaseTransport):
