@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from threading import RLock
 from typing import Any, Final, Literal, Protocol
@@ -23,6 +24,8 @@ logger = logging.getLogger(__name__)
 
 SLICE: Final = 0.02
 """The longest single read, s: between slices a wait looks at its deadline and whether it is abandoned."""
+BROKEN: Final = (OSError, TypeError)
+"""What a port raises that is lost; TypeError is pyserial's, where another thread closes the port meanwhile."""
 LONGEST: Final = 65536
 """Bytes of the longest line that is read unless a driver says otherwise."""
 
@@ -100,7 +103,7 @@ class Stream:
         self._retries = retries or Retries()
         self._record = record
         self._recorder: Recorder | None = None
-        self._opener = opener or self._pyserial
+        self._opener = opener or partial(open_port, device, address, self._settings)
         self._port: Port | None = None
         self._pending = bytearray()
         self._holding = RLock()  # opening, and whole writes
@@ -146,7 +149,7 @@ class Stream:
         port, self._port = self._port, None
         if port is not None:
             try:
-                port.close()
+                close_port(port)
             except OSError as problem:
                 logger.warning("%s: %s did not close cleanly: %s", self.device, self.address, problem)
         if self._recorder is not None:
@@ -167,7 +170,7 @@ class Stream:
                 self._recorder.note(">", data)
             try:
                 port.write(data)
-            except OSError as problem:
+            except BROKEN as problem:
                 raise self._lost(problem) from problem
 
     def read_until(self, terminator: bytes, timeout: float, limit: int = LONGEST) -> bytes:
@@ -261,22 +264,23 @@ class Stream:
                 return
 
     def _fetch(self, seconds: float) -> bool:
-        if self._port is None:
+        port = self._port  # another thread may close it meanwhile
+        if port is None:
             raise CommunicationError("the connection is closed.", device=self.device, field="port")
         try:
-            self._port.timeout = seconds
-            data = self._port.read(1)
+            port.timeout = seconds
+            data = port.read(1)
             if data:
-                self._port.timeout = 0.0
-                data += self._port.read(4096)
-        except OSError as problem:
+                port.timeout = 0.0
+                data += port.read(4096)
+        except BROKEN as problem:
             raise self._lost(problem) from problem
         if data and self._recorder is not None:
             self._recorder.note("<", data)
         self._pending += data
         return bool(data)
 
-    def _lost(self, problem: OSError) -> CommunicationError:
+    def _lost(self, problem: Exception) -> CommunicationError:
         self.close()
         self._pending.clear()
         return CommunicationError(
@@ -286,24 +290,48 @@ class Stream:
             mend="Check cable and power; the next command opens it again.",
         )
 
-    def _pyserial(self) -> Port:
-        if self.address.startswith("replay://"):
-            return Replay(self.device, Path(self.address.removeprefix("replay://")))
-        import serial
 
-        s = self._settings
-        port: Any = serial.serial_for_url(
-            self.address,
-            baudrate=s.baudrate,
-            bytesize=s.bytesize,
-            parity=s.parity,
-            stopbits=s.stopbits,
-            xonxoff=s.xonxoff,
-            rtscts=s.rtscts,
-            timeout=SLICE,
-            write_timeout=2.0,
-        )
-        return port  # type: ignore[no-any-return]
+def open_port(device: str, address: str, settings: SerialSettings) -> Port:
+    """A port of pyserial, or one that plays a transcript back.
+
+    Args:
+        device: name for errors.
+        address: see the module.
+        settings: of a serial line.
+
+    Raises:
+        OSError: it cannot be opened.
+        ReaderError: the file is no transcript.
+    """
+    if address.startswith("replay://"):
+        return Replay(device, Path(address.removeprefix("replay://")))
+    import serial
+
+    port: Any = serial.serial_for_url(
+        address,
+        baudrate=settings.baudrate,
+        bytesize=settings.bytesize,
+        parity=settings.parity,
+        stopbits=settings.stopbits,
+        xonxoff=settings.xonxoff,
+        rtscts=settings.rtscts,
+        timeout=SLICE,
+        write_timeout=2.0,
+    )
+    return port  # type: ignore[no-any-return]
+
+
+def close_port(port: Port) -> None:
+    """Let go of a port.
+
+    pyserial leaves a socket open whose other end has gone, since its shutting down fails before its closing.
+    """
+    raw = getattr(port, "_socket", None)
+    try:
+        port.close()
+    finally:
+        if raw is not None:
+            raw.close()
 
 
 class Replay:
@@ -356,5 +384,6 @@ class Replay:
         """Nothing is held."""
 
 
-def _words(problem: OSError) -> str:
-    return str(problem.strerror or problem).splitlines()[0] if str(problem) else type(problem).__name__
+def _words(problem: Exception) -> str:
+    said = str(getattr(problem, "strerror", None) or problem)
+    return said.splitlines()[0] if said else type(problem).__name__
