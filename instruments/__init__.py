@@ -10,11 +10,14 @@ from instruments.errors import (
     ExecutionCancelled,
     InstrumentsError,
     LabError,
+    LabHalted,
+    LabHolds,
     MetricError,
     ReaderError,
     SignalError,
 )
 from instruments.lab import (
+    Attended,
     Clock,
     Context,
     Failure,
@@ -22,9 +25,11 @@ from instruments.lab import (
     Job,
     Lab,
     LabOptions,
+    Located,
     Measurement,
     Observation,
     Outcome,
+    Selective,
     Verdict,
     VirtualTime,
 )
@@ -48,6 +53,7 @@ _HOMES = {
 
 __all__ = [
     "METRICS",
+    "Attended",
     "Calibration",
     "CalibrationError",
     "Calibrations",
@@ -60,7 +66,10 @@ __all__ = [
     "Job",
     "Lab",
     "LabError",
+    "LabHalted",
+    "LabHolds",
     "LabOptions",
+    "Located",
     "Measurement",
     "Metric",
     "MetricError",
@@ -70,6 +79,7 @@ __all__ = [
     "ReaderError",
     "Recording",
     "Reduction",
+    "Selective",
     "Setup",
     "SignalError",
     "Verdict",

@@ -30,7 +30,28 @@ class MetricError(InstrumentsError, ValueError):
 
 
 class ExecutionCancelled(InstrumentsError):
-    """An execution ended because its context was cancelled. Nothing was measured."""
+    """An execution ended because its context was cancelled. Nothing was measured.
+
+    Attributes:
+        untouched: whether nothing had moved yet, so that the job may be run again unasked.
+    """
+
+    def __init__(
+        self, message: str, *, untouched: bool = False, field: str | None = None, mend: str | None = None
+    ) -> None:
+        super().__init__(message, field=field, mend=mend)
+        self.untouched = untouched
+
+
+class LabHolds(InstrumentsError):
+    """A laboratory can start nothing until a person has acted: stock is short, a calibration has expired.
+
+    Nothing had moved for the job that raises it.
+    """
+
+
+class LabHalted(InstrumentsError):
+    """A laboratory has made itself safe and stays so until a person resets it. What a job had done is not known."""
 
 
 class SignalError(InstrumentsError, ValueError):

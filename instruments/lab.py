@@ -219,6 +219,9 @@ class Lab(Protocol):
 
         Raises:
             ExecutionCancelled: when the context was cancelled.
+            LabHolds: nothing can be started until a person has acted; nothing has moved.
+            LabHalted: the laboratory has made itself safe, and stays so until a person resets it.
+            InstrumentsError: a fault of the equipment; the job is tried again, within limits.
         """
 
     def make_safe(self) -> None:
@@ -236,6 +239,58 @@ class VirtualTime(Protocol):
     @property
     def virtual_time(self) -> bool:
         """Whether time passes only in the simulation."""
+
+
+@runtime_checkable
+class Attended(Protocol):
+    """What a laboratory adds to :class:`Lab` when it must be taken hold of before it can run, and let go after."""
+
+    def open(self) -> None:
+        """Make everything safe, connect, and check; called once before the first job of a sitting.
+
+        Raises:
+            LabHolds: a person must act first; nothing has moved.
+            LabHalted: it was halted, and nobody has reset it.
+            InstrumentsError: it cannot be reached.
+        """
+
+    def close(self) -> None:
+        """Let go, after the last job and after :meth:`Lab.make_safe`; may be called more than once."""
+
+
+@runtime_checkable
+class Selective(Protocol):
+    """What a laboratory adds to :class:`Lab` when it cannot execute every point of a search space.
+
+    What it cannot execute is never proposed.
+    """
+
+    def feasible(self, points: pd.DataFrame) -> Sequence[bool]:
+        """Which points can be executed as the laboratory stands: within its limits, and makeable from its stock.
+
+        Asked often, with many points, before and while it runs: it reads files at most, and moves nothing.
+
+        Args:
+            points: one row a point, with the columns of the search space.
+
+        Returns:
+            One truth value a row.
+        """
+
+
+@runtime_checkable
+class Located(Protocol):
+    """What a laboratory's options add to :class:`LabOptions` when they name files that stay where they are.
+
+    A table is copied into the store; a rig's file is not, since what it describes stands in one place.
+    """
+
+    def located(self, folder: Path) -> LabOptions:
+        """The same options, paths made absolute.
+
+        Args:
+            folder: of the campaign file, which paths are relative to.
+        """
 
 
 @runtime_checkable

@@ -6,14 +6,14 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from instruments.lab import Lab
+from instruments.lab import Lab, Selective
 from orchestrator.config.checks import (
     check_executable,
     check_metrics,
@@ -81,6 +81,9 @@ class Definition:
         frames = {key: table.frame for key, table in sources.items()}
         definition = cls(file, space, MappingProxyType(frames), notices(file, space), MappingProxyType(sources))
         lab = definition.build_lab()
+        if isinstance(lab, Selective):
+            space = build_space(file, sources, lab)
+            definition = replace(definition, space=space, notices=notices(file, space))
         check_metrics(file, space, lab)
         check_executable(file, space, lab)
         return definition

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from acquisition.errors import AcquisitionError, StrategyError
 from instruments.errors import InstrumentsError
+from instruments.lab import Located
 from orchestrator.config.definition import POOL, Definition, table_paths
 from orchestrator.config.document import parse
 from orchestrator.config.model import CampaignFile
@@ -42,6 +43,8 @@ def load(path: Path, table: Path | None = None, *, name: str | None = None, seed
     except ValidationError as error:
         raise refuse(document, problems_of(error, document)) from None
     importable(file, path.parent)
+    if isinstance(file.lab, Located):
+        file = file.model_copy(update={"lab": file.lab.located(path.parent.resolve())})
     try:
         return Definition.of(file, _sources(file, path.parent, table))
     except InputError as problem:

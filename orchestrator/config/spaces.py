@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from acquisition.constraints import NonlinearConstraint
+from instruments.lab import Selective
 from orchestrator.config.hints import unknown
 from orchestrator.config.model import CampaignFile, PoolSpace
 from orchestrator.config.tables import Table
@@ -63,12 +64,13 @@ def _expand(patterns: Iterable[str], known: Iterable[str], field: str, table: Ta
     return tuple(found)
 
 
-def build_space(file: CampaignFile, sources: Mapping[str, Table]) -> SearchSpace:
+def build_space(file: CampaignFile, sources: Mapping[str, Table], lab: Selective | None = None) -> SearchSpace:
     """Build the search space.
 
     Args:
         file: the campaign file, patterns written out.
         sources: its data files by their keys.
+        lab: a laboratory that cannot execute every point: what it cannot is left out.
 
     Raises:
         InputError: the pool holds something that is no candidate.
@@ -77,8 +79,9 @@ def build_space(file: CampaignFile, sources: Mapping[str, Table]) -> SearchSpace
     from acquisition.space import SearchSpace
 
     block = file.space
+    extra = [] if lab is None else [NonlinearConstraint(lab.feasible, name="what the laboratory can execute")]
     if not isinstance(block, PoolSpace):
-        return SearchSpace(list(block.parameters), list(block.constraints))
+        return SearchSpace(list(block.parameters), [*block.constraints, *extra])
     table = sources["pool"]
     rows = pool_rows(file, block, sources)
     names = [
@@ -107,7 +110,7 @@ def build_space(file: CampaignFile, sources: Mapping[str, Table]) -> SearchSpace
         categorical=block.categorical,
         compositions=block.compositions,
         stages=block.stages,
-        constraints=block.constraints,
+        constraints=[*block.constraints, *extra],
     )
 
 

@@ -10,12 +10,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Event, Lock
-from typing import Final
+from typing import Final, Literal
 
 from acquisition.errors import SpaceExhaustedError
 from acquisition.stopping import Standing, StoppingRule
-from instruments.errors import ExecutionCancelled, InstrumentsError
-from instruments.lab import Failure, Job, Lab, Outcome, VirtualTime
+from instruments.errors import ExecutionCancelled, InstrumentsError, LabHalted, LabHolds
+from instruments.lab import Attended, Failure, Job, Lab, Outcome, VirtualTime
 from orchestrator.campaign import Campaign
 from orchestrator.campaign.samples import name_of
 from orchestrator.errors import OrchestratorError, StaleWrite, ValueConflict
@@ -38,12 +38,27 @@ RETRIED: Final = ("equipment", "analysis")
 
 
 @dataclass(frozen=True, slots=True)
+class _Unfinished:
+    """An execution that ended without an outcome.
+
+    Attributes:
+        message: why.
+        untouched: whether nothing had moved, so that it may be run again unasked.
+        ends: the state in which the campaign must wait for a person; empty where it need not.
+    """
+
+    message: str
+    untouched: bool = False
+    ends: Literal["", "holding", "halted"] = ""
+
+
+@dataclass(frozen=True, slots=True)
 class _Flight:
     """An attempt under way."""
 
     record: ExperimentRecord
     attempt: AttemptRecord
-    running: Running[Outcome | None]
+    running: Running[Outcome | _Unfinished]
 
 
 class Loop:
@@ -91,6 +106,7 @@ class Loop:
         self._failures: Counter[int] = Counter()
         self._devices: dict[str, Lock] = {}
         self._exhausted = ""
+        self._waits: tuple[CampaignState, str] | None = None  # the state that a person must end, and why
         rule = rule_of(experiments, stop)
         self._ending = Ending(campaign, lab, rule)
         campaign.budget = rule.most
@@ -128,15 +144,22 @@ class Loop:
             self.engine.close()
         if trouble := self._make_safe():
             state, why = "halted", trouble
+        self._let_go()
         self._set_state(state, why)
         return state
 
     def _sit(self) -> tuple[CampaignState, str]:
         """Go through all steps; how it ended, and why."""
-        if waiting := self._recover():
+        closed = self._open()  # a laboratory makes itself safe before anything else is done
+        waiting = self._recover()
+        if closed is not None:
+            return closed
+        if waiting:
             return "halted", waiting
         while self.step():
             pass
+        if self._waits is not None:
+            return self._waits
         if self.cancelled.is_set():
             return "interrupted", "a signal ended it"
         return "completed", self._why_done()
@@ -150,13 +173,33 @@ class Loop:
             return f"the laboratory did not confirm its safe state ({problem}); a person must look"
         return ""
 
+    def _open(self) -> tuple[CampaignState, str] | None:
+        """Take hold of the laboratory; the state in which a person must act first, and why, if one must."""
+        if not isinstance(self.lab, Attended):
+            return None
+        try:
+            self.lab.open()
+        except LabHolds as problem:
+            return "holding", str(problem)
+        except LabHalted as problem:
+            return "halted", str(problem)
+        return None
+
+    def _let_go(self) -> None:
+        """Close the laboratory, which is safe by now; what goes wrong changes nothing any more."""
+        if isinstance(self.lab, Attended):
+            try:
+                self.lab.close()
+            except Exception:
+                logger.exception("the laboratory could not be closed")
+
     def step(self) -> bool:
         """Start what can be started, then wait for one result and learn it.
 
         Returns:
             Whether there is more to do.
         """
-        if not self.cancelled.is_set():
+        if not self.cancelled.is_set() and self._waits is None:
             self._start()
         if not self._flights:
             return False
@@ -262,12 +305,16 @@ class Loop:
         told(self._listeners, "started", running, attempt)
         flight.add_done_callback(lambda _: self._landed.put(record.id))
 
-    def _execute(self, job: Job, context: AttemptContext) -> Outcome | None:
-        """What came of a job; ``None`` if it was cancelled. Runs in a thread of its own."""
+    def _execute(self, job: Job, context: AttemptContext) -> Outcome | _Unfinished:
+        """What came of a job. Runs in a thread of its own."""
         try:
             return self.lab.execute(job, context)
-        except ExecutionCancelled:
-            return None
+        except ExecutionCancelled as problem:
+            return _Unfinished("interrupted", problem.untouched)
+        except LabHolds as problem:
+            return _Unfinished(str(problem), untouched=True, ends="holding")
+        except LabHalted as problem:
+            return _Unfinished(str(problem), ends="halted")
         except InstrumentsError as problem:
             return Outcome(failure=Failure("equipment", str(problem)))
 
@@ -298,7 +345,7 @@ class Loop:
         flight = self._flights[id]
         try:
             outcome = flight.running.result()
-            return flight.attempt.clock_started + (outcome.duration if outcome else 0.0), id
+            return flight.attempt.clock_started + (outcome.duration if isinstance(outcome, Outcome) else 0.0), id
         except Exception:  # noqa: BLE001  it is raised again, and dealt with, when this flight is learned from
             return flight.attempt.clock_started, id
 
@@ -306,8 +353,10 @@ class Loop:
         """The loop was cancelled: wait for what runs, and keep every result that came."""
         for id, flight in sorted(self._flights.items()):
             outcome = flight.running.result()
-            if outcome is None or self._virtual:  # a virtual result comes again, in its turn
-                self._requeue(flight, "cancelled", "interrupted")
+            if isinstance(outcome, _Unfinished):
+                self._unfinished(flight, outcome)
+            elif self._virtual:  # a virtual result comes again, in its turn
+                self._unfinished(flight, _Unfinished("interrupted", untouched=True))
             else:
                 self._land(flight, outcome)
             del self._flights[id]
@@ -318,8 +367,8 @@ class Loop:
     def _learn(self, flight: _Flight) -> None:
         id = flight.record.id
         outcome = flight.running.result()
-        if outcome is None:
-            self._requeue(flight, "cancelled", "interrupted")
+        if isinstance(outcome, _Unfinished):
+            self._unfinished(flight, outcome)
             return
         self._now = max(self._now, flight.attempt.clock_started + outcome.duration)
         self.engine.call("learn", f"learn from experiment {id}", lambda: self._land(flight, outcome))
@@ -342,7 +391,7 @@ class Loop:
             self._failures[flight.record.id] += 1
         if failure is not None and failure.cause in RETRIED and self._failures[flight.record.id] < MOST_ATTEMPTS:
             logger.warning("experiment %d: %s; it is tried again", flight.record.id, ended.message)
-            self._back(flight, ended)
+            self._back(flight, ended, repeat=True)
             return
         result = told_of(flight.record, outcome, ended.sample)
         try:
@@ -368,12 +417,17 @@ class Loop:
         now, why = datetime.now(UTC), f"its sample failed in experiment {record.id}"
         return [PutExperiment(replace(r, state="cancelled", updated=now), r.state, why) for r in lost]
 
-    def _requeue(self, flight: _Flight, state: AttemptState, message: str) -> None:
+    def _unfinished(self, flight: _Flight, how: _Unfinished) -> None:
         """An attempt ended without a result: run it again, or ask a person where that is not safe."""
-        self._back(flight, replace(flight.attempt, state=state, finished=datetime.now(UTC), message=message))
+        if how.ends and (self._waits is None or how.ends == "halted"):
+            self._waits = how.ends, how.message
+        self._requeue(flight, "cancelled", how.message, untouched=how.untouched)
 
-    def _back(self, flight: _Flight, ended: AttemptRecord) -> None:
-        repeat = self.lab.repeat_is_safe or ended.state == "failed"
+    def _requeue(self, flight: _Flight, state: AttemptState, message: str, *, untouched: bool = False) -> None:
+        ended = replace(flight.attempt, state=state, finished=datetime.now(UTC), message=message)
+        self._back(flight, ended, repeat=untouched or self.lab.repeat_is_safe)
+
+    def _back(self, flight: _Flight, ended: AttemptRecord, *, repeat: bool) -> None:
         record = replace(flight.record, state="queued" if repeat else "needs_inspection", updated=datetime.now(UTC))
         self.campaign.put(PutExperiment(record, "running", ended.message), PutAttempt(ended))
         self._attempts[record.id] = ended
@@ -436,6 +490,7 @@ class Loop:
         for flight in list(self._flights.values()):
             self._rescue(flight, f"the loop ended: {why}")
         trouble = self._make_safe()
+        self._let_go()
         ended: CampaignState = "interrupted" if isinstance(problem, KeyboardInterrupt) else "failed"
         try:
             self._set_state("halted" if trouble else ended, f"{why}; {trouble}" if trouble else why)
@@ -444,18 +499,18 @@ class Loop:
 
     def _rescue(self, flight: _Flight, why: str) -> None:
         """Keep the result of a flight that has one; the loop is failing, so that nothing here may raise."""
+        outcome: Outcome | _Unfinished | None = None
         try:
             outcome = flight.running.result()
         except BaseException as other:  # noqa: BLE001  perhaps the very reason why the loop fails
             logger.debug("a flight ended with %r", other)
-            outcome = None
         try:
             record = self.campaign.store.experiment(self.campaign.name, flight.record.id)
             if record.state != "running":
                 return
-            if outcome is None or self._virtual:
-                self._requeue(flight, "unknown", why)
-            else:
+            if isinstance(outcome, Outcome) and not self._virtual:
                 self._land(flight, outcome)
+            else:
+                self._requeue(flight, "unknown", why)
         except Exception:
             logger.exception("experiment %d could not be brought to an end in the store", flight.record.id)

@@ -1,6 +1,7 @@
 """The loop without an engine, in laboratories that answer, fail, wait, and die."""
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier, Event
 from types import SimpleNamespace
@@ -17,6 +18,8 @@ from instruments import (
     InstrumentsError,
     Lab,
     LabError,
+    LabHalted,
+    LabHolds,
     Measurement,
     Observation,
     Outcome,
@@ -438,3 +441,97 @@ def test_results_told_from_elsewhere_while_a_campaign_runs(tmp_path):
     (note,) = [event for event in store.events("c") if event.kind == "conflict"]
     assert note.experiment == 4
     store.close()
+
+
+class Attended(Bench):
+    """A laboratory that is taken hold of, and let go."""
+
+    opening: InstrumentsError | None = None
+
+    def open(self):
+        self.log = ["open"]
+        if self.opening is not None:
+            raise self.opening
+
+    def execute(self, job, context):
+        self.log.append(f"execute {job.experiment}")
+        return super().execute(job, context)
+
+    def make_safe(self):
+        self.log.append("safe")
+
+    def close(self):
+        self.log.append("close")
+
+
+def test_a_laboratory_is_held_from_before_its_first_job_until_it_is_safe(tmp_path):
+    lab = Attended()
+    assert _loop(_campaign(), lab, tmp_path, experiments=2).run() == "completed"
+    assert lab.log == ["open", "execute 1", "execute 2", "safe", "close"]
+
+
+@pytest.mark.parametrize(
+    ("problem", "state"),
+    [(LabHolds("copper is short.", mend="Refill it."), "holding"), (LabHalted("tripped."), "halted")],
+)
+def test_a_laboratory_that_does_not_open_makes_the_campaign_wait_for_a_person(tmp_path, problem, state):
+    campaign, lab = _campaign(), Attended()
+    lab.opening = problem
+    assert _loop(campaign, lab, tmp_path).run() == state
+    assert lab.log == ["open", "safe", "close"]
+    assert campaign.store.campaign("c").reason == str(problem)
+    assert _states(campaign) == {}
+    lab.opening = None
+    assert _loop(campaign, lab, tmp_path, experiments=2).run() == "completed"
+
+
+def test_short_stock_holds_before_the_start_and_the_experiment_waits(tmp_path):
+    short = [True]
+
+    def behaviour(job, _):
+        if job.experiment == 3 and short:
+            raise LabHolds("copper is short.")
+        return answer(job)
+
+    campaign, lab = _campaign(), Bench(behaviour, repeat_is_safe=False)
+    assert _loop(campaign, lab, tmp_path, experiments=5).run() == "holding"
+    assert _states(campaign) == {"completed": 2, "queued": 1}
+    short.clear()
+    assert _loop(campaign, lab, tmp_path, experiments=5).run() == "completed"
+    assert _states(campaign) == {"completed": 5}
+
+
+def test_a_halt_leaves_the_experiment_to_a_person_and_lets_others_end(tmp_path):
+    halted = Event()
+
+    def behaviour(job, _):
+        if job.experiment == 2:
+            halted.set()
+            raise LabHalted("the pressure was too high.")
+        assert halted.wait(30)
+        return answer(job)
+
+    campaign, lab = _campaign(), Bench(behaviour, cells=2, repeat_is_safe=False)
+    assert _loop(campaign, lab, tmp_path, experiments=5).run() == "halted"
+    assert _states(campaign) == {"completed": 1, "needs_inspection": 1}
+    assert campaign.store.campaign("c").reason == "the pressure was too high."
+
+
+@pytest.mark.parametrize(("untouched", "state"), [(True, "queued"), (False, "needs_inspection")])
+def test_what_was_cancelled_before_anything_moved_waits_in_the_queue(tmp_path, untouched, state):
+    stop = Event()
+
+    def behaviour(job, context):
+        stop.set()
+        assert context.cancelled.wait(30)
+        raise ExecutionCancelled("told to end.", untouched=untouched)
+
+    campaign, lab = _campaign(), Bench(behaviour, repeat_is_safe=False)
+    cancelled = Event()
+    loop = _loop(campaign, lab, tmp_path, cancelled=cancelled)
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(loop.run)
+        assert stop.wait(30)
+        cancelled.set()
+        assert running.result(30) == "interrupted"
+    assert _states(campaign) == {state: 1}
