@@ -2,6 +2,7 @@
 
 from dataclasses import replace as changed
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pytest
@@ -38,7 +39,7 @@ class Options:
 
 class Lab:
     cells = ("cell-1",)
-    metrics = {"y": "1"}
+    metrics = MappingProxyType({"y": "1"})
     repeat_is_safe = True
 
     def __init__(self, least):
