@@ -154,6 +154,8 @@ def _search(
         seen.add(finalists, values)
         chosen = np.argsort(-values, kind="stable")[:KEPT]
         elite, best = finalists[chosen], values[chosen]
+    if problem.rough:
+        return np.asarray(seen.best(1)[0])
     moved = polished(space, score, elite[np.argsort(-best, kind="stable")][:POLISHED])
     seen.add(moved, _values(score, moved, chunk))
     found: Array = seen.best(1)[0]

@@ -86,6 +86,8 @@ class Problem:
             whether another condition on an open sample or a new sample pays more.
         open_samples: samples that may, or with a number must, be measured further, the oldest first.
         remaining: experiments that may still be proposed, these included; ``None`` where no budget is known.
+        rough: the answer is only compared with others, and asked for again before it is proposed: strategies may search
+            less.
     """
 
     space: SearchSpace
@@ -107,6 +109,7 @@ class Problem:
     conditions_per_sample: int | Literal["auto"] | None = None
     open_samples: tuple[OpenSample, ...] = ()
     remaining: int | None = None
+    rough: bool = False
 
     def generator(self, purpose: int = 0) -> np.random.Generator:
         """Random numbers that depend on the seed, the number of the ask and the purpose alone."""

@@ -7,7 +7,7 @@ sample, the settings that the batch shares. Everything else of the problem stays
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from typing import Final
@@ -86,28 +86,39 @@ class TwoStage:
                 return
 
     def _best(self, batch: _Batch) -> bool:
-        """Add the proposal with the highest gain per cost; says whether there was one."""
-        fresh = batch.candidate(None)
+        """Add the proposal with the highest gain per cost; says whether there was one.
+
+        What was found for one proposal of a batch serves for the next: with more experiments under way a gain only
+        falls, so that an option is thought through again when its former gain would win, and not before (lazy greedy
+        choice: Minoux, Optimization Techniques 7, 234 (1978)).
+        """
         seats = [seat for seat in batch.seats if not (self._apart and seat.chosen)]
-        if fresh is not None and fresh.gain is None:
-            usual = usual_conditions(batch.problem.costs)
-            return self._usual(batch, [seat for seat in seats if seat.used < usual], usual)
-        on_open = [(seat, batch.candidate(seat)) for seat in seats]
-        rated: list[tuple[float, _Seat | None, Proposal]]
-        rated = [(batch.rate(seat, [p]), seat, p) for seat, p in on_open if p is not None and p.gain is not None]
-        if fresh is not None:
-            further = min(usual_conditions(batch.problem.costs), MOST_FORESEEN) - 1 if rated else 0
-            rated.insert(0, (batch.rate(None, batch.foreseen(fresh, further)), None, fresh))
-        if not rated:  # no new sample is left, and no gain says which of the open ones is best
-            return self._usual(batch, seats, usual_conditions(batch.problem.costs))
-        rate, seat, proposal = max(rated, key=lambda option: option[0])
-        unit = batch.problem.costs.unit if batch.problem.costs else "experiment"
-        others = [other for other, where, _ in rated if (where is None) != (seat is None)]
-        than = (
-            f" against {max(others):.2g} {'on an open sample' if seat is None else 'on a new sample'}" if others else ""
-        )
-        batch.add(seat, replace(proposal, reason=f"{proposal.reason}; {rate:.2g} a {unit}{than}"))
-        return True
+        usual = usual_conditions(batch.problem.costs)
+        if not batch.options:
+            fresh = batch.candidate(None)
+            if fresh is not None and fresh.gain is None:
+                return self._usual(batch, [seat for seat in seats if seat.used < usual], usual)
+            rated = batch.consider(seats)
+            if fresh is not None:
+                batch.consider_new(fresh, min(usual, MOST_FORESEEN) - 1 if rated else 0)
+        batch.consider([seat for seat in seats if seat not in batch.options])
+        while batch.options:
+            rates = {seat: batch.rate(seat, option.proposals) for seat, option in batch.options.items()}
+            seat = max(rates, key=lambda option: rates[option])
+            if seat is not None and seat not in seats:
+                del batch.options[seat]
+            elif batch.options[seat].current(batch):
+                batch.take(seat, rates)
+                return True
+            elif seat is not None:
+                batch.consider([seat])
+            else:
+                del batch.options[None]
+                fresh = batch.candidate(None)
+                if fresh is not None:
+                    batch.consider_new(fresh, min(usual, MOST_FORESEEN) - 1 if batch.options else 0)
+        # no new sample is left, and no gain says which of the open ones is best
+        return self._usual(batch, seats, usual)
 
     def _usual(self, batch: _Batch, seats: list[_Seat], usual: int) -> bool:
         """As with a number of conditions, one proposal at a time."""
@@ -136,12 +147,33 @@ class _Seat:
     chosen: int = 0
 
 
+@dataclass(frozen=True, eq=False)
+class _Option:
+    """What was found on one sample.
+
+    Attributes:
+        proposals: the best one, and of a new sample those that would follow.
+        after: so many proposals of the batch were known then.
+        call: of the strategy by which it was found, only so well that it can be compared; ``None``: as well as can be.
+    """
+
+    proposals: tuple[Proposal, ...]
+    after: int
+    call: int | None
+
+    def current(self, batch: _Batch) -> bool:
+        """Whether it was found with all that is proposed by now under way."""
+        return self.after == len(batch)
+
+
 class _Batch:
     """The proposals of one ask as they come together."""
 
     def __init__(self, strategy: Strategy, problem: Problem, n: int) -> None:
         self.problem, self.left = problem, n
         self.seats = [_Seat(sample.name, sample.point, sample.used) for sample in problem.open_samples]
+        self.options: dict[_Seat | None, _Option] = {}
+        """What was found so far on open samples and on a new one."""
         self._strategy = strategy
         self._preparation = preparation_columns(problem.space)
         self._proposals: list[Proposal] = []
@@ -149,6 +181,9 @@ class _Batch:
         self._calls = 0
         self._made = 0
         self._nothing: SpaceExhaustedError | None = None
+
+    def __len__(self) -> int:
+        return len(self._proposals)
 
     def answer(self) -> Proposals:
         """All proposals.
@@ -172,33 +207,68 @@ class _Batch:
                 break
         return made
 
-    def measure(self, seat: _Seat, many: int, conditions: int) -> None:
+    def measure(self, seat: _Seat, many: int, conditions: int, *, rough: bool = False) -> None:
         """Propose up to so many further conditions on a sample."""
         while self.left and many > 0:
             alone = bool(self.problem.fixed) and not self._proposals
             wanted = 1 if alone else min(many, self.left)
-            found = self._ask(seat, wanted, conditions)
+            found = self._ask(seat, wanted, conditions, rough=rough)
             for proposal in found:
                 self.add(seat, proposal)
             many -= wanted
             if len(found) < wanted:
                 return
 
-    def candidate(self, seat: _Seat | None) -> Proposal | None:
+    def candidate(self, seat: _Seat | None, *, rough: bool = False) -> Proposal | None:
         """The best condition on a sample, or experiment on a new one, if there is any; it is not added."""
         kept = self._state
-        found = self._ask(seat, 1, usual_conditions(self.problem.costs))
+        found = self._ask(seat, 1, usual_conditions(self.problem.costs), rough=rough)
         if seat is not None or (found and found[0].gain is None):
             self._state = kept  # the design's next point is taken when it is added
         return found[0] if found else None
+
+    def consider(self, seats: Sequence[_Seat]) -> bool:
+        """Look for the best condition on each of some samples; says whether one of them has any, with a gain."""
+        for seat in seats:
+            self.options.pop(seat, None)
+            call, found = self._calls, self.candidate(seat, rough=True)
+            if found is not None and found.gain is not None:
+                self.options[seat] = _Option((found,), len(self), call)
+        return any(seat in self.options for seat in seats)
+
+    def consider_new(self, fresh: Proposal, further: int) -> None:
+        """An experiment on a new sample, and so many further ones that would follow on it."""
+        self.options[None] = _Option(tuple(self.foreseen(fresh, further)), len(self), None)
 
     def foreseen(self, fresh: Proposal, further: int) -> list[Proposal]:
         """An experiment on a new sample, and so many further ones that would follow on it; none is added."""
         trial = copy(self)
         trial._proposals, trial.seats, trial.left = list(self._proposals), list(self.seats), further + 1
         seat = trial.add(None, fresh)
-        trial.measure(seat, further, further + 1)
+        trial.measure(seat, further, further + 1, rough=True)
         return trial._proposals[len(self._proposals) :]
+
+    def take(self, seat: _Seat | None, rates: Mapping[_Seat | None, float]) -> None:
+        """Add the best option, looked for as well as can be.
+
+        Args:
+            seat: its sample.
+            rates: gains per cost of all options, for the reason.
+        """
+        option = self.options.pop(seat)
+        proposal, rate = option.proposals[0], rates[seat]
+        if option.call is not None:
+            last, self._calls = self._calls, option.call  # the same search with the same random numbers, to its end
+            proposal = self.candidate(seat) or proposal
+            rate, self._calls = self.rate(seat, [proposal]), max(last, self._calls)
+        unit = self.problem.costs.unit if self.problem.costs else "experiment"
+        others = [other for where, other in rates.items() if (where is None) != (seat is None)]
+        than = (
+            f" against {max(others):.2g} {'on an open sample' if seat is None else 'on a new sample'}" if others else ""
+        )
+        made = self.add(seat, replace(proposal, reason=f"{proposal.reason}; {rate:.2g} a {unit}{than}"))
+        if seat is None and len(option.proposals) > 1:  # what would follow on the new sample is known already
+            self.options[made] = _Option(option.proposals[1:2], len(self), self._calls)
 
     def rate(self, seat: _Seat | None, proposals: Sequence[Proposal]) -> float:
         """Gain per cost of experiments on one sample."""
@@ -228,10 +298,10 @@ class _Batch:
         self.left -= 1
         return seat
 
-    def _ask(self, seat: _Seat | None, n: int, conditions: int) -> tuple[Proposal, ...]:
+    def _ask(self, seat: _Seat | None, n: int, conditions: int, *, rough: bool = False) -> tuple[Proposal, ...]:
         """What the strategy proposes on one sample, or on new ones; nothing where nothing is left."""
         try:
-            problem = self._problem(seat)
+            problem = replace(self._problem(seat), rough=rough)
             left = problem.initial - len(problem.observations) - len(problem.pending)
             if left > 0:  # a design of so many samples, or of so many conditions on this one
                 design = math.ceil(left / conditions) if seat is None else min(left, max(conditions - seat.used, n))
