@@ -7,7 +7,7 @@ steady state is solved anew, and the gas behind it follows as in a stirred volum
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from threading import RLock
 from typing import TYPE_CHECKING, Final
@@ -141,6 +141,8 @@ class VirtualCell:
         self._made = np.zeros(len(SIMULATED))
         self._then = pace.now()
         self.history: list[tuple[float, Drive]] = []
+        self.thermometer: Callable[[], float] | None = None
+        """Temperature of what the cell stands in, degrees Celsius; without it, that of the room."""
 
     # What others do to it
 
@@ -266,6 +268,8 @@ class VirtualCell:
         if elapsed <= 0.0:
             return
         state = self._state()
+        if self.thermometer is not None and (celsius := round(self.thermometer(), 1)) != self._around.celsius:
+            self._around, self._solved = replace(self._around, celsius=celsius), None
         flows = self._flows(state)
         total = sum(flows.values())
         if total > 0.0:
