@@ -1,6 +1,8 @@
 """What all tests share: a Prefect of their own, and the shared data where they are there."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -29,3 +31,30 @@ def shared_data() -> Path:
     if not SHARED.is_dir():
         pytest.skip("the shared data are not beside this project")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def oracle():
+    """Finds a Python that has a package against which drivers and emulators are checked, and that cannot live here.
+
+    ``SABATIER_ORACLES`` names such a Python, or a folder of virtual environments. Called with the package's import name,
+    the fixture gives the interpreter, or skips.
+    """
+    known: dict[str, str | None] = {}
+
+    def has(python: Path, package: str) -> bool:
+        seek = f"import importlib.util, sys; sys.exit(importlib.util.find_spec({package!r}) is None)"
+        return subprocess.run([python, "-c", seek], check=False, capture_output=True, timeout=60).returncode == 0
+
+    def find(package: str) -> str:
+        if package not in known:
+            named = os.environ.get("SABATIER_ORACLES")
+            place = Path(named) if named else None
+            pythons = [] if place is None else sorted(place.glob("*/bin/python")) if place.is_dir() else [place]
+            found = (str(python) for python in [Path(sys.executable), *pythons] if has(python, package))
+            known[package] = next(found, None)
+        if (python := known[package]) is None:
+            pytest.skip(f"{package} is in no Python that SABATIER_ORACLES names")
+        return python
+
+    return find
