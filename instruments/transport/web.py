@@ -34,7 +34,7 @@ class Web:
         headers: of every request.
         timeout: s, of connecting and of every pause in an answer.
         retries: of requests that only ask.
-        record: a file to which a transcript is appended.
+        record: a file to which a transcript of the requests that were answered is appended.
     """
 
     def __init__(
@@ -57,20 +57,26 @@ class Web:
             self._played = _Played(device, Path(address.removeprefix("replay://")))
         self._opening = Lock()
         self._client: httpx.Client | None = None
+        self._recorder: Recorder | None = None
 
     def close(self) -> None:
         """Let go of all connections; may be called more than once, and the next request opens them again."""
         with self._opening:
             client, self._client = self._client, None
+            recorder, self._recorder = self._recorder, None
         if client is not None:
             client.close()
+        if recorder is not None:
+            recorder.close()
 
     def _open(self) -> httpx.Client:
         with self._opening:
             if self._client is None:
-                transport: httpx.BaseTransport = self._played or httpx.HTTPTransport()
-                if self._record is not None:
-                    transport = _Recording(transport, Recorder(self._record))
+                # the list of certificates is slow to load, and of no use without encryption
+                transport: httpx.BaseTransport = self._played or httpx.HTTPTransport(
+                    verify=self.address.startswith("https:")
+                )
+                self._recorder = None if self._record is None else Recorder(self._record)
                 # neither proxies nor credentials of the environment: instruments stand on the laboratory's own network
                 self._client = httpx.Client(
                     base_url=self.address if self._played is None else "http://replayed",
@@ -124,6 +130,9 @@ class Web:
                         raise ProtocolError(f"an answer of more than {LARGEST} bytes.", device=self.device)
                     if time.monotonic() - began > 10.0 * limit:
                         raise DeviceTimeout(f"{path} did not end within {10.0 * limit:g} s.", device=self.device)
+            if (recorder := self._recorder) is not None:
+                recorder.note(">", _question(response.request))
+                recorder.note("<", _answer(response, bytes(body)))
             return httpx.Response(
                 response.status_code, headers=response.headers, content=bytes(body), request=response.request
             )
@@ -160,25 +169,6 @@ class Web:
             raise ProtocolError(f"the answer is no JSON: {seen!r}.", device=self.device) from problem
 
 
-class _Recording(httpx.BaseTransport):
-    """Notes requests and answers, whole."""
-
-    def __init__(self, inner: httpx.BaseTransport, recorder: Recorder) -> None:
-        self._inner, self._recorder = inner, recorder
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        self._recorder.note(">", _question(request))
-        response = self._inner.handle_request(request)
-        body = response.read()
-        answer = {"status": response.status_code, "headers": dict(response.headers), "body": body.decode("latin-1")}
-        self._recorder.note("<", json.dumps(answer).encode())
-        return httpx.Response(response.status_code, headers=response.headers, content=body)
-
-    def close(self) -> None:
-        self._inner.close()
-        self._recorder.close()
-
-
 class _Played(httpx.BaseTransport):
     """Answers as a transcript does, and only to what it was asked."""
 
@@ -195,9 +185,15 @@ class _Played(httpx.BaseTransport):
         if expected.data != asked:
             raise ProtocolError(f"the transcript expects {expected.data!r}, not {asked!r}.", device=self._device)
         said = json.loads(answer.data)
-        return httpx.Response(said["status"], headers=said["headers"], content=said["body"].encode("latin-1"))
+        body = httpx.ByteStream(said["body"].encode("latin-1"))
+        return httpx.Response(said["status"], headers=said["headers"], stream=body)
 
 
 def _question(request: httpx.Request) -> bytes:
     body = request.read().decode("latin-1")
     return json.dumps({"method": request.method, "path": request.url.raw_path.decode(), "body": body}).encode()
+
+
+def _answer(response: httpx.Response, body: bytes) -> bytes:
+    said = {"status": response.status_code, "headers": dict(response.headers), "body": body.decode("latin-1")}
+    return json.dumps(said).encode()
