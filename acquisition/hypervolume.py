@@ -82,8 +82,11 @@ def log_hypervolume_gain(
         at, spread = mean[:, :, None], (std if std.dim() == 2 else std[None])[:, :, None]
         floor, limit = lower[:, None, :, index], upper[:, None, :, index]
         side = log_gain(objective, at, spread, floor).exp()
-        beyond = log_gain(objective, at, spread, torch.where(limit.isinf(), torch.zeros_like(limit), limit)).exp()
-        side = (side - torch.where(limit.isinf(), torch.zeros_like(beyond), beyond)).clamp_min(0.0)
+        open_ = limit.isinf()
+        if not bool(open_.all()):
+            beyond = log_gain(objective, at, spread, torch.where(open_, torch.zeros_like(limit), limit)).exp()
+            side = side - torch.where(open_, torch.zeros_like(beyond), beyond)
+        side = side.clamp_min(0.0)
         volume = volume * side
     return volume.sum(-1).clamp_min(TINY).log()
 

@@ -66,18 +66,20 @@ def _log_window_gain(low: float, high: float, mean: Tensor, std: Tensor, distanc
     high + distance, a sum of four ramps. Far from the window they cancel, so they are subtracted as logarithms, on the
     side where the smaller two matter least; a short distance is a step of that height.
     """
-    distance, mean, std = torch.broadcast_tensors(distance, mean, std)  # type: ignore[no-untyped-call]
     short = distance < 1e-4 * std
     half = 0.5 * (high - low)
     left = -(mean - 0.5 * (low + high)).abs()  # the window is symmetric: mirror the mean to its left
     far = torch.where(short, std, distance)
+    # of the four ramps two do not depend on the distance: they are the same for all levels
     rise = _log_difference(log_h((left + half + far) / std), log_h((left + half) / std))
     fall = _log_difference(log_h((left - half) / std), log_h((left - half - far) / std))
     ramps = std.log() + _log_difference(rise, fall)
     height = distance.clamp_min(TINY).log()
-    wide = half + 0.5 * distance.clamp_min(TINY)
-    step = height + _log_interval((-wide - left) / std, (wide - left) / std)
-    gain = torch.minimum(torch.where(short, step, ramps), height)
+    if bool((short & (distance > 0.0)).any()):
+        wide = half + 0.5 * distance.clamp_min(TINY)
+        step = height + _log_interval((-wide - left) / std, (wide - left) / std)
+        ramps = torch.where(short, step, ramps)
+    gain = torch.minimum(ramps, height)
     return torch.where(distance > 0.0, gain, torch.full_like(gain, -torch.inf))
 
 

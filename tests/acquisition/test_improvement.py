@@ -176,3 +176,16 @@ def test_hypervolume_gain_against_samples():
         )
         exact = np.mean([volume([*known, draw]) - base for draw in draws])
         assert float(function(torch.tensor(at[[i]])).exp()) == pytest.approx(exact, rel=0.35, abs=0.01)
+
+
+def test_many_levels_of_a_window_at_once_are_those_of_each_alone():
+    window = Objective("y", "target", target=(0.4, 0.45))
+    mean = torch.linspace(-1.0, 2.0, 7, dtype=torch.float64)[None, :, None]
+    std = torch.tensor([1e-3, 0.05, 0.3, 1e-4, 0.1, 2.0, 0.01], dtype=torch.float64)[None, :, None]
+    levels = -torch.tensor([[0.0, 1e-9, 0.01, 0.3], [0.2, 0.0, 1e-6, 5.0]], dtype=torch.float64)[:, None, :]
+    together = log_gain(window, mean, std, levels)
+    assert together.shape == (2, 7, 4)
+    for i in range(2):
+        for k in range(4):
+            alone = log_gain(window, mean[0, :, 0], std[0, :, 0], levels[i, 0, k])
+            torch.testing.assert_close(together[i, :, k], alone, rtol=1e-12, atol=0.0)
