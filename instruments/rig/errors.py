@@ -31,3 +31,7 @@ class RigUnsafe(InstrumentsError):
     def __init__(self, message: str, *, devices: tuple[str, ...], mend: str | None = None) -> None:
         super().__init__(message, mend=mend)
         self.devices = devices
+
+
+class LinkLost(InstrumentsError):
+    """Controller or guardian does not answer, has gone, or says what makes no sense."""

@@ -19,7 +19,8 @@ from instruments.errors import InstrumentsError, LabError
 from instruments.rig.address import is_emulated
 from instruments.rig.cells import CellBlock
 from instruments.rig.names import Place, near
-from instruments.rig.roles import CURRENT, FLOWING, ROLES
+from instruments.rig.roles import CURRENT, DISCONNECT, FLOWING, ROLES
+from instruments.rig.safety import OPEN, Bounds, SafetyPlan
 from instruments.rig.safety_file import SafetyBlock
 
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -97,9 +98,10 @@ class RigFile(Record):
                 _named(name, f"one of the {group}", f"{group}.{name}")
         for name in self.devices:
             self._check_address(name)
-        for path, role, place in self._filled():
+        for path, role, place in self.filled():
             self._check_role(path, role, place)
         self._check_order()
+        self._check_disconnects()
         self._check_streams()
         for number, interlock in enumerate(self.safety.interlocks):
             field = f"safety.interlocks.{number}"
@@ -141,7 +143,31 @@ class RigFile(Record):
             if any(Place.of(place).device == device for place in block.roles.values())
         )
 
-    def _filled(self) -> Iterator[tuple[str, str, Place]]:
+    @cached_property
+    def safety_plan(self) -> SafetyPlan:
+        """What is made safe when: a device in the first stage that one of its roles is in, those of no stage last."""
+        stages: list[list[str]] = []
+        left = dict.fromkeys(self.devices)
+        for roles in self.safety.stages:
+            whole = [place.device for _, role, place in self.filled() if role in roles and not place.attribute]
+            stages.append([name for name in dict.fromkeys(whole) if name in left])
+            left = {name: None for name in left if name not in stages[-1]}
+        stages.append(list(left))
+        disconnects: dict[str, tuple[Place, ...]] = {}
+        for block in self.cells.values():
+            for role in CURRENT & set(block.roles):
+                if DISCONNECT in block.roles:
+                    contact = Place.of(block.roles[DISCONNECT])
+                    device = Place.of(block.roles[role]).device
+                    disconnects[device] = (*disconnects.get(device, ()), contact)
+        return SafetyPlan(
+            tuple(tuple(stage) for stage in stages if stage),
+            frozenset(name for role in CURRENT for name in self.devices_of(role)),
+            disconnects,
+            Bounds(self.safety.tries, self.safety.bound.value, self.safety.disconnect_after.value),
+        )
+
+    def filled(self) -> Iterator[tuple[str, str, Place]]:
         """Each role that is filled, with its dotted name in the file."""
         for cell, block in self.cells.items():
             for role, place in block.roles.items():
@@ -175,7 +201,7 @@ class RigFile(Record):
 
     def _check_order(self) -> None:
         stage_of = {role: number for number, stage in enumerate(self.safety.stages) for role in stage}
-        used = {role for _, role, _ in self._filled()}
+        used = {role for _, role, _ in self.filled()}
         last = len(self.safety.stages)
         currents = {role: stage_of.get(role, last) for role in sorted(used & CURRENT)}
         flows = {role: stage_of.get(role, last) for role in sorted(used & FLOWING)}
@@ -187,6 +213,24 @@ class RigFile(Record):
                         field="safety.order",
                         mend=f"Put {current} into an earlier stage.",
                     )
+
+    def _check_disconnects(self) -> None:
+        for path, role, place in self.filled():
+            if role != DISCONNECT:
+                continue
+            if not place.attribute:
+                raise LabError(
+                    f"{path}: {place} is a whole device.", field=path, mend=f"Name a contact: {place}/CONTACT."
+                )
+            contacts = self.devices[place.device].get("contacts")
+            contact = contacts.get(place.attribute) if isinstance(contacts, Mapping) else None
+            if isinstance(contact, Mapping) and contact.get("safe", OPEN) != OPEN:
+                field = f"devices.{place.device}.contacts.{place.attribute}.safe"
+                raise LabError(
+                    f"{field}: the contact would connect the cell again when its relay is made safe.",
+                    field=field,
+                    mend="Write `safe: open`.",
+                )
 
     def _check_streams(self) -> None:
         seen: dict[int, str] = {}
