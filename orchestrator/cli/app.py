@@ -136,6 +136,24 @@ def init(
 
 @app.command()
 @plain_failures
+def emulate(
+    file: Annotated[Path, typer.Argument(help="The rig file.")],
+    free_ports: Annotated[
+        bool, typer.Option("--free-ports", help="Take any free ports instead of those of the file.")
+    ] = False,
+    write: Annotated[
+        Path | None, typer.Option("--write", help="Where the rig file with the true addresses goes, once all listen.")
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Start all instruments of a rig in software, and say where each listens."""
+    from orchestrator.cli.emulating import emulate as start
+
+    start(file, free_ports=free_ports, write=write, quiet=quiet)
+
+
+@app.command()
+@plain_failures
 def schema() -> None:
     """Print the JSON Schema of campaign files, for editors."""
     import json

@@ -328,6 +328,10 @@ class Plant:
         """A pump's line."""
         return Line(Relaxing(self.pace, SETTLING))
 
+    def pressure(self) -> Line:
+        """What a back-pressure controller holds, bar."""
+        return Line(Relaxing(self.pace, SETTLING, LINE_PRESSURE))
+
     def bath(self, room: float = 25.0) -> Bath:
         """A bath around all cells."""
         bath = Bath(Relaxing(self.pace, HEATING, room), room, wanted=room)
