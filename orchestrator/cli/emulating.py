@@ -73,7 +73,10 @@ def _concentrations(file: Any) -> dict[str, dict[str, float]]:
     from instruments.rig.stock import Stock
 
     stock = file.stock if isinstance(file.stock, Stock) else Stock(**file.stock)
-    found = {one.place: {one.element: one.concentration.value * 1e-3} for one in stock.precursors.values()}
+    found: dict[str, dict[str, float]] = {}
+    for one in stock.precursors.values():
+        if one.place is not None:
+            found[one.place] = {one.element: one.concentration.value * 1e-3}
     for liquid in (stock.solvent, stock.rinse):
         if liquid is not None and liquid.place is not None:
             found[liquid.place] = {}
