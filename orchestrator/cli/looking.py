@@ -50,7 +50,9 @@ def summary(store: Store, record: CampaignRecord) -> dict[str, Any]:
     every = store.experiments(record.name)
     best = incumbent(every, objectives, constraints) if objectives else []
     stop = standing(store, record, every)
-    results, known = observed(every, list(dict.fromkeys([x.metric for x in (*objectives, *constraints)])))
+    results, known = observed(
+        every, list(dict.fromkeys([*(o.metric for o in objectives), *(c.metric for c in constraints)]))
+    )
     verdicts = Counter(r.verdict for r in every if r.state == "completed")
     return {
         "schema": 1,
