@@ -34,7 +34,7 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(scope="session")
-def oracle():
+def python_with():
     """Finds a Python that has a package against which drivers and emulators are checked, and that cannot live here.
 
     ``SABATIER_ORACLES`` names such a Python, or a folder of virtual environments. Called with the package's import name,

@@ -7,7 +7,9 @@ bounds.
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import socket
 import time
 from collections import deque
 from collections.abc import Callable
@@ -24,8 +26,15 @@ logger = logging.getLogger(__name__)
 
 SLICE: Final = 0.02
 """The longest single read, s: between slices a wait looks at its deadline and whether it is abandoned."""
-BROKEN: Final = (OSError, TypeError)
+try:
+    from termios import error as _terminal_error
+except ImportError:  # Windows has no terminals
+    BROKEN: tuple[type[Exception], ...] = (OSError, TypeError)
+else:
+    BROKEN = (OSError, TypeError, _terminal_error)
 """What a port raises that is lost; TypeError is pyserial's, where another thread closes the port meanwhile."""
+SHUT: tuple[type[Exception], ...] = (*BROKEN, ValueError)
+"""What opening raises; ValueError is pyserial's, for an address that is none."""
 LONGEST: Final = 65536
 """Bytes of the longest line that is read unless a driver says otherwise."""
 
@@ -129,7 +138,7 @@ class Stream:
                 try:
                     port = self._port = self._opener()
                     break
-                except OSError as problem:  # pyserial's SerialException is one
+                except SHUT as problem:  # pyserial's SerialException is an OSError
                     if attempt == self._retries.attempts:
                         raise CommunicationError(
                             f"{self.address} cannot be opened ({_words(problem)}); tried {attempt} times.",
@@ -307,6 +316,8 @@ def open_port(device: str, address: str, settings: SerialSettings) -> Port:
         return Replay(device, Path(address.removeprefix("replay://")))
     import serial
 
+    if address.startswith("/dev/pts/"):
+        settings = SerialSettings()  # a pseudo-terminal has no line, and refuses seven bits
     port: Any = serial.serial_for_url(
         address,
         baudrate=settings.baudrate,
@@ -322,16 +333,19 @@ def open_port(device: str, address: str, settings: SerialSettings) -> Port:
 
 
 def close_port(port: Port) -> None:
-    """Let go of a port.
+    """Let go of a port, at once.
 
-    pyserial leaves a socket open whose other end has gone, since its shutting down fails before its closing.
+    pyserial's closing of a socket leaves it open where the other end has gone, and else waits for 0.3 s; a socket is
+    therefore closed here.
     """
     raw = getattr(port, "_socket", None)
-    try:
+    if raw is None or not hasattr(port, "is_open") or hasattr(port, "rfc2217_flow_server_ready"):
         port.close()
-    finally:
-        if raw is not None:
-            raw.close()
+        return
+    port.is_open = False
+    with contextlib.suppress(OSError):
+        raw.shutdown(socket.SHUT_RDWR)
+    raw.close()
 
 
 class Replay:
