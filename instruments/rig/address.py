@@ -43,6 +43,8 @@ def _is_this_computer(host: str) -> bool:
 
 def _is_harmless(path: str) -> bool:
     """Whether a path is that of a pseudo-terminal or of a folder."""
+    if not path:
+        return False
     try:
         real = Path(path).resolve()
     except (OSError, RuntimeError):

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from threading import get_ident
+from threading import Lock, get_ident
 from typing import Any, Final
 
 from instruments.rig.errors import RigHalted
@@ -78,6 +78,7 @@ class Halting:
         self.rig = rig
         self.path = folder / f"{rig}.halted.json"
         self.past = folder / f"{rig}.halts.jsonl"
+        self._writing = Lock()
 
     @property
     def is_set(self) -> bool:
@@ -106,6 +107,11 @@ class Halting:
         Raises:
             OSError: the file cannot be written.
         """
+        # not held against other processes: one that is stopped within would keep the guardian from writing
+        with self._writing:
+            return self._add(reason, source, report)
+
+    def _add(self, reason: str, source: str, report: SafetyReport | None) -> Halt:
         before = self.read()
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         told = None if report is None else report.to_json()

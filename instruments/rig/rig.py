@@ -108,6 +108,33 @@ class Rig:
             LabHolds: whoever uses the rig says that it must not start.
         """
         self.halting.refuse()
+        self._take()
+        try:
+            self._begin()
+        except BaseException:
+            self.close()
+            raise
+
+    def reset(self, who: str) -> None:
+        """End the halted state, once every device has said what it is and has confirmed that it is safe.
+
+        Args:
+            who: says that the rig was looked at.
+
+        Raises:
+            RigBusy: another process controls the rig.
+            RigUnsafe: a device did not confirm; the rig stays halted.
+            DeviceError: a device is not what it should be; the rig stays halted.
+        """
+        self._take()
+        try:
+            self._check_all("the rig is reset")
+            self.halting.clear(who)
+            logger.warning("the rig %s was reset by %s", self.file.name, who)
+        finally:
+            self.close()
+
+    def _take(self) -> None:
         if not self._claim.take(patience=1.0):
             holder = self._claim.holder()
             raise RigBusy(
@@ -115,22 +142,22 @@ class Rig:
                 f" ({'unknown' if holder is None else holder.pid}).",
                 mend="Stop that one first.",
             )
-        try:
-            self._begin()
-        except BaseException:
-            self.close()
-            raise
 
-    def _begin(self) -> None:
+    def _check_all(self, why: str) -> GuardianLink | None:
+        """Make everything safe first of all, and see that every device is what it should be."""
         link = GuardianLink(self.file, self.folder) if self._guarded else None
         if link is not None:
             link.relieve()  # one of an earlier controller may still hold ports
-        self.halting.refuse()
         self._stopping.begin()
-        report = self._stopping.secured("the rig starts")
+        report = self._stopping.secured(why)
         if not report.confirmed:
             raise _unsafe(self.file.name, report)
         self.identities = identified(self.devices)
+        return link
+
+    def _begin(self) -> None:
+        link = self._check_all("the rig starts")
+        self.halting.refuse()  # an earlier guardian may have halted it while this process waited
         if self._ready is not None:
             self._ready()
         self._conditions.begin()
