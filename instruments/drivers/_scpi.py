@@ -18,7 +18,7 @@ from pydantic import Field
 
 from instruments.device import DeviceOptions, Identity, Wiring
 from instruments.drivers._serial import Conversing, Timeout, number_of, text_of
-from instruments.errors import CommunicationError, DeviceFault, ProtocolError
+from instruments.errors import CommunicationError, DeviceError, DeviceFault, ProtocolError
 from instruments.transport.stream import Port, Replay, Stream
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ class VisaPort:
 
         self.timeout: float | None = timeout
         self._errors: tuple[type[Exception], ...] = (pyvisa.Error, ValueError, TypeError, AttributeError)
-        self._late = StatusCode.error_timeout
+        self._late, self._more = StatusCode.error_timeout, StatusCode.success_max_count_read
         self._whole, self._said = timeout, bytearray()
         self._manager: pyvisa.ResourceManager | None = None
         try:
@@ -146,10 +146,11 @@ class VisaPort:
         seconds = (self.timeout or 0.0) if self._bytewise or not self.timeout else self._whole
         try:
             self._resource.timeout = int(1e3 * seconds)
-            while len(self._said) < size:
-                self._said += self._resource.visalib.read(self._resource.session, 1 if self._bytewise else 4096)[0]
-                if not self._bytewise:
-                    return
+            with self._resource.ignore_warning(self._more):
+                while len(self._said) < size:
+                    self._said += self._resource.visalib.read(self._resource.session, 1 if self._bytewise else 4096)[0]
+                    if not self._bytewise:
+                        return
         except self._errors as problem:
             if getattr(problem, "error_code", None) != self._late:
                 raise OSError(f"VISA: {problem}") from problem
@@ -262,13 +263,12 @@ class ScpiDevice(Conversing):
                 stream.write(select.encode() + END)
             return talk(stream)
 
-        try:
-            return self._exchange(selected, attempts=attempts)
-        except CommunicationError:
-            # VISA does not tell a lost connection from a silent instrument: the next exchange opens it anew
-            with self._held():
-                self.close()
-            raise
+        return self._exchange(selected, attempts=attempts)
+
+    def _went_wrong(self, problem: DeviceError) -> None:
+        """VISA does not tell a lost connection from a silent instrument: the next exchange opens it anew."""
+        if isinstance(problem, CommunicationError):
+            self.close()
 
     def _drain(self, stream: Stream) -> tuple[Reported, ...]:
         found: list[Reported] = []

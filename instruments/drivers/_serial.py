@@ -17,7 +17,7 @@ from typing import Annotated, Final, Literal, TypeVar
 from pydantic import Field
 
 from instruments.device import DEFAULT_TIMEOUT, Device, DeviceOptions, Identity, Wiring, exchange
-from instruments.errors import CommunicationError, DeviceTimeout, LimitError, ProtocolError
+from instruments.errors import CommunicationError, DeviceError, DeviceTimeout, LimitError, ProtocolError
 from instruments.transport.stream import SerialSettings, Stream
 
 T = TypeVar("T")
@@ -94,6 +94,9 @@ class Conversing(Device):
     def _learn(self, identity: Identity) -> None:
         """Ask once, when connecting, for what narrows the ranges of attributes."""
 
+    def _went_wrong(self, problem: DeviceError) -> None:
+        """An exchange failed; the stream is held."""
+
     # What they use
 
     def connect(self) -> None:
@@ -138,8 +141,9 @@ class Conversing(Device):
                         self._prepared = True
                     stream.clear()
                     return talk(stream)
-                except (CommunicationError, ProtocolError):
+                except (CommunicationError, ProtocolError) as problem:
                     self._doubtful = True
+                    self._went_wrong(problem)
                     if not left:
                         raise
         raise RuntimeError("unreachable: the last attempt returns or raises")

@@ -23,7 +23,7 @@ Sensor: TypeAlias = Literal["ph", "ec", "orp", "rtd"]
 
 _HALF_WIDTH: Final = 1.0 / math.sqrt(3.0)
 """Standard uncertainty of what a data sheet gives as plus or minus one."""
-READING: Final = 3.0
+READING: Final = 1.5
 """The longest time of a reading or a calibration, s; data sheets say at most 0.9 s."""
 
 _SENSORS: Final[Mapping[str, tuple[str, Attribute]]] = MappingProxyType(

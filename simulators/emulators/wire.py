@@ -200,7 +200,8 @@ class StreamEmulator(Emulator):
                 raise TimeoutError
             return os.read(master, 4096)
 
-        self._serve(Session(self, write, lambda: None), read)
+        while not self.stopping.is_set():  # a terminal cannot be hung up: the next session follows
+            self._serve(Session(self, write, lambda: None), read)
 
     def _serve(self, session: Session, read: Callable[[], bytes]) -> None:
         self.sessions.append(session)
