@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, Final, Literal, get_args
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from acquisition.beliefs import Beliefs
@@ -14,10 +15,11 @@ from acquisition.criteria.region import Box, Region, Rules, replay, scored
 from acquisition.errors import StrategyError
 from acquisition.maximise import Staged
 from acquisition.parameters import Categorical, Composition
-from acquisition.problem import Observations, Problem, Proposals
+from acquisition.problem import Array, Observations, Problem, Proposals
 from acquisition.strategies.expected_improvement import noisy
 from acquisition.strategies.model_based import Criterion, ModelBased, Situation
 from acquisition.strategies.thompson import Thompson
+from surrogates.threads import one_thread
 
 Inside = Literal["improvement", "thompson"]
 
@@ -96,11 +98,28 @@ class TrustRegion(ModelBased):
         return super().propose(replace(problem, initial=begun, state={**problem.state, "region": told}), n)
 
     def region(self, problem: Problem) -> Region:
-        """The region after all observations."""
+        """The region after all observations, as the model judges each of them: one lucky value is no success."""
         length, shortest, longest = self.lengths
         free = sum(len(p.components) - 1 if isinstance(p, Composition) else 1 for p in problem.space.parameters)
         failures = self.failures or max(4, free)
-        return replay(problem, Rules(length, shortest, longest, self.successes, failures, max(problem.initial, 1)))
+        rules = Rules(length, shortest, longest, self.successes, failures, max(problem.initial, 1))
+        values = self._means(problem) if len(problem.observations) > rules.design else problem.observations.values
+        return replay(replace(problem, observations=replace(problem.observations, values=values)), rules)
+
+    def _means(self, problem: Problem) -> Mapping[str, Array]:
+        """Noise-free outcomes by the model where they were measured, of the newest observations; of others, values."""
+        observations = problem.observations
+        known = {metric: np.isfinite(observations.values[metric]) for metric in problem.metrics}
+        newest = np.arange(len(observations))[-MOST_MODELLED:]
+        if not all(rows[newest].any() for rows in known.values()):
+            return observations.values
+        with one_thread(), torch.no_grad():
+            beliefs = self.fit(replace(problem, observations=_rows(observations, newest)))
+            means = {metric: beliefs.models[metric].predict(observations.points[newest]).mean for metric in known}
+        judged = {metric: np.array(observations.values[metric]) for metric in known}
+        for metric, mean in means.items():
+            judged[metric][newest] = np.where(known[metric][newest], mean, np.nan)
+        return judged
 
     def believe(self, problem: Problem) -> Beliefs:
         """Models of what is near; only observations of the region itself are rivals to be improved on."""
@@ -145,7 +164,9 @@ def _nearest(problem: Problem, own: NDArray[np.intp]) -> NDArray[np.intp]:
 
 
 def _rows(observations: Observations, rows: NDArray[np.intp]) -> Observations:
-    """Some of the observations."""
+    """Some of the observations; all of them as they are, so that what was fitted to them serves again."""
+    if len(rows) == len(observations):
+        return observations
     return replace(
         observations,
         points=observations.points[rows],

@@ -212,7 +212,8 @@ def test_many_observations_are_thinned_to_the_near_ones(monkeypatch):
     problem = pose(SQUARE, observations=observe(SQUARE, points, y=y), taken=points, pending=points[:0])
     answer = make_strategy("trust_region", {"failures": 1000}).propose(problem, 1)
     assert answer.proposals
-    (near,) = fitted
+    newest, near = fitted  # the one says what was a success, the other what to do next
+    np.testing.assert_array_equal(newest.points, points[-MOST_MODELLED:])
     assert len(near) == MOST_MODELLED
     assert np.isfinite(near.values["y"]).all()
     best = points[np.nanargmax(y)]
@@ -220,6 +221,24 @@ def test_many_observations_are_thinned_to_the_near_ones(monkeypatch):
     np.testing.assert_allclose(
         np.sort(np.linalg.norm(near.points - best, axis=1)), np.sort(left)[:MOST_MODELLED], rtol=1e-12
     )
+
+
+def test_lucky_values_are_no_successes(monkeypatch):
+    from acquisition.strategies import model_based
+
+    rng = np.random.default_rng(0)
+    points = np.repeat(SQUARE.sample(4, rng), 10, axis=0)[rng.permutation(40)]
+    y = points.sum(1) + 0.5 * rng.normal(size=40)
+    y[-3:] = y.max() + np.array([0.1, 0.2, 0.3])  # three records in a row, at points that are known to be no better
+    problem = pose(SQUARE, observations=observe(SQUARE, points, y=y), taken=points, pending=points[:0], initial=30)
+    strategy = TrustRegion(failures=20, model={"inference": "map"})
+    rules = Rules(0.8, 2.0**-7, 1.6, 3, 20, 30)
+    assert replay(problem, rules).length == 1.6
+    assert strategy.region(problem).length == 0.8
+    fits, whole = [], model_based.fit
+    monkeypatch.setattr(model_based, "fit", lambda p, options: fits.append(whole(p, options)) or fits[-1])
+    strategy.propose(problem, 1)
+    assert fits[0].models["y"] is fits[1].models["y"]  # judged and proposed by one and the same model
 
 
 def test_the_number_of_failures_follows_the_parameters():
