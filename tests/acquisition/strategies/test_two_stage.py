@@ -123,6 +123,39 @@ def test_auto_takes_the_higher_gain_per_cost(costs, on_open, on_new, expected):
     assert "against" in proposal.reason
 
 
+class Fading:
+    """Gains that differ from sample to sample and fall with what is under way; says how it was asked."""
+
+    def __init__(self):
+        self.rough = []
+
+    def propose(self, problem, n):
+        self.rough.append(problem.rough)
+        name = problem.open_samples[0].name if problem.open_samples else ""
+        worth = {"a": 0.9, "b": 0.5, "c": 0.1, "": 0.3}.get(name, 0.2)
+        found = []
+        for later, p in enumerate(Random().propose(problem, n).proposals):
+            gain = worth * 0.5 ** (len(problem.pending) + later)
+            found.append(replace(p, gain=gain, reason="roughly" if problem.rough else "thoroughly"))
+        return Proposals(tuple(found))
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_auto_thinks_again_only_of_what_would_win_and_proposes_nothing_rough(apart):
+    open_ = tuple(_open(name, 1, seed=i) for i, name in enumerate("abc"))
+    costs = Costs(experiment=40, preparation=40)
+    problem = _problem(conditions_per_sample="auto", open_samples=open_, costs=costs)
+    strategy = Fading()
+    many = TwoStage(strategy, apart=apart).propose(problem, 4).proposals
+    assert all(p.reason.startswith("thoroughly") for p in many)
+    assert [p.sample for p in many][:2] == (["a", "b"] if apart else ["a", "a"])
+    assert len(set(SPACE.keys(np.stack([p.point for p in many])))) == 4
+    assert sum(not rough for rough in strategy.rough) <= 6
+    assert len(strategy.rough) <= 16  # each of four proposals from scratch would take 20 and more
+    (one,) = TwoStage(Fading(), apart=apart).propose(problem, 1).proposals
+    np.testing.assert_array_equal(one.point, many[0].point)
+
+
 def test_auto_says_nothing_of_gains_where_the_strategy_has_none():
     costs = Costs(experiment=40, preparation=160)
     assert usual_conditions(costs) == 2
