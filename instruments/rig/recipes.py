@@ -9,7 +9,7 @@ is propagated to first order (GUM, JCGM 100) from each dispense and each concent
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Final
 
@@ -44,7 +44,7 @@ class Recipe(Record):
         volume: of the mixed precursors; with ``amount`` as well, the rest of it is filled up with ``solvent``.
         minimum: the smallest volume that is dispensed.
         step: of the pipette.
-        largest: volume of one dispense; more is dispensed in several.
+        largest: volume of one dispense; more is dispensed in several portions.
         accuracy: standard uncertainty of one dispense, relative to it.
         floor: the same for a small one; both are added in quadrature.
         most_components: in one deposit.
@@ -124,19 +124,17 @@ class Recipe(Record):
 
 @dataclass(frozen=True, slots=True)
 class Dispense:
-    """One volume from one vessel to another.
+    """One volume from one vessel to another, with a fresh tip.
 
     Attributes:
         source: item of the stock, or a name of an intermediate vessel.
-        target: ``mixture``, or the intermediate dilution.
+        target: ``mixture``, the intermediate dilution, or ``electrode``.
         volume: uL.
-        tip: number of the tip within the preparation; the same number is the same tip.
     """
 
     source: str
     target: str
     volume: float
-    tip: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +148,6 @@ class Preparation:
         volume: of the mixture, uL.
         deposit: of it that goes onto the electrode, uL.
         vessels: wells that are used, the one of the mixture first.
-        tips: that are used.
     """
 
     dispenses: tuple[Dispense, ...]
@@ -159,7 +156,6 @@ class Preparation:
     volume: float
     deposit: float
     vessels: tuple[str, ...]
-    tips: int
 
     def needs(self, stock: Stock) -> dict[str, float]:
         """What is taken from stock: mL by item, and pieces."""
@@ -168,7 +164,7 @@ class Preparation:
         for dispense in self.dispenses:
             if dispense.source in items:
                 needs[dispense.source] = needs.get(dispense.source, 0.0) + dispense.volume / 1000.0
-        pieces = {"tips": (self.tips, stock.tips), "vessels": (len(self.vessels), stock.vessels)}
+        pieces = {"tips": (len(self.dispenses), stock.tips), "vessels": (len(self.vessels), stock.vessels)}
         return needs | {name: float(count) for name, (count, declared) in pieces.items() if declared is not None}
 
 
@@ -217,8 +213,8 @@ def prepare(recipe: Recipe, stock: Stock, composition: Mapping[str, float]) -> P
     if deposit > volume * (1.0 + 1e-9):
         raise RecipeError(f"{deposit:g} uL are to be deposited, {volume:g} uL are mixed.", field="recipe.deposit")
     executed, sems = _fractions(shares)
-    dispenses, vessels, tips = _dispenses(recipe, shares, solvent, deposit)
-    return Preparation(tuple(dispenses), executed, sems, volume, deposit, vessels, tips)
+    dispenses, vessels = _dispenses(recipe, shares, solvent, deposit)
+    return Preparation(dispenses, executed, sems, volume, deposit, vessels)
 
 
 def _precursors(recipe: Recipe, stock: Stock, composition: Mapping[str, float]) -> list[tuple[str, Precursor]]:
@@ -333,9 +329,9 @@ def _fractions(shares: list[_Share]) -> tuple[dict[str, float], dict[str, float]
 
 def _dispenses(
     recipe: Recipe, shares: list[_Share], solvent: float, deposit: float
-) -> tuple[list[Dispense], tuple[str, ...], int]:
-    """In their order: dilutions, solvent, precursors, deposit; a new tip for each source."""
-    moves: list[tuple[str, str, float]] = []
+) -> tuple[tuple[Dispense, ...], tuple[str, ...]]:
+    """In their order: dilutions, solvent, precursors, deposit; and the vessels."""
+    moves: list[Dispense] = []
     vessels = ["mixture"]
     sources = {share.element: f"precursors.{share.item}" for share in shares}
     for share in shares:
@@ -343,29 +339,13 @@ def _dispenses(
             name = f"{share.item} / {share.factor:g}"
             vessels.append(name)
             _, part, rest = _diluted(recipe, share.factor)
-            moves += [("solvent", name, rest), (sources[share.element], name, part)]
+            moves += [Dispense("solvent", name, rest), Dispense(sources[share.element], name, part)]
             sources[share.element] = name
     if solvent > 0.0:
-        moves.append(("solvent", "mixture", solvent))
-    moves += [(sources[share.element], "mixture", share.volume) for share in shares]
-    moves.append(("mixture", "electrode", deposit))
-    made = [
-        Dispense(source, target, each, tip)
-        for tip, (source, target, volume) in enumerate(moves)
-        for each in _parts(recipe, volume)
-    ]
-    return made, tuple(vessels), len(moves)
-
-
-def _parts(recipe: Recipe, volume: float) -> Iterator[float]:
-    """A volume in as many dispenses as the pipette needs, which differ by at most one of its steps."""
-    times, step = _times(recipe, volume), _microlitres(recipe.step)
-    left = volume
-    for remaining in range(times, 1, -1):
-        part = _stepped(left / remaining, step)
-        yield part
-        left -= part
-    yield round(left, 6)
+        moves.append(Dispense("solvent", "mixture", solvent))
+    moves += [Dispense(sources[share.element], "mixture", share.volume) for share in shares]
+    moves.append(Dispense("mixture", "electrode", round(deposit, 6)))
+    return tuple(moves), tuple(vessels)
 
 
 def makeable(recipe: Recipe, stock: Stock, parameters: Parameters) -> str | None:

@@ -61,7 +61,7 @@ def test_volumes_of_a_simple_mixture() -> None:
     assert dispensed(made, "precursors.Ag") == pytest.approx(20.0)
     assert made.executed == pytest.approx({"Cu": 0.9, "Ag": 0.1})
     assert made.volume == made.deposit == pytest.approx(200.0)
-    assert made.dispenses[-2:] == (Dispense("mixture", "electrode", 100.0, 2),) * 2  # largest is 100 uL
+    assert made.dispenses[-1] == Dispense("mixture", "electrode", 200.0)
     assert made.needs(stock()) == pytest.approx({"precursors.Cu": 0.18, "precursors.Ag": 0.02, "tips": 3, "vessels": 1})
 
 
@@ -86,10 +86,9 @@ def test_what_is_too_little_comes_from_a_dilution() -> None:
     assert caught.value.field == "x_Ag"
     assert "1 uL of Ag" in str(caught.value)
     made = prepare(recipe(dilutions={"Ag": [10, 50]}, dilution_volume="200 uL"), stock(), composition)
-    assert made.dispenses[:3] == (
-        Dispense("solvent", "Ag / 10", 90.0, 0),
-        Dispense("solvent", "Ag / 10", 90.0, 0),
-        Dispense("precursors.Ag", "Ag / 10", 20.0, 1),
+    assert made.dispenses[:2] == (
+        Dispense("solvent", "Ag / 10", 180.0),
+        Dispense("precursors.Ag", "Ag / 10", 20.0),
     )
     assert dispensed(made, "Ag / 10") == pytest.approx(10.0)
     assert made.executed == pytest.approx(composition)
@@ -178,7 +177,6 @@ def test_every_preparation_keeps_its_promises(parts: list[float], micromoles: fl
     assert sum(made.executed.values()) == pytest.approx(1.0)
     assert set(made.executed) == set(composition)
     for dispense in made.dispenses:
-        assert dispense.volume <= 100.0 + 1e-6
         assert dispense.volume / 0.1 == pytest.approx(round(dispense.volume / 0.1), abs=1e-4)
         if dispense.target != "electrode":
             assert dispense.volume >= 2.0 - 1e-6
@@ -191,7 +189,7 @@ def test_every_preparation_keeps_its_promises(parts: list[float], micromoles: fl
     needs = made.needs(stock())
     taken = sum(d.volume for d in made.dispenses if d.source.startswith(("precursors", "solvent"))) / 1000.0
     assert sum(v for k, v in needs.items() if k not in ("tips", "vessels")) == pytest.approx(taken)
-    assert needs["tips"] == made.tips == len({d.tip for d in made.dispenses})
+    assert needs["tips"] == len(made.dispenses)
 
 
 @given(parts=compositions, seed=st.integers(0, 99), dilute=st.booleans())
@@ -213,8 +211,9 @@ def test_executed_compositions_scatter_as_their_uncertainty_says(parts: list[flo
     moles: dict[tuple[str, str], np.ndarray] = {}
     volumes: dict[str, np.ndarray] = {}
     for dispense in made.dispenses:
-        error = math.hypot(0.01 * dispense.volume, 0.1) * generator.standard_normal(draws)
-        volume = dispense.volume + error
+        portions = max(1, math.ceil(dispense.volume / 100.0 - 1e-9))
+        each = math.hypot(0.01 * dispense.volume / portions, 0.1)
+        volume = dispense.volume + each * generator.standard_normal((portions, draws)).sum(0)
         if dispense.source.startswith("precursors"):
             content = {dispense.source: concentrations[dispense.source] * volume}
         elif dispense.source == "solvent":

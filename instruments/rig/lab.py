@@ -1,0 +1,440 @@
+"""A rig as a laboratory: experiments run on its free cells in parallel, from reserved stock to figures of merit."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Final, Literal
+
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass as options_dataclass
+
+from instruments.device import Value
+from instruments.electrochemistry.calibration import Calibrations
+from instruments.electrochemistry.quality import DEFAULT_RULES
+from instruments.electrochemistry.rules import QualityRules
+from instruments.errors import InstrumentsError, LabError, LabHolds
+from instruments.lab import Context, Failure, Job, Outcome, Parameters
+from instruments.rig import calibrating, testing
+from instruments.rig.assembly import assemble, awaited, metrics_of, observation, reduced
+from instruments.rig.controls import ControlBlock, ControlKind, ControlResult, latest, note, unmeasured
+from instruments.rig.document import read_rig
+from instruments.rig.errors import RigUnsafe
+from instruments.rig.file import RigFile
+from instruments.rig.leases import Leases
+from instruments.rig.ledger import Ledger
+from instruments.rig.mounted import MountedSamples
+from instruments.rig.names import near
+from instruments.rig.procedures.errors import ExperimentFailed
+from instruments.rig.procedures.execution import Execution
+from instruments.rig.procedures.preview import Preview, preview, refused
+from instruments.rig.procedures.procedure import Course, run_plan
+from instruments.rig.procedures.recorder import Recorder
+from instruments.rig.procedures.step import Request, Site, Step
+from instruments.rig.program import Program
+from instruments.rig.recipes import makeable
+from instruments.rig.rig import Rig
+from instruments.rig.slots import Calendar
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+logger = logging.getLogger(__name__)
+
+_KEPT: Final = 100_000
+"""So many answers of :meth:`RigLab.feasible` are remembered."""
+
+
+def utc_today() -> date:
+    """The day by which calibrations and stock are judged."""
+    return datetime.now(UTC).date()
+
+
+@options_dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class RigOptions:
+    """The ``lab:`` block of a campaign that runs on a rig.
+
+    Attributes:
+        file: the rig file, relative to the campaign file.
+        quality: rules of quality control that differ from their defaults.
+    """
+
+    file: str
+    quality: QualityRules = Field(default_factory=QualityRules)
+    type: Literal["rig"] = Field(default="rig", kw_only=True)
+
+    def tables(self) -> Mapping[str, str]:
+        """A rig reads no tables."""
+        return {}
+
+    def located(self, folder: Path) -> RigOptions:
+        """The same, with the path of the rig file made absolute."""
+        return replace(self, file=str((folder / self.file).resolve()))
+
+    def build(self, parameters: Sequence[str], tables: Mapping[str, pd.DataFrame]) -> RigLab:  # noqa: ARG002
+        """Build the laboratory; opens nothing.
+
+        Raises:
+            LabError: the rig file cannot be read or is wrong, or a parameter means nothing to the rig.
+        """
+        path = Path(self.file)
+        return RigLab(read_rig(path), path.parent, parameters, quality=self.quality)
+
+
+class RigLab:
+    """Runs experiments on the cells of a rig.
+
+    Args:
+        file: the rig file.
+        folder: where the rig keeps its state: stock, calibrations, what is mounted.
+        parameters: columns of the search space.
+        quality: rules of quality control.
+        today: the day by which calibrations and stock are judged.
+        guarded: whether a guardian watches; see :class:`~instruments.rig.rig.Rig`.
+
+    Raises:
+        LabError: a block of the file is wrong, or a parameter means nothing to the rig.
+    """
+
+    def __init__(
+        self,
+        file: RigFile,
+        folder: Path,
+        parameters: Sequence[str] = (),
+        *,
+        quality: QualityRules = DEFAULT_RULES,
+        today: Callable[[], date] = utc_today,
+        guarded: bool = True,
+    ) -> None:
+        self.program = Program.of(file)
+        self.rig = Rig(file, folder, ready=self._ready, guarded=guarded)
+        self.folder = folder
+        self._rules, self._today = quality, today
+        self._leases, self._calendars, self._lock = Leases(), dict[str, Calendar](), Lock()
+        self._answers: dict[tuple[object, ...], bool] = {}
+        self._stock: Ledger | None = None
+        self._mounted: MountedSamples | None = None
+        self._check_columns(parameters)
+
+    # What it is
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """Of the rig file."""
+        return tuple(self.program.file.cells)
+
+    @property
+    def metrics(self) -> Mapping[str, str]:
+        """Figures of merit that its analyses can give, each with its unit."""
+        procedure, cells = self.program.procedure, [Site(cell, self.program) for cell in self.cells]
+        gases = getattr(procedure.options, "products", ())
+        voltage = all(site.has("potentiostat") or site.has("cell_voltage") for site in cells)
+        outlet = all(site.has("outlet") for site in cells)
+        return metrics_of(gases, procedure.awaiting, outlet=outlet, voltage=voltage)
+
+    @property
+    def repeat_is_safe(self) -> bool:
+        """Never: matter is used up."""
+        return False
+
+    @property
+    def stock(self) -> Ledger:
+        """What is left of everything; its file is opened when it is first asked for."""
+        with self._lock:
+            if self._stock is None:
+                path = self.folder / f"{self.program.file.name}.stock.jsonl"
+                self._stock = Ledger(path, self.program.stock.items(), today=self._today)
+            return self._stock
+
+    @property
+    def mounted(self) -> MountedSamples:
+        """Which sample is in which cell."""
+        with self._lock:
+            if self._mounted is None:
+                self._mounted = MountedSamples(self.folder / f"{self.program.file.name}.cells.json")
+            return self._mounted
+
+    def calibrations(self) -> Calibrations:
+        """The records of the rig's folder, as they are now.
+
+        Raises:
+            CalibrationError: a file holds no record.
+        """
+        return calibrating.load(self.program.calibrations(self.folder))
+
+    # What it can do
+
+    def check(self, parameters: Parameters) -> None:
+        """Raise where the rig cannot execute these settings: a dry run for every cell, which moves nothing.
+
+        Raises:
+            LabError: a setting is unknown, another than this rig always has, out of a limit, or cannot be made.
+        """
+        self._check_columns(tuple(parameters))
+        self._check_settings(parameters)
+        for cell in self.cells:
+            self.preview(parameters, cell).refuse()
+
+    def preview(self, parameters: Parameters, cell: str) -> Preview:
+        """The dry run of an experiment with a fresh sample.
+
+        Raises:
+            LabError: the settings are impossible, or their composition cannot be made.
+        """
+        plan = self.program.procedure.plan(Request(parameters), Site(cell, self.program))
+        return preview(plan, self._allowed)
+
+    def feasible(self, points: pd.DataFrame) -> Sequence[bool]:
+        """Which points can be executed: within limits for every cell, and makeable by the recipe."""
+        columns = tuple(str(name) for name in points.columns)
+        answers = []
+        for row in points.itertuples(index=False, name=None):
+            key = (columns, row)
+            known = self._answers.get(key)
+            if known is None:
+                known = self._can(dict(zip(columns, row, strict=True)))
+                if len(self._answers) >= _KEPT:
+                    self._answers.clear()
+                self._answers[key] = known
+            answers.append(known)
+        return answers
+
+    def _can(self, parameters: Parameters) -> bool:
+        recipe = self.program.recipe
+        if recipe is not None and makeable(recipe, self.program.stock, parameters) is not None:
+            return False
+        try:
+            self._check_settings(parameters)
+            for cell in self.cells:
+                demands = self.program.procedure.demands(Request(parameters), Site(cell, self.program))
+                if any(True for _ in refused(demands, self._allowed)):
+                    return False
+        except LabError:
+            return False
+        return True
+
+    def _allowed(self, device: str, attribute: str, value: Value) -> None:
+        self.rig.device(device).check(attribute, value)
+
+    def _check_columns(self, names: Sequence[str]) -> None:
+        recipe, procedure = self.program.recipe, self.program.procedure
+        known = {*procedure.settings, *self.program.file.settings}
+        known |= set() if recipe is None else set(recipe.columns(self.program.stock))
+        for name in names:
+            if name not in known:
+                raise LabError(
+                    f"this rig has no setting {name!r}.", field=name, mend=f"It has {', '.join(sorted(known))}."
+                )
+
+    def _check_settings(self, parameters: Parameters) -> None:
+        settings = self.program.procedure.settings
+        for name, always in self.program.file.settings.items():
+            if name in parameters and name not in settings and parameters[name] != always:
+                raise LabError(
+                    f"this rig always has {name} = {always}, not {parameters[name]}.",
+                    field=name,
+                    mend="Leave it out, or change `settings` and the rig.",
+                )
+
+    # Life
+
+    def open(self) -> None:
+        """Take hold of the rig: make it safe, identify everything, check calibrations and stock.
+
+        Raises:
+            LabHolds: a calibration is missing or has expired, or another process controls the rig.
+            LabHalted: it is halted.
+            InstrumentsError: a device cannot be reached, or did not confirm that it is safe.
+        """
+        self.rig.start()
+
+    def close(self) -> None:
+        """Make everything safe and let go."""
+        self.rig.close()
+
+    def make_safe(self) -> None:
+        """Make everything safe, current before flow.
+
+        Raises:
+            RigUnsafe: a device did not confirm it.
+        """
+        report = self.rig.make_safe()
+        if not report.confirmed:
+            names = tuple(report.unconfirmed)
+            raise RigUnsafe(f"not confirmed as safe: {', '.join(names)}.", devices=names, mend="Look at the rig.")
+
+    def _ready(self) -> None:
+        """Before anything may move."""
+        self._refuse_uncalibrated()
+        for owner in self.stock.settle_dead():
+            logger.warning("the stock that %s had begun to take counts as used", owner)
+        for problem in self.stock.problems(self._today()):
+            logger.warning("stock: %s", problem)
+
+    def _refuse_uncalibrated(self) -> None:
+        needs = getattr(self.program.procedure.options, "calibrated", ())
+        problems = calibrating.valid(self.calibrations(), needs, self._today())
+        if problems:
+            raise LabHolds(
+                f"the rig {self.program.file.name} cannot start: {'; '.join(problems)}.",
+                field="calibrations",
+                mend="Run `sabatier rig calibrate`.",
+            )
+
+    # Experiments
+
+    def execute(self, job: Job, context: Context) -> Outcome:
+        """Run one experiment on the context's cell.
+
+        Raises:
+            ExecutionCancelled: it was cancelled, or a person must look at the cell (:class:`NeedsInspection`).
+            LabHolds: stock is short, a calibration has expired, the cell is unclean, or the rig holds.
+            LabHalted: the rig is halted or was tripped.
+        """
+        self.rig.ready()
+        self.mounted.refuse_unclean(context.cell)
+        self._refuse_uncalibrated()
+        site = Site(context.cell, self.program, self.mounted.at(context.cell))
+        try:
+            self._check_settings(job.parameters)
+            plan = self.program.procedure.plan(Request(job.parameters, context.sample), site)
+            dry = preview(plan, self._allowed)
+            dry.refuse()
+        except LabError as problem:
+            return Outcome(failure=Failure("planning", str(problem)))
+        return self._executed(plan, dry, site, job, context)
+
+    def _executed(self, plan: tuple[Step, ...], dry: Preview, site: Site, job: Job, context: Context) -> Outcome:
+        with self._execution(dry.takes, site, job, context) as run:
+            course = Course()
+            try:
+                run_plan(plan, run, course)
+            except ExperimentFailed as problem:
+                run.failure = Failure(problem.cause, str(problem))
+            except InstrumentsError:
+                self._left(site.name, course, lost=True)
+                raise
+            self._left(site.name, course, lost=run.failure is not None)
+            return self._outcome(run, context)
+
+    @contextmanager
+    def _execution(self, takes: Mapping[str, float], site: Site, job: Job, context: Context) -> Iterator[Execution]:
+        """An execution with its stock, which is settled at the end.
+
+        Raises:
+            StockShort: there is too little; nothing has moved.
+        """
+        owner = f"{job.campaign}/{job.experiment}/{context.attempt}"
+        with self.stock.reserve(takes, owner, self._today()) as reserved:
+            yield Execution(
+                self.rig,
+                site,
+                job,
+                context,
+                reserved,
+                self._leases,
+                Recorder(context.files),
+                self._calendar,
+                self.mounted,
+            )
+
+    def _left(self, cell: str, course: Course, *, lost: bool) -> None:
+        """Remember in which state a cell was left."""
+        if course.unclean:
+            self.mounted.change(cell, unclean=course.unclean)
+        if lost and course.touched:
+            self.mounted.change(cell, spoiled=True)
+
+    def _outcome(self, run: Execution, context: Context) -> Outcome:
+        on = self._today()
+        if run.failure is not None and not run.recorder.tables():
+            return Outcome(failure=run.failure, duration=run.now())
+        notes = self.program.procedure.setup(run)
+        measurement = assemble(run, notes, self.calibrations(), on, self._checks(run.cell))
+        if run.failure is not None:
+            return Outcome(failure=run.failure, measurement=measurement, duration=run.now())
+        later = awaited(self.program.procedure.awaiting if run.label_of_vial else (), self.metrics)
+        found = reduced(measurement, self._rules)
+        told = observation(found, self.mounted.at(run.cell), run.job.parameters, later)
+        return Outcome(told, measurement=measurement, awaiting=later, duration=run.now(), sample=context.sample)
+
+    def _calendar(self, device: str) -> Calendar:
+        with self._lock:
+            return self._calendars.setdefault(device, Calendar())
+
+    # Controls
+
+    @property
+    def controls(self) -> tuple[ControlBlock, ...]:
+        """Those of the rig file; :func:`~instruments.rig.controls.due` says which are due."""
+        return tuple(self.program.controls.values())
+
+    def control(self, name: str, context: Context) -> ControlResult:
+        """Execute a control; where it belongs to a cell, on the context's.
+
+        Raises:
+            LabError: there is no such control.
+            ExecutionCancelled: it was cancelled.
+            LabHolds: stock is short, or the rig holds.
+            LabHalted: the rig is halted or was tripped.
+            ExperimentFailed: a device failed.
+        """
+        if name not in self.program.controls:
+            raise LabError(f"there is no control {name!r}.", field="controls", mend=near(name, self.program.controls))
+        self.rig.ready()
+        block, found = self.program.controls[name], list[ControlResult]()
+        job = Job(f"control-{name}", 1, block.parameters)
+        site = Site(context.cell, self.program, self.mounted.at(context.cell))
+        plan = self._control_plan(block, site, job, context, found)
+        dry = preview(plan, self._allowed)
+        dry.refuse()
+        with self._execution(dry.takes, site, job, context) as run:
+            run_plan(plan, run, Course())
+            if not found:
+                found.append(self._judged(block, run))
+        note(self._control_file, found[0], datetime.now(UTC).isoformat(timespec="seconds"))
+        return found[0]
+
+    @property
+    def _control_file(self) -> Path:
+        return self.folder / f"{self.program.file.name}.controls.jsonl"
+
+    def _control_plan(
+        self, block: ControlBlock, site: Site, job: Job, context: Context, found: list[ControlResult]
+    ) -> tuple[Step, ...]:
+        match block.kind:
+            case "check_gas":
+                return testing.check_gas_step(block, site, self.calibrations(), self._today(), found.append)
+            case "leak_test":
+                return testing.leak_step(block, site, found.append)
+            case "reference_check":
+                return testing.reference_step(block, found.append)
+        plan = self.program.procedure.plan(Request(job.parameters, context.sample), site)
+        return testing.with_changes(block, site, plan)
+
+    def _judged(self, block: ControlBlock, run: Execution) -> ControlResult:
+        """The result of a control that is an electrolysis."""
+        if run.failure is not None:
+            return unmeasured(block, run.cell, run.failure.reason)
+        notes = dict(self.program.procedure.setup(run))
+        if block.kind == "argon_blank":
+            notes["feed"] = {"ar": 1.0}
+        found = reduced(assemble(run, notes, self.calibrations(), self._today(), {}), self._rules)
+        if found.reduction is None:
+            return unmeasured(block, run.cell, f"{block.name}: {found.problem}")
+        return testing.of_figures(block, run.cell, found.reduction.figures)
+
+    def _checks(self, cell: str) -> dict[str, str]:
+        """What the last controls found, for quality control."""
+        kinds: Mapping[str, ControlKind] = {
+            "leak": "leak_test",
+            "check_gas": "check_gas",
+            "blank_efficiency": "argon_blank",
+        }
+        values = {field: latest(self._control_file, kind, cell) for field, kind in kinds.items()}
+        return {field: repr(value) for field, value in values.items() if value is not None}
