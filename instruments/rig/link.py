@@ -70,12 +70,15 @@ class GuardianLink:
             card.process.kill()
 
     def start(self) -> None:
-        """Start a guardian in a session of its own, and say hello.
+        """Start a guardian in a session of its own, and say hello. One that was started before and is lost is ended.
 
         Raises:
             LabError: the plan cannot be written down.
             RigUnsafe: it does not start.
         """
+        if self._child is not None:
+            self._child.kill()  # it did not answer: it is not asked to go
+            self._child.wait(LEAVES_WITHIN)
         self.relieve()
         with self._lock:
             self._drop()

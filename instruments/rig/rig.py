@@ -134,6 +134,14 @@ class Rig:
         finally:
             self.close()
 
+    def hold_unstarted(self) -> bool:
+        """Take hold of a rig that nobody controls, only to make it safe.
+
+        Returns:
+            Whether it is held; otherwise another process has it.
+        """
+        return self._claim.take()
+
     def _take(self) -> None:
         if not self._claim.take(patience=1.0):
             holder = self._claim.holder()

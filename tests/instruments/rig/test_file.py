@@ -141,7 +141,7 @@ def test_time_runs_faster_only_where_all_instruments_are_emulated(tmp_path) -> N
         block["address"] = "socket://127.0.0.1:5101"
     assert RigFile.parse(data).pace == 20
     data["devices"]["pump-2"]["address"] = "socket://192.168.0.7:5101"
-    with pytest.raises(LabError, match="pump-2 at socket://192.168.0.7:5101"):
+    with pytest.raises(LabError, match=r"pump-2 at socket://192\.168\.0\.7:5101"):
         RigFile.parse(data)
 
 

@@ -1,6 +1,7 @@
 import logging
 import time
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from pathlib import Path
 from threading import Event, Thread
 
@@ -127,7 +128,7 @@ def test_a_trip_goes_stage_by_stage_the_current_before_the_flow(rig: Rig) -> Non
     when = {name: memory.when("safe") for name, memory in memories(rig).items()}
     asked = {name: memory.when("try safe") for name, memory in memories(rig).items()}
     stages = rig.file.safety_plan.stages
-    for earlier, later in zip(stages, stages[1:], strict=False):
+    for earlier, later in pairwise(stages):
         assert max(when[name] for name in earlier) < min(asked[name] for name in later)
     assert set(halted(rig).values()) == {"safe"}
 

@@ -1,0 +1,48 @@
+"""A controller process for the tests of the guardian: takes a rig, switches cells on, and goes on setting the current.
+
+Prints what happens, a word a line: on, refused, tripped, fenced, closed.
+"""
+
+import json
+import logging
+import sys
+import time
+from pathlib import Path
+from threading import Event, Thread
+
+from instruments.errors import DeviceError, Interlocked
+from instruments.rig.file import RigFile
+from instruments.rig.rig import Rig
+
+
+def say(word: str) -> None:
+    print(word, flush=True)
+
+
+def main(path: str, folder: str) -> None:
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr)
+    end = Event()
+    Thread(target=lambda: (sys.stdin.read(), end.set()), daemon=True).start()
+    with Rig(RigFile.parse(json.loads(Path(path).read_text())), Path(folder)) as rig:
+        for cell in ("1", "2"):
+            rig.device(f"co2-{cell}").set("flow", 20.0)
+            rig.device(f"pump-{cell}").set("rate", 5.0)
+        rig.device("relay").set("cell-1", "closed")
+        said = set()
+        while not end.wait(0.02):
+            try:
+                for cell in ("1", "2"):
+                    rig.device(f"potentiostat-{cell}").set("current", -0.2)
+                word = "on"
+            except Interlocked:
+                word = "fenced" if rig.is_fenced else "tripped" if rig.tripped.is_set() else "refused"
+            except DeviceError as problem:
+                word = type(problem).__name__
+            if word not in said:
+                said.add(word)
+                say(word)
+    say(f"closed {time.monotonic()}")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
