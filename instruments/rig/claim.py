@@ -115,6 +115,11 @@ class Claim:
         self.path = path
         self._file: BinaryIO | None = None
 
+    @property
+    def held(self) -> bool:
+        """Whether this object holds it."""
+        return self._file is not None
+
     def take(self, patience: float = 0.0) -> bool:
         """Take hold of it.
 

@@ -143,6 +143,8 @@ class Rig:
         return self._claim.take()
 
     def _take(self) -> None:
+        if self._claim.held:
+            raise RigBusy(f"the rig {self.file.name} has been started already.", mend="Close it first.")
         if not self._claim.take(patience=1.0):
             holder = self._claim.holder()
             raise RigBusy(
@@ -168,9 +170,9 @@ class Rig:
         self.halting.refuse()  # an earlier guardian may have halted it while this process waited
         if self._ready is not None:
             self._ready()
-        self._conditions.begin()
         self._overseer = Overseer(self, self._gate, self._conditions, link)
         self._overseer.start()
+        self._conditions.begin()
         self._gate.open()
         self._monitor.start()
         logger.info("the rig %s has started", self.file.name)
@@ -316,11 +318,14 @@ class Rig:
     def make_safe(self, reason: str = "the rig is made safe") -> SafetyReport:
         """Make every device safe, and permit nothing any more until the rig is started again.
 
-        May be called at any time, from any thread, and more than once.
+        May be called at any time, from any thread, and more than once. A rig that this process has not taken hold of
+        is left alone: it may be another one's.
 
         Returns:
-            What each device confirmed. Where one did not, the rig is halted.
+            What each device confirmed. Where one did not, the rig is halted. Without a hold: what was last confirmed.
         """
+        if not self._claim.held:
+            return self._stopping.last(reason)
         return self._stopping.make_safe(reason)
 
     def make_safe_cell(self, cell: str) -> SafetyReport:
@@ -344,7 +349,13 @@ class Rig:
         Args:
             reason: in words.
             source: who found it.
+
+        Raises:
+            OSError: a rig that this process has not taken hold of is only halted, and that cannot be written.
         """
+        if not self._claim.held:
+            self.halting.write(reason, source)
+            return self._stopping.last(reason)
         return self._stopping.trip(reason, source)
 
     def emergency_stop(self, reason: str = "emergency stop") -> SafetyReport:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 from threading import Event, Lock, Thread
 from typing import Final
 
@@ -68,6 +69,11 @@ class Stopping:
         if report.confirmed or self.tripped.is_set():
             return report
         return self.trip(f"{reason}, which is not confirmed", "making safe")
+
+    def last(self, reason: str) -> SafetyReport:
+        """What came of the latest making safe of everything; empty where there was none."""
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        return SafetyReport(reason, now, {}) if self._whole is None else self._whole[1]
 
     def part(self, devices: Iterable[str], reason: str) -> SafetyReport:
         """Make some devices safe; a rig on which one of them does not confirm is tripped."""

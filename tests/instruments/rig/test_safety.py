@@ -79,6 +79,7 @@ def test_a_start_that_is_not_confirmed_is_none(rig: Rig) -> None:
     with pytest.raises(RigUnsafe, match="pump-2: it says that it is on") as problem:
         rig.start()
     assert problem.value.devices == ("pump-2",)
+    assert rig.make_safe().unconfirmed == ("pump-2",)
     assert all(memory.did("connect") == 0 for memory in memories(rig).values())
     memories(rig)["pump-2"].faults.clear()
     rig.start()  # nothing of the first start is in the way
@@ -100,7 +101,11 @@ def test_one_controller_at_a_time(rig: Rig, tmp_path: Path) -> None:
     other = make(tmp_path)
     with pytest.raises(RigBusy, match="another process"):
         other.start()
+    assert other.make_safe().devices == {}  # the rig is not this one's
     assert all(memory.log == [] for memory in memories(other).values())
+    with pytest.raises(RigBusy, match="started already"):
+        rig.start()
+    rig.device("valve").set("position", 3)
     rig.close()
     other.start()
     other.close()
