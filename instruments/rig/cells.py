@@ -11,23 +11,25 @@ from instruments.electrochemistry._schema import Record
 from instruments.electrochemistry.setup import Setup
 from instruments.errors import InstrumentsError, LabError
 
-_OWN: Final = frozenset({"roles", "stream", "setup"})
+_OWN: Final = frozenset({"roles", "stream", "seat", "setup"})
 
 
 class CellBlock(Record):
     """One cell.
 
-    In the file, everything beside ``roles`` and ``stream`` is of the :class:`~instruments.electrochemistry.Setup`,
+    In the file, everything beside ``roles``, ``stream`` and ``seat`` is of the :class:`~instruments.electrochemistry.Setup`,
     where ``kind`` stands for its ``cell``.
 
     Attributes:
         roles: which device does what for this cell, as ``device`` or ``device/attribute``.
         stream: position of the selector valve that brings its gas to the chromatograph.
+        seat: where the liquid handler reaches the electrode in the open cell, ``labware/well``.
         setup: what is known of the cell before any experiment.
     """
 
     roles: Mapping[str, str]
     stream: int | None = Field(default=None, ge=1)
+    seat: str | None = None
     setup: Setup
 
     @classmethod

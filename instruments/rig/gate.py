@@ -15,7 +15,7 @@ from instruments.device import Value
 from instruments.errors import Interlocked
 from instruments.rig.halting import Halting
 from instruments.rig.interlocks import Conditions, Interlock
-from instruments.rig.safety import Override
+from instruments.rig.securing import Override
 
 OFF: Final = "off"
 """The word that switches a source of current off, which needs no condition."""

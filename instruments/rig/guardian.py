@@ -29,7 +29,8 @@ from instruments.rig.claim import Claim, Process
 from instruments.rig.errors import LinkLost
 from instruments.rig.guarding import HOST, Card, Channel, GuardianPlan, Post
 from instruments.rig.halting import Halting, write_whole
-from instruments.rig.safety import Override, SafetyReport, Securing
+from instruments.rig.safety import SafetyReport
+from instruments.rig.securing import Override, Securing
 from instruments.rig.stopping import GUARDIAN
 
 logger = logging.getLogger("instruments.rig.guardian")

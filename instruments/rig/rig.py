@@ -37,7 +37,8 @@ from instruments.rig.monitor import Monitor
 from instruments.rig.names import near
 from instruments.rig.overseer import Overseer
 from instruments.rig.roles import CURRENT, HEATING
-from instruments.rig.safety import Override, SafetyReport, Securing
+from instruments.rig.safety import SafetyReport
+from instruments.rig.securing import Override, Securing
 from instruments.rig.stopping import Stopping
 from instruments.rig.views import CellView, SharedView
 

@@ -14,7 +14,8 @@ from typing import Final
 
 from instruments.rig.gate import Gate
 from instruments.rig.halting import Halting
-from instruments.rig.safety import DeviceSafety, SafetyReport, Securing
+from instruments.rig.safety import DeviceSafety, SafetyReport
+from instruments.rig.securing import Securing
 
 logger = logging.getLogger(__name__)
 
