@@ -118,5 +118,5 @@ def _vessels(made: Preparation, taken: Mapping[str, tuple[str, ...]]) -> dict[st
 def _electrode(run: Execution, taken: Mapping[str, tuple[str, ...]]) -> str:
     """Where the deposit goes: the blank on the robot's deck, or the cell itself."""
     blanks = taken.get("blanks", ())
-    run.blank = blanks[0] if blanks else run.cell
+    run.blank = blanks[0] if blanks else run.site.block.seat or run.cell
     return run.blank
