@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass as options_dataclass
@@ -25,6 +25,7 @@ from instruments.rig.assembly import assemble, awaited, metrics_of, observation,
 from instruments.rig.controls import ControlBlock, ControlKind, ControlResult, latest, note, unmeasured
 from instruments.rig.document import read_rig
 from instruments.rig.errors import RigUnsafe
+from instruments.rig.feasible import Feasibility
 from instruments.rig.file import RigFile
 from instruments.rig.leases import Leases
 from instruments.rig.ledger import Ledger
@@ -32,12 +33,11 @@ from instruments.rig.mounted import MountedSamples
 from instruments.rig.names import near
 from instruments.rig.procedures.errors import ExperimentFailed
 from instruments.rig.procedures.execution import Execution
-from instruments.rig.procedures.preview import Preview, preview, refused
+from instruments.rig.procedures.preview import Preview, preview
 from instruments.rig.procedures.procedure import Course, run_plan
 from instruments.rig.procedures.recorder import Recorder
 from instruments.rig.procedures.step import Request, Site, Step
 from instruments.rig.program import Program
-from instruments.rig.recipes import makeable
 from instruments.rig.rig import Rig
 from instruments.rig.slots import Calendar
 
@@ -45,9 +45,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 logger = logging.getLogger(__name__)
-
-_KEPT: Final = 100_000
-"""So many answers of :meth:`RigLab.feasible` are remembered."""
 
 
 def utc_today() -> date:
@@ -116,10 +113,10 @@ class RigLab:
         self.folder = folder
         self._rules, self._today = quality, today
         self._leases, self._calendars, self._lock = Leases(), dict[str, Calendar](), Lock()
-        self._answers: dict[tuple[object, ...], bool] = {}
+        self._feasibility = Feasibility(self.program, self._allowed)
         self._stock: Ledger | None = None
         self._mounted: MountedSamples | None = None
-        self._check_columns(parameters)
+        self._feasibility.columns(parameters)
 
     # What it is
 
@@ -175,71 +172,22 @@ class RigLab:
         Raises:
             LabError: a setting is unknown, another than this rig always has, out of a limit, or cannot be made.
         """
-        self._check_columns(tuple(parameters))
-        self._check_settings(parameters)
-        for cell in self.cells:
-            self.preview(parameters, cell).refuse()
+        self._feasibility.check(parameters)
 
     def preview(self, parameters: Parameters, cell: str) -> Preview:
-        """The dry run of an experiment with a fresh sample.
+        """The dry run of an experiment with a fresh sample; its ``table`` is for people.
 
         Raises:
             LabError: the settings are impossible, or their composition cannot be made.
         """
-        plan = self.program.procedure.plan(Request(parameters), Site(cell, self.program))
-        return preview(plan, self._allowed)
+        return self._feasibility.preview(parameters, cell)
 
     def feasible(self, points: pd.DataFrame) -> Sequence[bool]:
         """Which points can be executed: within limits for every cell, and makeable by the recipe."""
-        columns = tuple(str(name) for name in points.columns)
-        answers = []
-        for row in points.itertuples(index=False, name=None):
-            key = (columns, row)
-            known = self._answers.get(key)
-            if known is None:
-                known = self._can(dict(zip(columns, row, strict=True)))
-                if len(self._answers) >= _KEPT:
-                    self._answers.clear()
-                self._answers[key] = known
-            answers.append(known)
-        return answers
-
-    def _can(self, parameters: Parameters) -> bool:
-        recipe = self.program.recipe
-        if recipe is not None and makeable(recipe, self.program.stock, parameters) is not None:
-            return False
-        try:
-            self._check_settings(parameters)
-            for cell in self.cells:
-                demands = self.program.procedure.demands(Request(parameters), Site(cell, self.program))
-                if any(True for _ in refused(demands, self._allowed)):
-                    return False
-        except LabError:
-            return False
-        return True
+        return self._feasibility.of(points)
 
     def _allowed(self, device: str, attribute: str, value: Value) -> None:
         self.rig.device(device).check(attribute, value)
-
-    def _check_columns(self, names: Sequence[str]) -> None:
-        recipe, procedure = self.program.recipe, self.program.procedure
-        known = {*procedure.settings, *self.program.file.settings}
-        known |= set() if recipe is None else set(recipe.columns(self.program.stock))
-        for name in names:
-            if name not in known:
-                raise LabError(
-                    f"this rig has no setting {name!r}.", field=name, mend=f"It has {', '.join(sorted(known))}."
-                )
-
-    def _check_settings(self, parameters: Parameters) -> None:
-        settings = self.program.procedure.settings
-        for name, always in self.program.file.settings.items():
-            if name in parameters and name not in settings and parameters[name] != always:
-                raise LabError(
-                    f"this rig always has {name} = {always}, not {parameters[name]}.",
-                    field=name,
-                    mend="Leave it out, or change `settings` and the rig.",
-                )
 
     # Life
 
@@ -301,7 +249,8 @@ class RigLab:
         self._refuse_uncalibrated()
         site = Site(context.cell, self.program, self.mounted.at(context.cell))
         try:
-            self._check_settings(job.parameters)
+            self._feasibility.columns(tuple(job.parameters))
+            self._feasibility.settings(job.parameters)
             plan = self.program.procedure.plan(Request(job.parameters, context.sample), site)
             dry = preview(plan, self._allowed)
             dry.refuse()
@@ -344,11 +293,11 @@ class RigLab:
             )
 
     def _left(self, cell: str, course: Course, *, lost: bool) -> None:
-        """Remember in which state a cell was left."""
+        """Remember in which state a cell was left; that its sample is used up was written down before it was."""
         if course.unclean:
             self.mounted.change(cell, unclean=course.unclean)
-        if lost and course.touched:
-            self.mounted.change(cell, spoiled=True)
+        if not lost:
+            self.mounted.change(cell, spoiled=False)
 
     def _outcome(self, run: Execution, context: Context) -> Outcome:
         on = self._today()

@@ -13,7 +13,7 @@ from instruments.rig.procedures.execution import Execution
 from instruments.rig.procedures.holding import Hold, Trace
 from instruments.rig.procedures.options import PotentialOptions
 from instruments.rig.procedures.procedure import Options
-from instruments.rig.procedures.scales import current_of, on_reference, with_drop
+from instruments.rig.procedures.scales import DropSearch, current_of, on_reference
 from instruments.rig.procedures.step import Request, SetPoint, Site
 from instruments.rig.techniques import ChronoAmperometry, ChronoPotentiometry
 
@@ -100,10 +100,11 @@ class ConstantPotential(Electrolysis):
             wanted = potential = on_reference(asked, site.block.setup, site.name, ph=ph)
             left = self.options.duration.value
             if self._iterates:
+                search = DropSearch(wanted, self.options.ir.share)
                 for _ in range(self.options.ir.stages):
                     seconds = self.options.ir.stage.value
                     record = trace.part(self._technique(potential, seconds), stop)
-                    potential = self._corrected(run, wanted, record)
+                    potential = self._corrected(run, search, potential, record)
                     left -= seconds
             trace.part(self._technique(potential, left), stop)
 
@@ -112,15 +113,15 @@ class ConstantPotential(Electrolysis):
     def _technique(self, potential: float, seconds: float) -> ChronoAmperometry:
         return ChronoAmperometry(potential, seconds, self.options.interval.value, self.options.largest_current)
 
-    def _corrected(self, run: Execution, wanted: float, record: Any) -> float:
+    def _corrected(self, run: Execution, search: DropSearch, held: float, record: Any) -> float:
         """The potential to hold from now on, by the current of the second half of a stage."""
         currents = [point.current for point in record.points if point.current is not None]
         resistance = run.number("resistance")
         if not currents or resistance is None:
             raise ExperimentFailed("there is no current or no resistance to correct by.", cause="unknown")
         half = currents[len(currents) // 2 :]
-        potential = with_drop(wanted, sum(half) / len(half), resistance, self.options.ir.share)
-        most = self.options.ir.most.value
+        potential = search.next(held, sum(half) / len(half), resistance)
+        most, wanted = self.options.ir.most.value, search.wanted
         if abs(potential - wanted) > most:
             raise ExperimentFailed(
                 f"the ohmic drop of {abs(potential - wanted):.3g} V is more than the {most:g} V that are made up for.",

@@ -337,8 +337,10 @@ class Execution:
     # The way out
 
     def enter(self, step: Step) -> None:
-        """The step that runs from now on."""
+        """The step that runs from now on. Before it uses up the sample, that is written down."""
         self._step = step
+        if step.kind != "idempotent" and not step.kept:
+            self._mounted.change(self.cell, spoiled=True)
         logger.info("%s: %s", self.cell, step.name)
 
     def make_safe(self) -> None:

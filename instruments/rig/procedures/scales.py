@@ -7,6 +7,7 @@ made up for: with a cathodic (negative) current ``E`` is more negative than with
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Final
 
 from instruments.electrochemistry.constants import ROOM_TEMPERATURE
@@ -79,3 +80,41 @@ def with_drop(potential: float, current: float, resistance: float, share: float)
         share: of the drop.
     """
     return potential + share * float(ohmic_drop(current, resistance))
+
+
+FLATTEST: Final = 0.1
+"""Of the search's slope: a step is at most ten times what is missing, whatever two noisy stages seem to say."""
+APART: Final = 1e-3
+"""V: stages closer than this say nothing about the slope."""
+
+
+@dataclass
+class DropSearch:
+    """Finds the potential at which a share of its own ohmic drop is made up for, by the secant method.
+
+    What is sought is the zero of ``f(E) = E - (wanted + s I(E) R_u)``. The more current the electrode gives, the
+    flatter ``f`` is: repeating ``E = wanted + s I R_u`` alone would creep.
+
+    Attributes:
+        wanted: V against the reference electrode, without any drop.
+        share: of the drop.
+    """
+
+    wanted: float
+    share: float
+    _last: tuple[float, float] | None = field(default=None, repr=False)
+
+    def next(self, held: float, current: float, resistance: float) -> float:
+        """The potential to hold next.
+
+        Args:
+            held: V.
+            current: that flowed, A, cathodic negative.
+            resistance: uncompensated, ohm.
+        """
+        off = held - with_drop(self.wanted, current, resistance, self.share)
+        slope = 1.0
+        if self._last is not None and abs(held - self._last[0]) > APART:
+            slope = min(1.0, max(FLATTEST, (off - self._last[1]) / (held - self._last[0])))
+        self._last = held, off
+        return held - off / slope

@@ -27,7 +27,7 @@ from instruments.rig.file import RigFile
 from instruments.rig.lab import RigLab
 from instruments.rig.techniques import ChronoPotentiometry, Impedance, OpenCircuit
 
-PACE = 600.0
+PACE = 1000.0
 FARADAY, SCCM = 96485.33212, 101325.0 / (8.314462618 * 273.15) * 1e-6 / 60.0
 RESPONSE = {"h2": 4.0e5, "co": 2.0e7, "ch4": 2.1e7, "c2h4": 4.1e7, "co2": 5.0e4}
 RETENTION = {"h2": 52.0, "co": 98.0, "ch4": 83.0, "c2h4": 138.5, "co2": 132.0}
@@ -73,7 +73,8 @@ class World:
     """Everything, with what was done to it.
 
     Attributes:
-        faults: by device, what goes wrong: `dead`, `lost injection`, `breaks` (the potentiostat after so many s).
+        faults: by device, what goes wrong: `dead`; `refuses` (a command, as it is noted); `breaks` (the potentiostat, so
+            many s after the current was switched on); `lost` (injections with these endings); `fails at` (the robot).
         events: what was done, with `time.monotonic()` and the device.
     """
 
@@ -166,8 +167,11 @@ class BenchDevice(Device):
 
     def _write(self, attribute: Attribute, value: Value) -> None:
         self.answer()
+        what = f"{attribute.name} = {value if isinstance(value, str) else format(value, 'g')}"
+        if what == self.faults.get("refuses"):
+            raise DeviceFault("refused.", device=self.name, code="7")
         self.values[attribute.name] = value
-        self.world.did(self.name, f"{attribute.name} = {value if isinstance(value, str) else format(value, 'g')}")
+        self.world.did(self.name, what)
 
 
 class BenchPotentiostat(BenchDevice):
@@ -185,6 +189,8 @@ class BenchPotentiostat(BenchDevice):
         self.answer()
         cancelled, self.stop = cancelled or Event(), False
         name = type(technique).__name__
+        if self.faults.get("refuses") == name:
+            raise DeviceFault("refused.", device=self.name, code="7")
         self.world.did(self.name, f"begin {name}")
         points: list[Point] = []
         if isinstance(technique, Impedance):
@@ -354,6 +360,8 @@ class BenchNode(BenchDevice):
 
     def call(self, action: str, **arguments: Any) -> None:
         self.answer()
+        if self.faults.get("refuses") == action:
+            raise DeviceFault("refused.", device=self.name, code="7")
         self.world.did(self.name, f"{action} {arguments}")
 
 
@@ -447,12 +455,12 @@ def bench_data(world: str, **more: Any) -> dict[str, Any]:
         "recipe": {"amount": "20 umol", "minimum": "2 uL", "largest": "300 uL"},
         "procedure": {
             "name": "constant_current",
-            "duration": "1200 s",
+            "duration": "900 s",
             "gas_flow": 20,
             "electrolyte_flow": 5,
             "purge": "120 s",
             "open_circuit": "20 s",
-            "injections": {"first": "300 s", "every": "420 s", "flush": "20 s", "busy": "150 s", "timeout": "300 s"},
+            "injections": {"first": "240 s", "every": "300 s", "flush": "20 s", "busy": "150 s", "timeout": "300 s"},
             "rinse": {"volume": "5 mL", "times": 1, "rate": 10},
             "mount": {"by": "robot", "seconds": 10},
             "products": ["h2", "co"],
