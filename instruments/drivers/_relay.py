@@ -148,8 +148,8 @@ class RelayCard(SerialDevice):
         return unconfirmed, problem
 
     def _tell_all(self, contacts: Mapping[str, Contact]) -> None:
-        """The card is silent or garbled: perhaps it hears."""
-        for contact in contacts.values():
+        """The card is silent or garbled: perhaps it hears. Where there is no connection, nobody does."""
+        for contact in contacts.values() if self.stream.is_open else ():
             try:
                 self._shout(contact.channel, contact.energised(contact.safe))
             except DeviceError as problem:

@@ -128,10 +128,10 @@ class Conversing(Device):
         """
         with self._held(), exchange(self.stream, fresh=False) as stream:
             for left in reversed(range(attempts)):
+                if not stream.is_open:
+                    self._prepared = False
+                    stream.open()  # which tries several times by itself
                 try:
-                    if not stream.is_open:
-                        self._prepared = False
-                        stream.open()
                     if self._doubtful:
                         stream.clear()
                         self._resync(stream)

@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Final, Literal, TypeAlias
 
 from instruments.device import Attribute, Device, Identity, Safety, Value, Wiring
-from instruments.drivers._serial import STRAY, SerialDevice, SerialOptions, number_of, text_of
+from instruments.drivers._serial import STRAY, SerialDevice, SerialOptions, Timeout, number_of, text_of
 from instruments.errors import DeviceFault, DeviceTimeout, LimitError, ProtocolError
 from instruments.transport.stream import Stream
 
@@ -23,9 +23,6 @@ Sensor: TypeAlias = Literal["ph", "ec", "orp", "rtd"]
 
 _HALF_WIDTH: Final = 1.0 / math.sqrt(3.0)
 """Standard uncertainty of what a data sheet gives as plus or minus one."""
-READING: Final = 1.5
-"""The longest time of a reading or a calibration, s; data sheets say at most 0.9 s."""
-
 _SENSORS: Final[Mapping[str, tuple[str, Attribute]]] = MappingProxyType(
     {
         "ph": ("PH", Attribute("ph", "", low=0.0, high=14.0, floor=0.002 * _HALF_WIDTH)),
@@ -126,10 +123,12 @@ class AtlasEzoOptions(SerialOptions):
 
     Attributes:
         sensor: ``ph``, ``ec``, ``orp`` or ``rtd``; another circuit is refused.
+        reading_time: the longest time of a reading or a calibration, s; data sheets say at most 0.9 s.
     """
 
     kind: Literal["atlas_ezo"] = "atlas_ezo"
     sensor: Sensor = "ph"
+    reading_time: Timeout = 1.5
 
     def build(self, name: str, wiring: Wiring) -> Device:
         """The circuit, not yet connected."""
@@ -145,7 +144,7 @@ class AtlasEzo(SerialDevice):
 
     def __init__(self, name: str, options: AtlasEzoOptions, wiring: Wiring) -> None:
         super().__init__(name, options, wiring)
-        self.sensor = options.sensor
+        self.sensor, self._reading_time = options.sensor, options.reading_time
         self._label, reads = _SENSORS[options.sensor]
         points = Attribute("calibration", choices=CALIBRATIONS[options.sensor], description="points, see calibrate")
         compensation = Attribute("compensation", "degC", settable=True, low=-126.0, high=1254.0)
@@ -207,7 +206,7 @@ class AtlasEzo(SerialDevice):
             self.check(next(iter(self.attributes)), value)
         self.allow("calibration", point)
         words = ["Cal", *([] if point == "single" else [point]), *([] if value is None else [f"{value:.10g}"])]
-        self._exchange(lambda stream: self._talk(stream, ",".join(words), READING))
+        self._exchange(lambda stream: self._talk(stream, ",".join(words), self._reading_time))
         return self.calibrated()
 
     def make_safe(self) -> Safety:
@@ -228,7 +227,9 @@ class AtlasEzo(SerialDevice):
             raise self._unreadable("calibration")
         if attribute.name == "compensation":
             return number_of(self._query("T,?", "t")[-1], self.name)
-        return self._exchange(lambda stream: reading_of(self._talk(stream, "R", READING), self.name), attempts=2)
+        return self._exchange(
+            lambda stream: reading_of(self._talk(stream, "R", self._reading_time), self.name), attempts=2
+        )
 
     def _write(self, attribute: Attribute, value: Value) -> None:
         self._exchange(lambda stream: self._talk(stream, f"T,{float(value):.2f}", self._timeout), attempts=2)
