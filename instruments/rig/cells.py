@@ -17,8 +17,8 @@ _OWN: Final = frozenset({"roles", "stream", "seat", "setup"})
 class CellBlock(Record):
     """One cell.
 
-    In the file, everything beside ``roles``, ``stream`` and ``seat`` is of the :class:`~instruments.electrochemistry.Setup`,
-    where ``kind`` stands for its ``cell``.
+    In the file, everything beside ``roles``, ``stream`` and ``seat`` is of the
+    :class:`~instruments.electrochemistry.Setup`, where ``kind`` stands for its ``cell``.
 
     Attributes:
         roles: which device does what for this cell, as ``device`` or ``device/attribute``.

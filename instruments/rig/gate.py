@@ -34,6 +34,7 @@ class Gate:
         heaters: devices that heat.
         halting: the rig's halted state.
         override: lets relays be opened.
+        unit: of an attribute of a device.
         fence: whether this process may still command the rig (its lease).
     """
 
@@ -43,13 +44,14 @@ class Gate:
         heaters: Iterable[str],
         halting: Halting,
         override: Override,
+        unit: Callable[[str, str], str],
         fence: Callable[[], bool] = always,
     ) -> None:
         self.conditions: Conditions | None = None
         self.lease_ends: float | None = None
         """Monotonic time after which the guardian may act; ``None`` where there is none."""
         self._cells, self._heaters = dict(cells), frozenset(heaters)
-        self._halting, self._override, self._fence = halting, override, fence
+        self._halting, self._override, self._unit, self._fence = halting, override, unit, fence
         self._closed: str | None = "the rig has not been started"
         self._on: set[str] = set()
         self._lock = RLock()
@@ -134,10 +136,21 @@ class Gate:
         if self._switches_on(device, value) and self._needs(interlock, device):
             breach = self.conditions.breach(interlock)
             return None if breach is None else breach.reason
-        if (interlock.device, interlock.attribute) == (device, attribute) and self.is_on(interlock):
+        if self._would_change(interlock, device, attribute) and self.is_on(interlock):
             wrong = interlock.violation(value)
             return None if wrong is None else f"{wrong}, while what needs it is on"
         return None
+
+    def _would_change(self, interlock: Interlock, device: str, attribute: str) -> bool:
+        """Whether a command changes what an interlock reads: its attribute, or the set point of it, in the same unit.
+
+        A source of current has several attributes in volts, which are not set points of one another.
+        """
+        if device != interlock.device:
+            return False
+        if attribute == interlock.attribute:
+            return True
+        return device not in self._cells and self._unit(device, attribute) == self._unit(device, interlock.attribute)
 
     def _switches_on(self, device: str, value: Value) -> bool:
         return (device in self._cells or device in self._heaters) and value != OFF

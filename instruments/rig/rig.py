@@ -80,7 +80,7 @@ class Rig:
         override = Override()
         heaters = {name for role in HEATING for name in file.devices_of(role)}
         currents = {name: file.cells_of(name) for role in CURRENT for name in file.devices_of(role)}
-        self._gate = Gate(currents, heaters, self.halting, override, fence)
+        self._gate = Gate(currents, heaters, self.halting, override, self._unit, fence)
         transcripts = None if file.transcripts is None else folder / file.transcripts
         wiring = Wiring(self._gate, transcripts, file.pace)
         self.devices: Mapping[str, Device] = {name: o.build(name, wiring) for name, o in file.options.items()}
@@ -373,6 +373,9 @@ class Rig:
         if self._stopping.fenced(why):
             for device in self.devices.values():
                 device.close()
+
+    def _unit(self, device: str, attribute: str) -> str:
+        return self.devices[device].attributes[attribute].unit
 
     def _tell_guardian(self, report: SafetyReport) -> None:
         if self._overseer is not None:

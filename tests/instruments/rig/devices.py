@@ -17,6 +17,7 @@ ATTRIBUTES = {
     },
     "gas": {
         "flow": Attribute("flow", "sccm", settable=True, low=0.0, high=100.0),
+        "setpoint": Attribute("setpoint", "sccm", settable=True, low=0.0, high=100.0),
         "pressure": Attribute("pressure", "bar"),
     },
     "pump": {"rate": Attribute("rate", "mL/min", settable=True, low=0.0, high=20.0)},
@@ -30,7 +31,7 @@ ATTRIBUTES = {
 }
 SAFE: dict[str, dict[str, Value]] = {
     "potentiostat": {"current": 0.0},
-    "gas": {"flow": 0.0},
+    "gas": {"flow": 0.0, "setpoint": 0.0},
     "pump": {"rate": 0.0},
     "bath": {"temperature": 25.0},
     "relay": {"cell-1": "open", "cell-2": "open"},
@@ -121,6 +122,8 @@ class MemoryDevice(Device):
     def _write(self, attribute: Attribute, value: Value) -> None:
         self._answer()
         self.memory.values[attribute.name] = value
+        if attribute.name == "setpoint":
+            self.memory.values["flow"] = value
         self.memory.note(f"set {attribute.name} {value}")
 
 

@@ -215,9 +215,10 @@ def test_no_current_before_the_flow(rigs) -> None:
 def test_no_end_of_the_flow_before_that_of_the_current(rigs) -> None:
     rig = rigs({**FLOW, "when": "current", "cell": "cell-1"})
     switch_on(rig)
-    with pytest.raises(Interlocked, match="while what needs it is on"):
-        rig.device("co2-1").set("flow", 0.0)
-    rig.device("co2-1").set("flow", 10.0)
+    for attribute in ("flow", "setpoint"):
+        with pytest.raises(Interlocked, match="while what needs it is on"):
+            rig.device("co2-1").set(attribute, 0.0)
+        rig.device("co2-1").set(attribute, 10.0)
     assert rig.cell_off("cell-1").confirmed
     rig.device("co2-1").set("flow", 0.0)
     seen = truth(rig, "co2-1").values
