@@ -258,8 +258,10 @@ class Electrolysis(Procedure):
 
     def setup(self, execution: Execution) -> Mapping[str, Any]:
         """Notes of the steps, and what was analysed."""
-        phases = ["gas", "liquid"] if execution.recorder.rows("liquid") else ["gas"]
-        return {"analysed": phases, "expected": [*self.options.products, *self.awaiting], **execution.notes}
+        known: dict[str, Any] = {"analysed": ["gas"], "expected": [*self.options.products, *self.awaiting]}
+        if self.options.sample is not None and execution.site.block.setup.liquid_mode is None:
+            known["liquid_mode"] = "batch"  # the sample is taken once, after all of the charge
+        return {**known, **execution.notes}
 
 
 def _number(given: Mapping[str, Scalar], name: str) -> float | None:
