@@ -24,7 +24,7 @@ from instruments.device import Value
 from instruments.electrochemistry._schema import Record
 from instruments.electrochemistry.calibration import Calibration, Calibrations, fit_calibration
 from instruments.electrochemistry.units import Quantity, Ratio, Time
-from instruments.errors import CalibrationError, DeviceError, InstrumentsError, LabError
+from instruments.errors import CalibrationError, InstrumentsError, LabError
 from instruments.rig.stock import Stock
 
 if TYPE_CHECKING:
@@ -137,8 +137,8 @@ def measure(rig: Rig, plan: CalibrationPlan, stock: Stock, cancelled: Event) -> 
     """Inject all standards. The rig must have been started; no current flows.
 
     Raises:
-        LabError: a standard's composition is not known, or a set point is outside a limit: checked before anything is
-            set.
+        LabError: a standard's composition is not known; nothing is set.
+        LimitError: a set point is outside a limit; nothing is set.
         ExecutionCancelled: it was cancelled.
         RigTripped: the rig was tripped.
         DeviceError: a device failed.
@@ -351,15 +351,11 @@ def calibrate(
 
     Raises:
         CalibrationError: the answers make no line; nothing is written.
-        LabError: the plan is impossible; nothing is set.
+        LabError, LimitError: the plan is impossible; nothing is set.
         DeviceError: a device failed.
     """
     known = load(folder)
-    try:
-        answers = measure(rig, plan, stock, cancelled)
-    except DeviceError as problem:
-        logger.error("the calibration is broken off: %s", problem)
-        raise
+    answers = measure(rig, plan, stock, cancelled)
     records = fit(answers, on=today(), days=plan.days, known=known)
     save(folder, records)
     return records

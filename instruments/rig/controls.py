@@ -280,7 +280,7 @@ def _why(block: ControlBlock, last: Done | None, count: int, hours: float) -> st
         return "it was never done"
     if block.every_experiments is not None and count - last.experiments >= block.every_experiments:
         return f"{count - last.experiments} experiments since the last one"
-    if block.every_hours is not None and hours - last.hours >= block.every_hours:
+    if block.every_hours is not None and hours - last.hours >= block.every_hours - 1e-9:
         return f"{hours - last.hours:.3g} hours since the last one"
     return ""
 

@@ -100,6 +100,7 @@ class Electrolysis(Procedure):
             *self._temperature(conditions, site),
             *self._flow(conditions, site),
             self._purge(conditions, site),
+            *self._connect(site),
             *self._before(),
             self._electrolysis(request, site),
             *self._sample(site),
@@ -172,6 +173,17 @@ class Electrolysis(Procedure):
 
         sets = (site.sets("gas", flow),)
         return Step("purge", "idempotent", purge, sets, seconds, _declared(needs, site), says="saturate with the gas")
+
+    def _connect(self, site: Site) -> Iterable[Step]:
+        """The relay that cuts the cell off in an emergency lies open after the rig was made safe."""
+        if not site.has("disconnect"):
+            return
+
+        def connect(run: Execution) -> None:
+            run.set("disconnect", "closed")
+
+        sets = (site.sets("disconnect", "closed"),)
+        yield Step("connect", "idempotent", connect, sets, says="connect the potentiostat with the cell")
 
     def _before(self) -> Iterable[Step]:
         rest, spectrum = self.options.open_circuit.value, self.options.impedance
