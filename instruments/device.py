@@ -440,5 +440,10 @@ def _options_class(kind: str) -> type[DeviceOptions]:
         near = get_close_matches(kind, known, n=1)
         mend = f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(sorted(known))}."
         raise LabError(f"there is no driver {kind!r}.", field="kind", mend=mend)
-    loaded: type[DeviceOptions] = known[kind].load()
+    try:
+        loaded: type[DeviceOptions] = known[kind].load()
+    except (ImportError, AttributeError) as problem:
+        raise LabError(
+            f"the driver {kind!r} cannot be imported ({problem}).", field="kind", mend="Install its package again."
+        ) from problem
     return loaded
