@@ -64,6 +64,7 @@ class Module:
         seconds: of its trace.
         compounds: that its method is calibrated for.
         unknown: retention of the front of what is not retained, s; a peak without a name.
+        front: its area, count s; negative where it conducts less than the carrier gas.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Module:
     seconds: float
     compounds: tuple[Compound, ...]
     unknown: float
+    front: float
 
 
 MODULES: Final = (
@@ -82,6 +84,7 @@ MODULES: Final = (
         170.0,
         (Compound("CO2", "co2", 0.5, 0.2), Compound("C2H4", "c2h4", 0.45, 0.2)),
         125.0,
+        300.0,
     ),
     Module(
         "moduleA:tcd",
@@ -96,6 +99,7 @@ MODULES: Final = (
             Compound("CO", "co", 0.9, 0.4),
         ),
         38.0,
+        -250.0,
     ),
 )
 """In no particular order, as in real documents."""
@@ -128,7 +132,7 @@ def _detector(
     injected = 1.0 + SCATTER * float(generator.standard_normal())
     slope = DRIFT * float(generator.standard_normal())
     values = NOISE * generator.standard_normal(len(time)) + slope * time / module.seconds
-    values = values + 300.0 * _shape(time, module.unknown * shift, 0.4, 0.2)
+    values = values + module.front * _shape(time, module.unknown * shift, 0.4, 0.2)
     for compound in module.compounds:
         area = RESPONSE[compound.species] * max(gas.get(compound.species, 0.0), 0.0) * injected
         values = values + area * _shape(time, RETENTION[compound.species] * shift, compound.width, compound.tail)

@@ -167,3 +167,10 @@ def test_a_document_has_the_form_of_a_real_one(client, emulator, shared_data):
         assert len(one["values"]) == one["nValuesExpected"] == real["detectors"][name]["nValuesExpected"]
         known = {key for peak in real["detectors"][name]["analysis"]["peaks"] for key in peak}
         assert {key for peak in one["analysis"]["peaks"] for key in peak} <= known
+
+
+def test_what_is_not_retained_has_no_name_and_may_be_negative():
+    generator = np.random.default_rng(5)
+    found = detectors({"co2": 0.9}, generator)
+    fronts = {name: next(p for p in one["analysis"]["peaks"] if "label" not in p) for name, one in found.items()}
+    assert fronts["moduleA:tcd"]["area"] < 0.0 < fronts["moduleB:tcd"]["area"]
