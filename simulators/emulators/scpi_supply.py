@@ -124,7 +124,7 @@ class ScpiSupplyEmulator(ScpiEmulator):
         if header in numbers:
             key = numbers[header]
             return self._number(key, self._rated["VOLT" if key[0] == "V" else "CURR"], asks, argument, signed=True)
-        if header.startswith(("SOUR:", "SENS:", "TRAC:", "OUTP:", "DISP:")):
+        if header.startswith(("SOUR:", "SENS:", "TRAC:", "OUTP:", "DISP:", "STAT:", "ABOR")):
             return self._word(header, asks, argument)
         raise RefusedError(-113, "Undefined header")
 
