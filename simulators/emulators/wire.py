@@ -89,7 +89,7 @@ class StreamEmulator(Emulator):
         super().__init__(name)
         self.stopping = Event()
         self.sessions: list[Session] = []
-        self._wire, self._host, self._wanted = wire, host, port
+        self._wire, self._interface, self._wanted = wire, host, port
         self._threads: list[Thread] = []
         self._listener: socket.socket | None = None
         self._terminal: tuple[int, int] | None = None
@@ -130,10 +130,10 @@ class StreamEmulator(Emulator):
         """Begin to listen."""
         self.stopping.clear()
         if self._wire == "tcp":
-            self._listener = socket.create_server((self._host, self._wanted))
+            self._listener = socket.create_server((self._interface, self._wanted))
             self._listener.settimeout(TICK)
             self._wanted = self._listener.getsockname()[1]
-            self._address = f"socket://{self._host}:{self._wanted}"
+            self._address = f"socket://{self._interface}:{self._wanted}"
             self._run(self._accept, self._listener)
         else:
             import tty
