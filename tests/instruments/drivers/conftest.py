@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -46,3 +47,35 @@ def ask_oracle(oracle) -> Callable[..., Any]:
         return json.loads(done.stdout.strip().splitlines()[-1])
 
     return run
+
+
+PIECES = (b"null", b"true", b"1e999", b"-", b'"', b"{", b"]", b",", b"[" * 5000, b"\xff\xfe", b"\\ud800", b"\x00")
+
+
+@pytest.fixture
+def malformed() -> Callable[..., Iterator[bytes]]:
+    """Answers that are damaged in some places, cut, or nothing but noise; always the same ones."""
+
+    def answers(good: bytes, count: int) -> Iterator[bytes]:
+        source = random.Random(count)
+        for _ in range(count):
+            if source.random() < 0.05:
+                yield source.randbytes(source.randint(0, 200))
+                continue
+            data = bytearray(good)
+            for _ in range(source.randint(1, 8)):
+                place = source.randrange(len(data) + 1)
+                match source.randrange(5):
+                    case 0:
+                        data[place:place] = source.choice(PIECES)
+                    case 1:
+                        del data[place : place + source.randint(1, 40)]
+                    case 2:
+                        data[place:place] = source.randbytes(2)
+                    case 3 if data:
+                        data[min(place, len(data) - 1)] = source.randrange(256)
+                    case 4 if source.random() < 0.3:
+                        del data[place:]
+            yield bytes(data)
+
+    return answers
