@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 from threading import RLock
-from typing import Final
+from typing import Final, Generic, Protocol, TypeVar
 from weakref import WeakValueDictionary
 
 from instruments.errors import LabError
@@ -103,8 +103,43 @@ class _Share:
             raise OSError("another device on the line lost it")
 
 
-_LINES: Final[WeakValueDictionary[str, Line]] = WeakValueDictionary()
-_FINDING: Final = RLock()
+class Settled(Protocol):
+    """Something at an address that has settings of a line."""
+
+    settings: SerialSettings
+
+
+L = TypeVar("L", bound=Settled)
+
+
+class Directory(Generic[L]):
+    """What stands at each address, as long as somebody holds it."""
+
+    def __init__(self) -> None:
+        self._known: WeakValueDictionary[str, L] = WeakValueDictionary()
+        self._finding = RLock()
+
+    def find(self, device: str, address: str, settings: SerialSettings, make: Callable[[], L]) -> L:
+        """What stands at an address; made where nothing does.
+
+        Raises:
+            LabError: it has other settings of the line.
+        """
+        where = address if "://" in address else os.path.realpath(address)
+        with self._finding:
+            found = self._known.get(where)
+            if found is None:
+                found = self._known[where] = make()
+            elif found.settings != settings:
+                raise LabError(
+                    f"{device}: {address} is shared with a device that has other settings of the line.",
+                    field="port",
+                    mend="Give all devices on one port the same baudrate and framing.",
+                )
+            return found
+
+
+_LINES: Final[Directory[Line]] = Directory()
 
 
 def shared_stream(
@@ -127,18 +162,8 @@ def shared_stream(
     Raises:
         LabError: another device has the line with other settings.
     """
-    settings = settings or SerialSettings()
-    where = address if "://" in address else os.path.realpath(address)
-    with _FINDING:
-        line = _LINES.get(where)
-        if line is None:
-            line = _LINES[where] = Line(settings, lambda: open_port(device, address, settings))
-        elif line.settings != settings:
-            raise LabError(
-                f"{device}: {address} is shared with a device that has other settings of the line.",
-                field="port",
-                mend="Give all devices on one port the same baudrate and framing.",
-            )
-        stream = Stream(device, address, settings, retries=retries, record=record, opener=line.join)
-        stream.lock = line.lock
-        return stream
+    used = settings or SerialSettings()
+    line = _LINES.find(device, address, used, lambda: Line(used, lambda: open_port(device, address, used)))
+    stream = Stream(device, address, used, retries=retries, record=record, opener=line.join)
+    stream.lock = line.lock
+    return stream

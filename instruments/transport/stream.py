@@ -29,12 +29,11 @@ SLICE: Final = 0.02
 try:
     from termios import error as _terminal_error
 except ImportError:  # Windows has no terminals
-    BROKEN: tuple[type[Exception], ...] = (OSError, TypeError)
+    BROKEN: tuple[type[Exception], ...] = (OSError, TypeError, ValueError)
 else:
-    BROKEN = (OSError, TypeError, _terminal_error)
-"""What a port raises that is lost; TypeError is pyserial's, where another thread closes the port meanwhile."""
-SHUT: tuple[type[Exception], ...] = (*BROKEN, ValueError)
-"""What opening raises; ValueError is pyserial's, for an address that is none."""
+    BROKEN = (OSError, TypeError, ValueError, _terminal_error)
+"""What a port raises that cannot be opened or is lost; TypeError and ValueError are pyserial's, where another thread
+closes the port meanwhile, and where an address is none."""
 LONGEST: Final = 65536
 """Bytes of the longest line that is read unless a driver says otherwise."""
 
@@ -138,7 +137,7 @@ class Stream:
                 try:
                     port = self._port = self._opener()
                     break
-                except SHUT as problem:  # pyserial's SerialException is an OSError
+                except BROKEN as problem:  # pyserial's SerialException is an OSError
                     if attempt == self._retries.attempts:
                         raise CommunicationError(
                             f"{self.address} cannot be opened ({_words(problem)}); tried {attempt} times.",

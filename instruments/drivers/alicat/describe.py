@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from instruments.device import Attribute
+from instruments.drivers._gas import ROOT_3
 from instruments.drivers.alicat import units
 from instruments.drivers.alicat.frames import Column, Frame, Layout
 from instruments.errors import DeviceError, ProtocolError
@@ -15,8 +16,6 @@ from instruments.errors import DeviceError, ProtocolError
 if TYPE_CHECKING:
     from instruments.drivers.alicat.options import AlicatOptions
 
-ROOT_3: Final = math.sqrt(3.0)
-"""Of a data sheet's limit of error over its standard uncertainty, for a rectangular distribution."""
 PRESSURES: Final = ("pressure", "gauge_pressure", "differential_pressure")
 """What a pressure controller may control."""
 _USUAL: Final[Mapping[str, tuple[str, ...]]] = {

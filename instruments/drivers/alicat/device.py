@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 import math
-import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from instruments.device import Attribute, Identity, Safety, Value, Wiring
+from instruments.drivers._gas import Look, await_safe
 from instruments.drivers._serial import Conversing
 from instruments.drivers.alicat import units
 from instruments.drivers.alicat.describe import PRESSURES, Scales, described, is_pressure
@@ -38,12 +38,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-POLL: Final = 0.05
-"""Between looks at whether the safe state is reached, s."""
 READBACKS: Final = 3
 """Polls within which the data frame must show a new set point."""
-VENTED: Final = 1.3
-"""bar below which a line counts as vented."""
 
 
 class Alicat(Conversing):
@@ -241,6 +237,8 @@ class Alicat(Conversing):
         if isinstance(value, str):
             self._select(value)
             return
+        if self._options.safe == "hold":  # what made it safe ends with the next set point that is permitted
+            self._let_go()
         self._command_setpoint(value)
         self._check_followed()
 
@@ -320,7 +318,7 @@ class Alicat(Conversing):
             return Safety(True, "a meter: it has no valve")
         if self._options.controls == "pressure" and self._options.safe == "hold":
             return self._hold()
-        target = self._safe_target()
+        target = self._options.safe_target
         if target == 0.0:  # before anything is asked that may fail
             self._exchange(lambda stream: self._talk.ask(stream, "S 0"), attempts=3)
         self._acquaint()
@@ -328,14 +326,13 @@ class Alicat(Conversing):
             self._command_setpoint(target)
         except DeviceFault as fault:
             return Safety(False, str(fault))
+        self._let_go()
+        return self._settled()
+
+    def _let_go(self) -> None:
+        """End the holding of a valve."""
         if {"HLD", "EXH"} & set(self._poll().words):
             self._exchange(lambda stream: self._talk.ask(stream, self._dialect("C", "$$C")), attempts=2)
-        return self._settled(target)
-
-    def _safe_target(self) -> float:
-        if self._options.controls == "flow":
-            return self._options.safe_flow
-        return (self._options.safe_pressure or 0.0) if self._options.safe == "setpoint" else 0.0
 
     def _acquaint(self) -> None:
         """Learn firmware and layout, where no connecting did."""
@@ -352,31 +349,19 @@ class Alicat(Conversing):
         held = "HLD" in self._poll().words
         return Safety(held, "its valve is held" if held else "it does not say that its valve is held")
 
-    def _settled(self, target: float) -> Safety:
+    def _settled(self) -> Safety:
         """Wait until what is controlled is where it is safe."""
-        key, unit, bound = self._bound(target)
-        deadline = time.monotonic() + self._options.settle
-        while True:
-            frame = self._poll()
-            value, setpoint = self._ours(key, frame), self._ours("setpoint", frame)
-            doubtful = [word for word in frame.words if key in INVALID.get(word, ())]
-            detail = f"set point {setpoint:.4g} {unit}, {key} {value:.4g} {unit}"
-            held = {"HLD", "EXH"} & set(frame.words)
-            if value <= bound and not doubtful and not held:
-                return Safety(True, detail)
-            if time.monotonic() >= deadline:
-                said = f"; it says {' '.join(frame.words)}" if frame.words else ""
-                return Safety(False, f"{detail}, not below {bound:.4g} {unit} within {self._options.settle:g} s{said}")
-            time.sleep(POLL)
+        layout = self._known_layout()
+        is_flow = self._options.controls == "flow"
+        key = "flow" if is_flow else next(key for key in PRESSURES if layout.find(key))
+        scale = self._attributes["setpoint"].high
+        if is_flow and self._options.safe_below is None and not math.isfinite(scale):
+            scale = self._full_scale(layout)
 
-    def _bound(self, target: float) -> tuple[str, str, float]:
-        """What is looked at, its unit, and what it must be at most."""
-        layout, options = self._known_layout(), self._options
-        if options.controls == "flow":
-            scale = self._attributes["setpoint"].high
-            below = options.safe_below or 0.02 * (scale if math.isfinite(scale) else self._full_scale(layout))
-            return "flow", "sccm", target + below
-        key = next(key for key in PRESSURES if layout.find(key))
-        if options.safe == "setpoint":
-            return key, "bar", math.inf
-        return key, "bar", options.safe_pressure or (VENTED if key == "pressure" else VENTED - 1.0)
+        def look() -> Look:
+            frame = self._poll()
+            worthless = (w for w in frame.words if key in INVALID.get(w, ()) or w in ("HLD", "EXH"))
+            return Look(self._ours(key, frame), self._ours("setpoint", frame), " ".join(worthless))
+
+        bound = self._options.safe_bound(scale, gauge=key != "pressure")
+        return await_safe(look, key, "sccm" if is_flow else "bar", bound, self._options.settle)
