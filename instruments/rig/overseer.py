@@ -133,8 +133,10 @@ class Overseer:
         if link is None:
             return
         while not self._stop.wait(link.period):
-            if time.monotonic() - self._looked > LATE:
+            if time.monotonic() - self._looked > LATE and not self._rig.is_fenced:
                 logger.error("the rig is not being looked after; the guardian will see that")
+                if self._rig.halting.is_set:
+                    self._obey()  # the one who looks does not see that it has
                 continue
             try:
                 self._hear(link.beat(tripped=self._rig.tripped.is_set(), fenced=self._rig.is_fenced))

@@ -1,6 +1,6 @@
 """A controller process for the tests of the guardian: takes a rig, switches cells on, and goes on setting the current.
 
-Prints what happens, a word a line: on, refused, tripped, fenced, closed.
+Prints what happens, a word a line: on, refused, tripped, fenced, closed. Told `stuck`, its watch over readings hangs.
 """
 
 import json
@@ -19,11 +19,18 @@ def say(word: str) -> None:
     print(word, flush=True)
 
 
+def listen(rig: Rig, end: Event) -> None:
+    for line in sys.stdin:
+        if line.strip() == "stuck":
+            rig._conditions.overdue = Event().wait
+    end.set()
+
+
 def main(path: str, folder: str) -> None:
     logging.basicConfig(level=logging.INFO, stream=sys.stderr)
     end = Event()
-    Thread(target=lambda: (sys.stdin.read(), end.set()), daemon=True).start()
     with Rig(RigFile.parse(json.loads(Path(path).read_text())), Path(folder)) as rig:
+        Thread(target=listen, args=(rig, end), daemon=True).start()
         for cell in ("1", "2"):
             rig.device(f"co2-{cell}").set("flow", 20.0)
             rig.device(f"pump-{cell}").set("rate", 5.0)

@@ -207,6 +207,16 @@ def test_a_controller_that_stalls_is_fenced_off(bench: Bench) -> None:
     assert bench.is_off()
 
 
+def test_a_controller_that_watches_no_longer_gives_no_sign_of_life(bench: Bench) -> None:
+    child = bench.start()
+    assert child.stdin is not None
+    child.stdin.write("stuck\n")
+    child.stdin.flush()
+    bench.until(bench.is_off)
+    assert "no sign of life" in bench.reported().reason
+    bench.hear("fenced")
+
+
 def test_a_controller_that_stalls_on_a_port_is_killed(bench: Bench) -> None:
     bench.stations["potentiostat-2"] = Station("potentiostat-2", "potentiostat", exclusive=True)
     child = bench.start()
@@ -276,6 +286,15 @@ def test_one_guardian_a_rig(bench: Bench) -> None:
     assert second.returncode == 1
     assert "another guardian" in second.stderr
     assert (ask_guardian(bench.folder, NAME, "status") or {}).get("state") == "watching"
+
+
+def test_a_guardian_starts_light() -> None:
+    """What takes long to import is not needed to make safe."""
+    code = "import sys, instruments.rig.guardian; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert not {"numpy", "pandas", "torch", "pint", "scipy", "httpx", "pyvisa"} & set(done.stdout.split())
 
 
 def test_a_guardian_told_to_end_makes_safe_first(bench: Bench) -> None:
