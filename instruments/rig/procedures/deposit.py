@@ -116,7 +116,17 @@ def _vessels(made: Preparation, taken: Mapping[str, tuple[str, ...]]) -> dict[st
 
 
 def _electrode(run: Execution, taken: Mapping[str, tuple[str, ...]]) -> str:
-    """Where the deposit goes: the blank on the robot's deck, or the cell itself."""
+    """Where the deposit goes: a blank on the robot's deck, or the electrode in the open cell.
+
+    Raises:
+        LabError: nothing says.
+    """
     blanks = taken.get("blanks", ())
-    run.blank = blanks[0] if blanks else run.site.block.seat or run.cell
+    run.blank = blanks[0] if blanks else run.site.block.seat or ""
+    if not run.blank:
+        raise LabError(
+            f"nothing says where the electrode of {run.cell} is.",
+            field=f"cells.{run.cell}.seat",
+            mend="Give its `seat`, or `stock.blanks` with places.",
+        )
     return run.blank

@@ -255,6 +255,8 @@ class Electrolysis(Procedure):
         pumped = conditions.electrolyte_flow is not None
 
         def rest(run: Execution) -> None:
+            if site.has("disconnect"):
+                run.set("disconnect", "open")
             if pumped:
                 run.set("electrolyte_pump", 0.0)
             run.set("gas", idle)
@@ -262,6 +264,8 @@ class Electrolysis(Procedure):
         sets = [site.sets("gas", idle)]
         if pumped:
             sets.insert(0, site.sets("electrolyte_pump", 0.0))
+        if site.has("disconnect"):
+            sets.insert(0, site.sets("disconnect", "open"))
         yield Step("shut down", "idempotent", rest, tuple(sets), closing=True, says="flows off")
 
     def _resistance_after(self, run: Execution) -> None:

@@ -143,8 +143,13 @@ class Site:
         return role in self.block.roles or role in self.program.file.shared
 
     def shared(self, role: str) -> bool:
-        """Whether the device of a role is shared with other cells, so that it must be leased."""
+        """Whether the device of a role is shared with other cells, so that it must be leased.
+
+        A contact or channel that is this cell's own is not, whichever card it is on.
+        """
         place = self.place(role)
+        if role in self.block.roles and place.attribute:
+            return False
         users = self.program.file.cells_of(place.device)
         return role not in self.block.roles or len(users) > 1
 

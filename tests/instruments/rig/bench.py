@@ -45,6 +45,7 @@ class Cell:
     flow: float = 0.0
     gas: str = "co2"
     leak: float = 0.0
+    connected: bool = True
 
     def potential(self) -> float:
         """Against the reference electrode, not corrected: a Tafel line and the ohmic drop."""
@@ -216,6 +217,8 @@ class BenchPotentiostat(BenchDevice):
         return Record(technique, tuple(points), datetime.now(UTC), ended, 0, "told")
 
     def _start(self, technique: Any) -> None:
+        if not self.cell.connected:
+            raise DeviceFault("the circuit is open.", device=self.name, code="open")
         if isinstance(technique, OpenCircuit):
             return
         if isinstance(technique, ChronoPotentiometry):
@@ -365,7 +368,27 @@ class BenchNode(BenchDevice):
         self.world.did(self.name, f"{action} {arguments}")
 
 
+class BenchRelay(BenchDevice):
+    """Its contacts are named after the cells; all are open when it is safe."""
+
+    ATTRIBUTES = (Attribute("cell-1", settable=True, choices=("open", "closed")),)
+
+    def rest(self) -> None:
+        self._connect("cell-1", "open")
+
+    def _write(self, attribute: Attribute, value: Value) -> None:
+        super()._write(attribute, value)
+        self._connect(attribute.name, str(value))
+
+    def _connect(self, cell: str, state: str) -> None:
+        self.values[cell] = state
+        self.world.cells[cell].connected = state == "closed"
+        if state == "open":
+            self.world.cells[cell].current = 0.0
+
+
 KINDS: dict[str, type[BenchDevice]] = {
+    "relay": BenchRelay,
     "potentiostat": BenchPotentiostat,
     "gas": BenchGas,
     "outlet": BenchOutlet,
@@ -385,7 +408,7 @@ def bench_data(world: str, **more: Any) -> dict[str, Any]:
     def device(role: str, **options: Any) -> dict[str, Any]:
         return {"kind": "bench:BenchOptions", "role": role, "world": world, **options}
 
-    devices: dict[str, Any] = {name: device(name) for name in ("robot", "chromatograph", "selector", "node")}
+    devices: dict[str, Any] = {name: device(name) for name in ("robot", "chromatograph", "selector", "node", "relay")}
     cells: dict[str, Any] = {}
     for n in (1, 2):
         cell = f"cell-{n}"
@@ -420,6 +443,7 @@ def bench_data(world: str, **more: Any) -> dict[str, Any]:
                 "electrolyte_pump": f"pump-{n}",
                 "rinse_pump": f"rinse-{n}",
                 "ph": f"ph-{n}",
+                **({"disconnect": "relay/cell-1"} if n == 1 else {}),
             },
         }
     data: dict[str, Any] = {
