@@ -1,12 +1,17 @@
 """The emulator against an independent client (opentrons-http-api-client 0.2.1), and the driver's commands against the
-models of the robot's own software (opentrons 8.8.2, Apache-2.0), each in an environment of its own."""
+models of the robot's own software (opentrons 8.8.2, Apache-2.0) and, without runs of its own, against an independent
+fake (labmcp-opentrons 0.1.3, Apache-2.0), each in an environment of its own."""
 
 from __future__ import annotations
 
 import json
+import subprocess
+
+import pytest
 
 from instruments.device import Wiring
 from instruments.drivers.opentrons import OpentronsOptions
+from instruments.errors import DeviceError, DeviceFault
 from simulators.emulators.alone import Vessels
 from simulators.emulators.opentrons import OpentronsEmulator
 from simulators.emulators.pace import Pace
@@ -82,3 +87,89 @@ def test_the_robots_own_models_take_the_drivers_commands(ask_oracle):
     seen = ask_oracle("opentrons", MODELS, package="opentrons.protocol_engine.commands", given=json.dumps(Kept.bodies))
     assert seen == [body["commandType"] for body in Kept.bodies]
     assert {"aspirate", "dispense", "pickUpTip", "blowout", "home", "moveToWell", "dropTipInPlace"} <= set(seen)
+
+
+FAKE = """
+import json, sys
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qsl, urlsplit
+from labmcp_opentrons.simulator import FakeOpentronsRobot
+
+robot = FakeOpentronsRobot("ot2", command_duration_s=60.0)
+protocol = '''
+from opentrons import protocol_api
+metadata = {"apiLevel": "2.13"}
+def run(protocol):
+    tips = protocol.load_labware("opentrons_96_tiprack_300ul", 1)
+    plate = protocol.load_labware("nest_96_wellplate_200ul_flat", 2)
+    pipette = protocol.load_instrument("p300_single_gen2", "right", tip_racks=[tips])
+    pipette.transfer(50, plate["A1"], plate["B1"])
+'''
+made = robot.request("POST", "/protocols", files=[("files", ("p.py", protocol.encode(), "text/x-python"))]).body
+run = robot.request("POST", "/runs", json={"data": {"protocolId": made["data"]["id"]}}).body["data"]["id"]
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do(self):
+        parts = urlsplit(self.path)
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        answer = robot.request(self.command, parts.path, params=dict(parse_qsl(parts.query)),
+                               json=json.loads(body) if body else None)
+        data = json.dumps(answer.body).encode()
+        self.send_response(answer.status)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+    do_GET = do_POST = do
+    def log_message(self, *what): pass
+
+server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+pipettes = {one["mount"]: one["instrumentName"] for one in robot.request("GET", "/instruments").body["data"]
+            if one.get("instrumentType") == "pipette"}
+print(json.dumps({"port": server.server_address[1], "run": run, "pipettes": pipettes}), flush=True)
+server.serve_forever()
+"""
+
+
+@pytest.fixture
+def fake(oracle):
+    """An independent robot with a run of another: its address and what it says of itself."""
+    python = oracle("labmcp")
+    if subprocess.run([python, "-c", "import labmcp_opentrons"], capture_output=True, check=False).returncode:
+        pytest.skip("the environment 'labmcp' in SABATIER_ORACLES has no labmcp_opentrons")
+    process = subprocess.Popen([python, "-c", FAKE], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        line = process.stdout.readline()
+        assert line, process.stderr.read()[-2000:]
+        said = json.loads(line)
+        yield f"http://127.0.0.1:{said['port']}", said
+    finally:
+        process.terminate()
+        process.communicate(timeout=20.0)
+
+
+def test_an_independent_robot_is_read_and_made_safe(fake):
+    address, said = fake
+    options = OpentronsOptions(address=address, pipettes=said["pipettes"], labware={})
+    with options.build("robot", Wiring()) as robot:
+        assert robot.identify().model == "OT-2 Standard"
+        assert robot.read("door").value == "closed"
+        assert robot.read("estop").value == "notPresent"
+        robot.set("lights", "on")
+        assert robot.read("lights").value == "on"
+        assert robot.read("state").value == "idle"
+        robot._post(f"/runs/{said['run']}/actions", {"data": {"actionType": "play"}})
+        assert robot.read("state").value == "running"
+        with pytest.raises(DeviceFault) as caught:
+            robot.prepare()
+        assert caught.value.code == "busy"
+        assert not robot.make_safe().confirmed  # another's run is left alone
+        assert robot.read("state").value == "running"
+    allowed = OpentronsOptions(address=address, pipettes=said["pipettes"], labware={}, stop_others=True)
+    with allowed.build("robot", Wiring()) as robot:
+        assert robot.make_safe().confirmed
+        assert robot.read("state").value == "stopped"
+    other = OpentronsOptions(address=address, pipettes={"left": "p50_single"}, labware={}).build("robot", Wiring())
+    with pytest.raises(DeviceError, match="not p50_single"):
+        other.connect()
+    other.close()
