@@ -310,7 +310,7 @@ class Loop:
         try:
             return self.lab.execute(job, context)
         except ExecutionCancelled as problem:
-            return _Unfinished("interrupted", problem.untouched)
+            return _Unfinished(str(problem), problem.untouched)
         except LabHolds as problem:
             return _Unfinished(str(problem), untouched=True, ends="holding")
         except LabHalted as problem:
@@ -419,8 +419,11 @@ class Loop:
 
     def _unfinished(self, flight: _Flight, how: _Unfinished) -> None:
         """An attempt ended without a result: run it again, or ask a person where that is not safe."""
-        if how.ends and (self._waits is None or how.ends == "halted"):
-            self._waits = how.ends, how.message
+        ends, why = how.ends, how.message
+        if not (ends or how.untouched or self.lab.repeat_is_safe or self.cancelled.is_set()):
+            ends, why = "halted", f"a person must say what became of experiment {flight.record.id}: {why}"
+        if ends and (self._waits is None or ends == "halted"):
+            self._waits = ends, why
         self._requeue(flight, "cancelled", how.message, untouched=how.untouched)
 
     def _requeue(self, flight: _Flight, state: AttemptState, message: str, *, untouched: bool = False) -> None:

@@ -118,9 +118,10 @@ def _inficon_fusion(name: str, block: Mapping[str, Any], works: Works, more: dic
     return InficonFusionEmulator(name, analyser=works.valve, seed=works.plant.seed, **more)
 
 
-def _opentrons(name: str, block: Mapping[str, Any], works: Works, more: dict[str, Any]) -> Emulator:  # noqa: ARG001
+def _opentrons(name: str, block: Mapping[str, Any], works: Works, more: dict[str, Any]) -> Emulator:
     from simulators.emulators.opentrons import OpentronsEmulator
 
+    more.setdefault("pipettes", dict(block.get("pipettes") or {}))
     return OpentronsEmulator(name, bench=works.deck, **more)
 
 

@@ -2,7 +2,7 @@
 
 =========================  =============================================================================
 ``GET /devices``           name to kind, address, known faults, and what the instrument is in truth
-``GET /truth``             what truly is in each cell
+``GET /truth``             what truly is in each cell, and was with each electrode before
 ``POST /faults``           ``{"device": ..., "fault": ..., "times": 1, "after": 0, "values": {...}}`` arms a fault
 ``DELETE /faults``         disarms all, or with ``?device=...&fault=...`` some
 ``POST /gauges``           ``{"gauge": ..., "value": ...}`` lets a gauge read something else

@@ -353,5 +353,5 @@ class Plant:
         return Valve(streams)
 
     def truth(self) -> dict[str, object]:
-        """What truly is, by cell: for scoring, never for a driver."""
-        return {name: cell.truth() for name, cell in self.cells.items()}
+        """What truly is, by cell, and was with each electrode before: for scoring, never for a driver."""
+        return {name: {**cell.truth(), "past": list(cell.past)} for name, cell in self.cells.items()}

@@ -141,6 +141,8 @@ class VirtualCell:
         self._made = np.zeros(len(SIMULATED))
         self._then = pace.now()
         self.history: list[tuple[float, Drive]] = []
+        self.past: list[dict[str, object]] = []
+        """The truth of each electrode that was taken out, as it was then."""
         self.thermometer: Callable[[], float] | None = None
         """Temperature of what the cell stands in, degrees Celsius; without it, that of the room."""
 
@@ -150,6 +152,8 @@ class VirtualCell:
         """Put an electrode in; opens the cell, so that air comes in."""
         with self._lock:
             self._advance()
+            if self._charge > 0.0:
+                self.past.append(self.truth())
             self._electrode, self._solved, self._gas = electrode, None, dict(AIR)
             self.renew()
 

@@ -274,7 +274,9 @@ class Electrolysis(Procedure):
 
     def setup(self, execution: Execution) -> Mapping[str, Any]:
         """Notes of the steps, and what was analysed."""
-        known: dict[str, Any] = {"analysed": ["gas"], "expected": [*self.options.products, *self.awaiting]}
+        known: dict[str, Any] = {"analysed": ["gas"]}
+        if self.options.expected is not None:
+            known["expected"] = list(self.options.expected)
         if self.options.sample is not None and execution.site.block.setup.liquid_mode is None:
             known["liquid_mode"] = "batch"  # the sample is taken once, after all of the charge
         return {**known, **execution.notes}
