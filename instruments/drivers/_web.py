@@ -119,6 +119,19 @@ class Online(Device):
         """Real seconds of so many laboratory seconds, and never so few that an exchange does not fit in."""
         return max(laboratory / self._wiring.pace, 0.5)
 
+    def _insist(self, ask: Callable[[], T]) -> T:
+        """Ask again, within bounds, where an answer is not understood; for what must be known to make safe.
+
+        Raises:
+            DeviceError: from ``ask``.
+        """
+        for _ in range(MISSED):
+            try:
+                return ask()
+            except ProtocolError:
+                continue
+        return ask()
+
     def _await(
         self,
         look: Callable[[], T | None],

@@ -129,13 +129,14 @@ class Opentrons(OpentronsWork):
         Raises:
             DeviceError: it did not answer.
         """
-        current = self._current()
+        current = self._insist(self._current)
         if current is None or current.status in ENDED:
             return Safety(True, "no run" if current is None else f"run {current.status}")
-        if not (self._options.stop_others or self._is_mine(current)):
-            moving = current.status in BUSY or any(not c.ended for c in self._commands(current.id))
-            return Safety(not moving, f"another's run is {current.status}{', and moves' if moving else ''}")
-        return Safety(True, f"run {self._stop_run(current.id).status}")
+        run = current
+        if not (self._options.stop_others or self._insist(lambda: self._is_mine(run))):
+            moving = run.status in BUSY or any(not c.ended for c in self._insist(lambda: self._commands(run.id)))
+            return Safety(not moving, f"another's run is {run.status}{', and moves' if moving else ''}")
+        return Safety(True, f"run {self._stop_run(run.id).status}")
 
     # What only this instrument does
 

@@ -402,10 +402,11 @@ def test_a_robot_that_is_off_is_not_said_to_be_safe():
     robot.close()
 
 
-@pytest.mark.parametrize("fault", ["garbage", "drop", "truncated"])
-def test_it_is_made_safe_although_answers_are_lost(robot, emulator, fault):
+@pytest.mark.parametrize("fault", ["garbage", "drop", "truncated", "wrong_echo"])
+@pytest.mark.parametrize("after", [0, 1, 2])  # runs, run, stop
+def test_it_is_made_safe_although_answers_are_lost(robot, emulator, fault, after):
     robot.prepare()
-    emulator.faults.arm(fault, after=2)  # runs, run; the answer to stop is lost
+    emulator.faults.arm(fault, after=after)
     assert robot.make_safe().confirmed
     assert emulator.state()["status"] == "stopped"
 
