@@ -24,6 +24,9 @@ from instruments.transport.stream import Stream
 SAFE_ATTEMPTS: Final = 3
 _STATUS: Final = re.compile(r"(-?\d{2,4})(?:\s+(.*))?")
 UNKNOWN_COMMAND: Final = -8
+NOT_NOW: Final = -9
+REFUSALS: Final = (-8, -9, -10, -11, -13)
+"""Codes that are about the last command; other negative ones are alarms and warnings."""
 
 MEANINGS: Final[Mapping[int, str]] = MappingProxyType(
     {
@@ -238,11 +241,12 @@ class Julabo(SerialDevice):
 
     def _write(self, attribute: Attribute, value: Value) -> None:
         command = f"out_mode_05 {int(value == 'on')}" if attribute.name == "control" else f"out_sp_00 {value:.2f}"
-        status = self._exchange(lambda stream: self._tell(stream, command), attempts=2)
+        before, status = self._exchange(lambda stream: self._tell(stream, command), attempts=2)
         if status.code < 0:
-            raise self._fault(status, command)
+            refused_for_alarm = status.code == NOT_NOW and before.code < 0 and before.code not in REFUSALS
+            raise self._fault(before if refused_for_alarm else status, command)
         if not status.remote:
-            raise self._fault(Status(-9, status.text), command)
+            raise self._fault(Status(NOT_NOW, status.text), command)
         found = self._read(attribute)
         same = found == value if isinstance(value, str) else abs(float(found) - value) < 0.051
         if not same:
@@ -255,12 +259,12 @@ class Julabo(SerialDevice):
     def _number(self, command: str) -> float:
         return self._exchange(lambda stream: parse_number(self._ask(stream, command), self.name), attempts=2)
 
-    def _tell(self, stream: Stream, command: str) -> Status:
-        """Send a command that is not answered; the status after it."""
-        parse_status(self._ask(stream, "status"), self.name)  # takes away the refusal of an earlier command
+    def _tell(self, stream: Stream, command: str) -> tuple[Status, Status]:
+        """Send a command that is not answered; the status before and after it."""
+        before = parse_status(self._ask(stream, "status"), self.name)  # takes away the refusal of an earlier command
         stream.write(command.encode() + b"\r")
         stream.clear(quiet=self._pause)
-        return parse_status(self._ask(stream, "status"), self.name)
+        return before, parse_status(self._ask(stream, "status"), self.name)
 
     def _ask(self, stream: Stream, command: str) -> bytes:
         stream.write(command.encode() + b"\r")

@@ -192,7 +192,7 @@ class Vici(SerialDevice):
                 found = None  # some do not answer, or say no position, while they turn
             if found == wanted:
                 return
-            self._exchange(lambda stream: stream.clear(quiet=LOOK))
+            time.sleep(LOOK)
         raise DeviceFault(
             f"it did not arrive at position {wanted} within {self._options.move_time:g} s"
             f" ({'no answer' if found is None else f'it says {found}'}).",
