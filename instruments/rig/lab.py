@@ -218,13 +218,19 @@ class RigLab:
 
     def _ready(self) -> None:
         """Before anything may move."""
-        self._refuse_uncalibrated()
+        self.refuse_uncalibrated()
         for owner in self.stock.settle_dead():
             logger.warning("the stock that %s had begun to take counts as used", owner)
         for problem in self.stock.problems(self._today()):
             logger.warning("stock: %s", problem)
 
-    def _refuse_uncalibrated(self) -> None:
+    def refuse_uncalibrated(self) -> None:
+        """Raise where a calibration that the procedure needs is missing or has expired.
+
+        Raises:
+            LabHolds: names them.
+            CalibrationError: a file holds no record.
+        """
         needs = getattr(self.program.procedure.options, "calibrated", ())
         problems = calibrating.valid(self.calibrations(), needs, self._today())
         if problems:
@@ -246,7 +252,7 @@ class RigLab:
         """
         self.rig.ready()
         self.mounted.refuse_unclean(context.cell)
-        self._refuse_uncalibrated()
+        self.refuse_uncalibrated()
         site = Site(context.cell, self.program, self.mounted.at(context.cell))
         try:
             self._feasibility.columns(tuple(job.parameters))

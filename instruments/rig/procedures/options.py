@@ -182,6 +182,8 @@ class ElectrolysisOptions(Options):
         mount: of samples.
         sample: of the electrolyte for liquid products; ``null`` takes none.
         products: gaseous ones that the chromatograph tells apart.
+        expected: products that may form, for the balance of charge; by default all, so that gases alone never have to
+            make up the whole charge.
         calibrated: species without whose calibration nothing starts; by default all of the products. None where the
             chromatograph tells mole fractions by a calibration of its own.
     """
@@ -203,6 +205,7 @@ class ElectrolysisOptions(Options):
     mount: Mount = Mount()
     sample: Sample | None = None
     products: tuple[str, ...] = ("h2", "co", "ch4", "c2h4")
+    expected: tuple[str, ...] | None = None
     calibrated: tuple[str, ...] = ()
 
     @model_validator(mode="before")

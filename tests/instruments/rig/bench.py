@@ -25,7 +25,7 @@ from instruments.lab import StepKind
 from instruments.rig.calibrating import save
 from instruments.rig.file import RigFile
 from instruments.rig.lab import RigLab
-from instruments.rig.techniques import ChronoPotentiometry, Impedance, OpenCircuit
+from instruments.rig.techniques import ChronoPotentiometry, CyclicVoltammetry, Impedance, OpenCircuit
 
 PACE = 1000.0
 FARADAY, SCCM = 96485.33212, 101325.0 / (8.314462618 * 273.15) * 1e-6 / 60.0
@@ -199,6 +199,11 @@ class BenchPotentiostat(BenchDevice):
             for i in range(count):
                 f = high * (low / high) ** (i / (count - 1))
                 points.append(Point(0.01 * i, frequency=f, z_real=RESISTANCE, z_imag=-1e-3 * high / f * 1e-3))
+        elif isinstance(technique, CyclicVoltammetry):
+            self.allow("potential", technique.vertex1)
+            points = [Point(0.1 * i, technique.begin, -0.01, 1.0) for i in range(20 * technique.scans)]
+            for point in points if on_point is not None else ():
+                on_point(point)
         else:
             self._start(technique)
             steps = max(2, int(technique.duration / (technique.interval or 2.0)))
@@ -488,6 +493,7 @@ def bench_data(world: str, **more: Any) -> dict[str, Any]:
             "rinse": {"volume": "5 mL", "times": 1, "rate": 10},
             "mount": {"by": "robot", "seconds": 10},
             "products": ["h2", "co"],
+            "expected": ["h2", "co"],
         },
     }
     return {**data, **more}

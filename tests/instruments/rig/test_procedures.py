@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -198,6 +200,33 @@ def test_a_procedure_of_ones_own_has_options_of_its_own(tmp_path: Path) -> None:
     assert [str(point) for step in lab.preview({}, "cell-2").steps for point in step.sets] == ["co2-2.setpoint = 7"]
     with pytest.raises(LabError, match="flow"):
         bench(tmp_path, procedure={"name": "test_procedures:Own"})
+
+
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "how-to" / "own-procedure.md"
+
+
+def test_the_procedure_of_the_page_runs_on_a_rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (code,) = re.findall(r"<!-- file: my_procedures.py -->\n```python\n(.*?)^```$", PAGE.read_text(), re.DOTALL | re.M)
+    (tmp_path / "my_procedures.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "my_procedures", raising=False)
+    data = bench_data(str(tmp_path))["procedure"]
+    lab = bench(tmp_path, procedure={**data, "name": "my_procedures:Cleaned", "scans": 2})
+    with opened(lab) as world:
+        context = Attempt(tmp_path / "a")
+        outcome = lab.execute(job(), context)
+        assert outcome.observation is not None
+        assert outcome.observation.figures["fe_co"].value == pytest.approx(0.8, abs=0.01)
+        assert outcome.measurement is not None
+        assert len(outcome.measurement.signals["cleaning"]) == 40
+        assert ("end", "clean", "non-repeatable") in context.steps
+        assert world.of("potentiostat-1").count("begin CyclicVoltammetry") == 1
+    poor = bench(tmp_path, procedure={**data, "name": "my_procedures:Cleaned", "least": 1.0})
+    with opened(poor):
+        failed = poor.execute(job(), Attempt(tmp_path / "b", sample="s-2"))
+    assert failed.failure is not None
+    assert (failed.failure.cause, failed.failure.reason) == ("material", "no current: the film has come off")
+    monkeypatch.delitem(sys.modules, "my_procedures", raising=False)
 
 
 # Whatever goes wrong
