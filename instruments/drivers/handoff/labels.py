@@ -37,7 +37,7 @@ class Label:
 def check_character(text: str) -> str:
     """The check character of letters and digits by ISO/IEC 7064, MOD 37,36; other characters and case do not count.
 
-    It shows every single wrong character and nearly every exchange of two neighbours.
+    It shows every single wrong letter or digit and nearly every exchange of two neighbours.
     """
     product = 36
     for sign in text.upper():
