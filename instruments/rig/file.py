@@ -15,9 +15,11 @@ from pydantic import Field, field_validator, model_validator
 
 from instruments.device import DeviceOptions, options_of
 from instruments.electrochemistry._schema import Record
+from instruments.electrochemistry.units import Quantity
 from instruments.errors import InstrumentsError, LabError
 from instruments.rig.address import is_emulated
 from instruments.rig.cells import CellBlock
+from instruments.rig.interlocks import Interlock
 from instruments.rig.names import Place, near
 from instruments.rig.roles import CURRENT, DISCONNECT, FLOWING, ROLES
 from instruments.rig.safety import OPEN, Bounds, SafetyPlan
@@ -25,6 +27,8 @@ from instruments.rig.safety_file import SafetyBlock
 
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 """Of rigs, devices and cells: a part of a file's name on every system."""
+STALE_OF_CURRENTS: Final = 30.0
+"""s; a potentiostat tells no current and no cell voltage while it measures a spectrum."""
 
 
 class RigFile(Record):
@@ -43,6 +47,7 @@ class RigFile(Record):
         recipe: how a composition is dispensed.
         procedure: what an experiment is.
         calibrations: folder of calibration records.
+        calibration: how the chromatograph is calibrated.
         controls: experiments that test the laboratory.
         transcripts: folder of recordings of what goes over the wires; without it nothing is recorded.
         emulation: how an emulator of this rig behaves; means nothing to the rig.
@@ -63,6 +68,7 @@ class RigFile(Record):
     recipe: Mapping[str, Any] = Field(default_factory=dict)
     procedure: Mapping[str, Any] = Field(default_factory=dict)
     calibrations: str | None = None
+    calibration: Mapping[str, Any] = Field(default_factory=dict)
     controls: tuple[Mapping[str, Any], ...] = ()
     transcripts: str | None = None
     emulation: Mapping[str, Any] = Field(default_factory=dict)
@@ -141,6 +147,16 @@ class RigFile(Record):
             name
             for name, block in self.cells.items()
             if any(Place.of(place).device == device for place in block.roles.values())
+        )
+
+    @cached_property
+    def interlocks(self) -> tuple[Interlock, ...]:
+        """The interlocks, each with its `stale`: what a source of current tells may be longer in coming."""
+        currents = {name for role in CURRENT for name in self.devices_of(role)}
+        patient = {"stale": Quantity(STALE_OF_CURRENTS, "s")}
+        return tuple(
+            one.model_copy(update=patient) if one.stale is None and one.device in currents else one
+            for one in self.safety.interlocks
         )
 
     @cached_property

@@ -19,6 +19,8 @@ app = typer.Typer(
 )
 store_app = typer.Typer(help="Look after the store.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(store_app, name="store")
+rig_app = typer.Typer(help="Look after a rig.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(rig_app, name="rig")
 
 Store = Annotated[
     str | None,
@@ -34,6 +36,8 @@ Report = Annotated[
     typer.Option("--report", help="Where the HTML report goes [default: beside the store]."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+RigFile = Annotated[Path, typer.Argument(help="The rig file.", metavar="RIG.yaml")]
+Who = Annotated[str | None, typer.Option("--who", help="Your name, for the record [default: that of your account].")]
 Table = Annotated[
     Path | None, typer.Option("--table", help="A data file in place of the campaign file's pool and replayed table.")
 ]
@@ -183,6 +187,74 @@ def store_backup(
     from orchestrator.store.opening import backup
 
     typer.echo(f"Copied to {backup(store, target)}.")
+
+
+@rig_app.command("check")
+@plain_failures
+def rig_check(file: RigFile, json: Json = False) -> None:
+    """Identify every device and check limits, calibrations and stock; move nothing."""
+    from orchestrator.cli.rigs import check
+
+    check(file, as_json=json)
+
+
+@rig_app.command("calibrate")
+@plain_failures
+def rig_calibrate(file: RigFile) -> None:
+    """Inject the standards that the file names, and write calibration records."""
+    from orchestrator.cli.rigs import calibrate
+
+    calibrate(file)
+
+
+@rig_app.command("stop")
+@plain_failures
+def rig_stop(
+    file: RigFile,
+    reason: Annotated[str, typer.Option("--reason", help="For the record.")] = "emergency stop",
+) -> None:
+    """Stop everything at once, whoever controls the rig; it stays halted until it is reset."""
+    from orchestrator.cli.rigs import stop
+
+    stop(file, reason)
+
+
+@rig_app.command("reset")
+@plain_failures
+def rig_reset(file: RigFile, who: Who = None) -> None:
+    """End the halted state, after somebody has looked and every device has confirmed that it is safe."""
+    from orchestrator.cli.rigs import reset
+
+    reset(file, who)
+
+
+@rig_app.command("refill")
+@plain_failures
+def rig_refill(
+    file: RigFile,
+    item: Annotated[str | None, typer.Argument(help="What, such as precursors.Cu; without, show all.")] = None,
+    amount: Annotated[float | None, typer.Argument(help="That is there now, in mL or pieces.")] = None,
+    lot: Annotated[str, typer.Option("--lot", help="Of the maker.")] = "",
+    expires: Annotated[str | None, typer.Option("--expires", help="The last day, like 2027-03-31.")] = None,
+    who: Who = None,
+) -> None:
+    """Write down what is in stock after filling up; without an item, show it."""
+    from orchestrator.cli.rigs import refill
+
+    refill(file, item, amount, lot=lot, expires=expires, who=who or "")
+
+
+@rig_app.command("answer")
+@plain_failures
+def rig_answer(
+    file: RigFile,
+    question: Annotated[str | None, typer.Argument(help="Its id; without, show all.")] = None,
+    who: Who = None,
+) -> None:
+    """Say that something that the rig asked a person for is done; without a question, show them."""
+    from orchestrator.cli.rigs import answer
+
+    answer(file, question, who)
 
 
 def _version(show: bool) -> None:

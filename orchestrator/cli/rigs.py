@@ -1,0 +1,206 @@
+"""``sabatier rig``: look at a rig, calibrate it, stop it, reset it, fill it up, answer what it asks."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING, Any
+
+from instruments.errors import InstrumentsError, LabError
+from instruments.rig.file import RigFile
+from orchestrator.cli.failures import DONE, FAILED
+from orchestrator.config.problems import own_problem, refuse
+from orchestrator.config.rigs import document_of, read_rig
+from orchestrator.errors import InputError
+
+if TYPE_CHECKING:
+    from instruments.rig.ledger import Level
+    from instruments.rig.program import Program
+
+
+def check(path: Path, *, as_json: bool) -> None:
+    """Identify every device, check limits, calibrations and stock; moves nothing. Ends with status 1 where it fails."""
+    from instruments.rig.check import check_rig
+
+    file, program = _program(path)
+    report = check_rig(file, path.parent, more=(lambda: _uncalibrated(program, path), lambda: _stock(program, path)))
+    if as_json:
+        _say(json.dumps(report.to_json(), indent=2))
+        sys.exit(DONE if report.ok else FAILED)
+    width = max(len(name) for name in report.devices)
+    for name, found in report.devices.items():
+        words = "no answer" if found is None else ", ".join(filter(None, (found.maker, found.model, found.serial)))
+        _say(f"{name:<{width}}  {words}")
+    for one in report.findings:
+        _say(f"{one.level}: {one.text}" + (f" {one.mend}" if one.mend else ""))
+    _say(f"{file.name} can start" if report.ok else f"{file.name} cannot start")
+    sys.exit(DONE if report.ok else FAILED)
+
+
+def calibrate(path: Path) -> None:
+    """Inject the standards of the rig file and write the calibration records.
+
+    Raises:
+        InputError: the file has no plan, or an impossible one.
+        InstrumentsError: it did not work; no record is written.
+    """
+    from instruments.rig.calibrating import CalibrationPlan
+    from instruments.rig.calibrating import calibrate as measure
+    from instruments.rig.rig import Rig
+
+    file, program = _program(path)
+    if not file.calibration:
+        raise InputError(f"{path}: there are no standards.", field="calibration", mend="Give `calibration.standards`.")
+    with _placed(path, "calibration"):
+        plan = CalibrationPlan(**file.calibration)
+    with _cancellable() as cancelled, Rig(file, path.parent) as rig:
+        records = measure(
+            rig, plan, program.stock, program.calibrations(path.parent), cancelled=cancelled, today=_today
+        )
+    for record in records:
+        fit = "" if record.r_squared is None else f", R2 {record.r_squared:.5f}"
+        _say(f"{record.id}: {record.low:g} to {record.high:g}{fit}, until {record.expires}")
+
+
+def reset(path: Path, who: str | None) -> None:
+    """End the halted state, once every device has confirmed that it is safe; cells that were left unclean are free.
+
+    Raises:
+        InstrumentsError: a device did not confirm; the rig stays halted.
+    """
+    from instruments.rig.mounted import MountedSamples
+    from instruments.rig.rig import Rig
+
+    file, _ = _program(path)
+    Rig(file, path.parent).reset(who or getpass.getuser())
+    freed = MountedSamples(path.parent / f"{file.name}.cells.json").clear()
+    _say(f"{file.name} is reset: every device confirmed that it is safe")
+    if freed:
+        _say(f"free again, with a fresh sample: {', '.join(freed)}")
+
+
+def stop(path: Path, reason: str) -> None:
+    """Stop a rig at once, whoever controls it. Ends with status 1 where a device did not confirm that it is safe."""
+    from instruments.rig.calling import emergency_stop
+
+    file, _ = _program(path)
+    halt = emergency_stop(file, path.parent, reason)
+    _say(f"{file.name} is halted: {halt}")
+    sys.exit(DONE if halt.unconfirmed == () else FAILED)
+
+
+def refill(path: Path, item: str | None, amount: float | None, *, lot: str, expires: str | None, who: str) -> None:
+    """Write down what is there after filling up; without an item, show what is there.
+
+    Raises:
+        InputError: the amount is missing, or the day is none.
+        LabError: there is no such item, or the amount is impossible.
+    """
+    file, program = _program(path)
+    ledger = _ledger(file, program, path)
+    if item is None:
+        for name, level in ledger.levels().items():
+            _say(_level(name, level))
+        return
+    if amount is None:
+        raise InputError("nothing says how much is there now.", field="amount", mend="Give the amount after the item.")
+    try:
+        day = None if expires is None else date.fromisoformat(expires)
+    except ValueError:
+        raise InputError(f"{expires!r} is no day.", field="expires", mend="Write it like 2027-03-31.") from None
+    _say(_level(item, ledger.refill(item, amount, lot=lot, expires=day, who=who or getpass.getuser())))
+
+
+def answer(path: Path, question: str | None, who: str | None) -> None:
+    """Say that something that the rig asked for is done; without a question, show what it asks.
+
+    Raises:
+        LabError: there is no such question.
+    """
+    from instruments.rig.asking import answer as done
+    from instruments.rig.asking import questions
+
+    if question is not None:
+        done(path.parent, question, who or getpass.getuser())
+        return
+    for one in questions(path.parent):
+        _say(f"{one.id}: {one.text} (since {one.asked})")
+
+
+# Inside
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+
+
+def _program(path: Path) -> tuple[RigFile, Program]:
+    from instruments.rig.program import Program
+
+    file, _ = read_rig(path)
+    with _placed(path):
+        program = Program.of(file)
+        program.procedure  # noqa: B018  checked when it is first asked for
+    return file, program
+
+
+@contextmanager
+def _placed(path: Path, *base: str) -> Iterator[None]:
+    """Let errors of a block name file and line."""
+    try:
+        yield
+    except InstrumentsError as problem:
+        document = document_of(path)
+        raise refuse(document, [own_problem(problem, document, base)]) from problem
+
+
+def _today() -> date:
+    return datetime.now(UTC).date()
+
+
+def _ledger(file: RigFile, program: Program, path: Path) -> Any:
+    from instruments.rig.ledger import Ledger
+
+    return Ledger(path.parent / f"{file.name}.stock.jsonl", program.stock.items(), today=_today)
+
+
+def _stock(program: Program, path: Path) -> None:
+    problems = _ledger(program.file, program, path).problems(_today())
+    if problems:
+        raise LabError(f"stock: {'; '.join(problems)}.", field="stock", mend="Run `sabatier rig refill`.")
+
+
+def _uncalibrated(program: Program, path: Path) -> None:
+    from instruments.rig import calibrating
+
+    needs = getattr(program.procedure.options, "calibrated", ())
+    problems = calibrating.valid(calibrating.load(program.calibrations(path.parent)), needs, _today())
+    if problems:
+        raise LabError(f"{'; '.join(problems)}.", field="calibrations", mend="Run `sabatier rig calibrate`.")
+
+
+def _level(name: str, level: Level) -> str:
+    unit = "" if level.unit == "1" else f" {level.unit}"
+    promised = f", {level.promised:g}{unit} of it promised" if level.promised else ""
+    lot = f", lot {level.lot}" if level.lot else ""
+    expiry = f", until {level.expires}" if level.expires else ""
+    return f"{name}: {level.amount:g}{unit}{promised}{lot}{expiry}{' (low)' if level.low else ''}"
+
+
+@contextmanager
+def _cancellable() -> Iterator[Event]:
+    """An event that the first signal sets."""
+    cancelled = Event()
+    former = {n: signal.signal(n, lambda *_: cancelled.set()) for n in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield cancelled
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
