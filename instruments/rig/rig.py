@@ -85,7 +85,7 @@ class Rig:
         wiring = Wiring(self._gate, transcripts, file.pace)
         self.devices: Mapping[str, Device] = {name: o.build(name, wiring) for name, o in file.options.items()}
         check_attributes(file, self.devices)
-        self._conditions = Conditions(file.safety.interlocks, self._gate.is_on)
+        self._conditions = Conditions(file.interlocks, self._gate.is_on)
         self._gate.conditions = self._conditions
         securing = Securing(self.devices, file.safety_plan, override)
         self._stopping = Stopping(self._gate, self.halting, securing, self._tell_guardian)
@@ -281,7 +281,7 @@ class Rig:
         self.go_on()
         for why in tuple(self._holds.values()):
             raise RigHolds(f"the rig {self.file.name} holds: {why}.", mend="It goes on when that is mended.")
-        for interlock in self.file.safety.interlocks:
+        for interlock in self.file.interlocks:
             if interlock.action == "hold" and interlock.when == "always":
                 breach = self._conditions.breach(interlock)
                 if breach is not None:

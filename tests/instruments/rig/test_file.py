@@ -56,6 +56,14 @@ def test_an_order_of_ones_own() -> None:
     assert stages[2] == ("bath",)
 
 
+def test_what_a_potentiostat_tells_may_be_longer_in_coming() -> None:
+    voltage = {"name": "voltage", "device": "potentiostat-1", "attribute": "cell_voltage", "high": 8}
+    pressure = {"name": "pressure", "device": "co2-1", "attribute": "pressure", "high": 2.5}
+    both = [voltage, pressure, {**voltage, "name": "impatient", "stale": "1 s"}]
+    file = RigFile.parse(rig_data(safety={"interlocks": both}))
+    assert [interlock.oldest for interlock in file.interlocks] == [30.0, 2.0, 1.0]
+
+
 @pytest.mark.parametrize(
     ("path", "value", "field"),
     [
