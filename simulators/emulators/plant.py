@@ -354,4 +354,7 @@ class Plant:
 
     def truth(self) -> dict[str, object]:
         """What truly is, by cell, and was with each electrode before: for scoring, never for a driver."""
-        return {name: {**cell.truth(), "past": list(cell.past)} for name, cell in self.cells.items()}
+        return {
+            name: {**cell.truth(), "past": list(cell.past), "changes": list(cell.changes), "time": self.pace.now()}
+            for name, cell in self.cells.items()
+        }

@@ -7,6 +7,7 @@ steady state is solved anew, and the gas behind it follows as in a stirred volum
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from threading import RLock
@@ -141,6 +142,8 @@ class VirtualCell:
         self._made = np.zeros(len(SIMULATED))
         self._then = pace.now()
         self.history: list[tuple[float, Drive]] = []
+        self.changes: deque[tuple[float, str, float]] = deque(maxlen=200)
+        """The last changes: laboratory time, ``off``, ``potential``, ``current``, ``gas`` or ``connected``, value."""
         self.past: list[dict[str, object]] = []
         """The truth of each electrode that was taken out, as it was then."""
         self.thermometer: Callable[[], float] | None = None
@@ -170,6 +173,10 @@ class VirtualCell:
             self._advance()
             around = replace(self._around, **changes)  # type: ignore[arg-type]
             if around != self._around:
+                if around.gas != self._around.gas:
+                    self.changes.append((self._pace.now(), "gas", sum(around.gas.values())))
+                if around.connected != self._around.connected:
+                    self.changes.append((self._pace.now(), "connected", float(around.connected)))
                 self._around, self._solved = around, None
 
     @property
@@ -184,7 +191,9 @@ class VirtualCell:
         with self._lock:
             self._advance()
             if drive != self._drive:
-                self.history.append((self._pace.now(), drive))
+                now = self._pace.now()
+                self.history.append((now, drive))
+                self.changes.append((now, drive.mode, drive.value))
                 self._drive, self._solved = drive, None
 
     @property
