@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar
 
+from pydantic import Field
+
 from instruments.drivers._web import Heard, understood
 from instruments.errors import DeviceFault, ProtocolError
 
@@ -83,10 +85,18 @@ class Lights(Heard):
     on: bool
 
 
+class Carried(Heard):
+    """A pipette that was loaded in a run."""
+
+    id: str
+    mount: Mount
+
+
 class Run(Heard):
     """A run, which is where commands belong."""
 
     id: str
+    pipettes: list[Carried] = Field(default_factory=list)
     status: str = "failed"
     current: bool = False
 
@@ -106,6 +116,7 @@ class Command(Heard):
     key: str = ""
     command_type: str
     status: Literal["queued", "running", "succeeded", "failed"]
+    params: dict[str, Any] = Field(default_factory=dict)
     error: CommandError | None = None
     result: dict[str, Any] | None = None
 

@@ -196,13 +196,11 @@ class Deck:
         run_id: of it.
         pipettes: the robot's names by mount.
         labware: by name.
-        tip_on: wells whose tip a pipette has, by mount.
     """
 
     run_id: str
     pipettes: dict[Mount, str] = field(default_factory=dict)
     labware: dict[str, Loaded] = field(default_factory=dict)
-    tip_on: dict[Mount, tuple[str, str]] = field(default_factory=dict)
 
     def find(self, device: str, place: str) -> tuple[str, str]:
         """The labware's id and the well of ``labware/well``.

@@ -38,10 +38,14 @@ PREFIX: Final = "sabatier-"
 """Of the keys of all commands that this driver gives."""
 HOLD: Final = 400
 """For which the robot may hold an answer back until a command is done, ms; then it is asked again and again."""
+PAGE: Final = 500
+"""Commands that are asked for at a time."""
+PAGES: Final = 200
+"""Pages of one run."""
 LOOKING: Final = 3.0
 """For which a command whose answer was lost is looked for, real s."""
-STOPPING: Final = 10.0
-"""Within which a run must have ended after it was told to, real s."""
+STOPPING: Final = 60.0
+"""Within which a run must have ended after it was told to, laboratory s: the robot ends the motion that it is in."""
 
 
 class OpentronsLink(Online):
@@ -107,7 +111,7 @@ class OpentronsLink(Online):
             return None
 
         return self._await(
-            ended, what=f"the end of run {run_id}", every=0.1 * self._wiring.pace, timeout=STOPPING * self._wiring.pace
+            ended, what=f"the end of run {run_id}", every=0.1, timeout=STOPPING + 10.0 * self._wiring.pace
         )
 
     # Commands
@@ -115,6 +119,18 @@ class OpentronsLink(Online):
     def _commands(self, run_id: str) -> list[Command]:
         """The latest commands of a run."""
         return self._get(f"/runs/{run_id}/commands", Body[list[Command]], {"pageLength": 20}).data
+
+    def _history(self, run_id: str) -> list[Command]:
+        """All commands of a run, in their order."""
+        commands: list[Command] = []
+        for _ in range(PAGES):
+            page = self._get(
+                f"/runs/{run_id}/commands", Body[list[Command]], {"cursor": len(commands), "pageLength": PAGE}
+            ).data
+            commands += page
+            if len(page) < PAGE:
+                break
+        return commands
 
     def _command(
         self,
@@ -124,13 +140,13 @@ class OpentronsLink(Online):
         cancelled: Event | None = None,
         timeout: float = 120.0,
     ) -> Mapping[str, Any]:
-        """Give a command once, and wait for its end. What takes too long, or is cancelled, is stopped with its run.
+        """Give a command once, and wait for its end. Where that takes too long, its run is stopped.
 
         Args:
             run_id: where it belongs.
             kind: its ``commandType``.
             params: of it.
-            cancelled: ends it.
+            cancelled: nothing is begun any more; a motion that has begun comes to its end.
             timeout: laboratory s.
 
         Returns:
@@ -174,7 +190,10 @@ class OpentronsLink(Online):
             return self._await(
                 ended, what=f"the end of {command.command_type}", every=0.1, timeout=timeout, cancelled=cancelled
             )
-        except (ExecutionCancelled, DeviceError):
+        except ExecutionCancelled:
+            self._finish(run_id, command, None, timeout)  # the robot cannot break off a motion outside of a protocol
+            raise
+        except DeviceError:
             self._stop_run(run_id)
             raise
 

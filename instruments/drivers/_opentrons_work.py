@@ -15,6 +15,7 @@ from instruments.drivers._opentrons_answers import (
     Body,
     Door,
     Estop,
+    Health,
     Instrument,
     Limits,
     Mount,
@@ -53,6 +54,8 @@ class OpentronsWork(OpentronsLink):
         self._pipettes: tuple[Pipette, ...] = ()
         self._model = ""
         self._deck: Deck | None = None
+        self._tips_on: dict[Mount, str] = {}  # the run that knows of the tip that a pipette has
+        self._forgiven: set[str] = set()  # runs whose tips a person has taken off
         self._racks = tuple(
             TipRack(rack, labware.tips, labware.first_tip)
             for rack, labware in options.labware.items()
@@ -88,6 +91,15 @@ class OpentronsWork(OpentronsLink):
                 f"another's run is {current.status}.", device=self.name, code="busy", mend="Wait, or end that run."
             )
         self._deck = None
+        if current is not None:
+            self._tidy(current, cancelled)
+        if self._tips_on:
+            raise DeviceFault(
+                f"the {' and the '.join(self._tips_on)} pipette may have a tip that no run knows of.",
+                device=self.name,
+                code="tip-left",
+                mend="Take it off, and say so (`tips_removed`).",
+            )
         deck = Deck(self._create_run().id)
         for mount, pipette in self._options.pipettes.items():
             result = self._do(deck, "loadPipette", {"pipetteName": pipette, "mount": mount}, cancelled)
@@ -100,6 +112,30 @@ class OpentronsWork(OpentronsLink):
                 raise LimitError(f"{rack.name} has no tip {rack.first!r}.", device=self.name, field="first_tip")
         self._deck = deck
         return deck
+
+    def _tidy(self, run: Run, cancelled: Event | None) -> None:
+        """Drop the tips of a run of this driver, or one before it, which a new run would not know of.
+
+        With an unknown tip a pipette would run into things, so only a run that is still idle can drop its tips.
+        """
+        if run.id in self._forgiven or not self._is_mine(run):
+            return
+        for mount, pipette in self._tips_of(run).items():
+            self._tips_on[mount] = run.id
+            if run.status == "idle":
+                self._refuse_open_door()
+                self._drop(Deck(run.id, {mount: pipette}), mount, cancelled)
+
+    def _tips_of(self, run: Run) -> dict[Mount, str]:
+        """Pipettes that have a tip at the end of a run, by mount, as far as its commands tell."""
+        tipped: dict[str, bool] = {}
+        for command in self._history(run.id):
+            pipette = str(command.params.get("pipetteId"))
+            if command.command_type == "pickUpTip":
+                tipped[pipette] = command.status != "failed" or tipped.get(pipette, False)
+            elif command.command_type in ("dropTip", "dropTipInPlace") and command.status == "succeeded":
+                tipped[pipette] = False
+        return {pipette.mount: pipette.id for pipette in run.pipettes if tipped.get(pipette.id)}
 
     def _load(self, deck: Deck, name: str, labware: LabwareOptions, cancelled: Event | None) -> Loaded:
         params = {
@@ -145,25 +181,26 @@ class OpentronsWork(OpentronsLink):
         )
 
     def _pick_up(self, deck: Deck, mount: Mount, cancelled: Event | None) -> None:
-        if mount in deck.tip_on:  # left over from a transfer that failed
+        if mount in self._tips_on:  # left over from a transfer that failed
             self._drop(deck, mount, cancelled)
         rack, well = self._next_tip(mount)
         rack.taken.add(well)  # before it is tried: a tip that may have been touched is not taken again
-        deck.tip_on[mount] = (rack.name, well)
+        self._tips_on[mount] = deck.run_id
         place = {"labwareId": deck.labware[rack.name].labware_id, "wellName": well}
         try:
             self._do(deck, "pickUpTip", {**place, "pipetteId": self._pipette(deck, mount)}, cancelled)
         except DeviceFault:
-            del deck.tip_on[mount]
+            del self._tips_on[mount]
             raise
 
     def _drop(self, deck: Deck, mount: Mount, cancelled: Event | None) -> None:
-        trash = self._options.trash or TRASH.get(self._model, "fixedTrash")
+        model = self._model or self._get("/health", Health).robot_model
+        trash = self._options.trash or TRASH.get(model, "fixedTrash")
         pipette = {"pipetteId": self._pipette(deck, mount)}
         where = {**pipette, "addressableAreaName": trash, "alternateDropLocation": False}
         self._do(deck, "moveToAddressableAreaForDropTip", where, cancelled)
         self._do(deck, "dropTipInPlace", pipette, cancelled)
-        deck.tip_on.pop(mount, None)
+        self._tips_on.pop(mount, None)
 
     def _liquid(
         self,

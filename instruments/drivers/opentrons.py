@@ -29,7 +29,7 @@ from instruments.drivers._opentrons_answers import (
 )
 from instruments.drivers._opentrons_deck import DeckOptions, Pipette, Plan, check_place, plan_volume
 from instruments.drivers._opentrons_work import BUSY, OpentronsWork, limits_of
-from instruments.errors import DeviceError, DeviceFault, LimitError
+from instruments.errors import DeviceError, DeviceFault, ExecutionCancelled, LimitError
 
 ESTOP: Final = ("notPresent", "disengaged", "physicallyEngaged", "logicallyEngaged")
 
@@ -124,7 +124,9 @@ class Opentrons(OpentronsWork):
         return Identity("Opentrons", health.robot_model, health.robot_serial, health.api_version)
 
     def make_safe(self) -> Safety:
-        """End the current run at once, as far as it is this driver's or the options allow it, and read that back.
+        """End the current run, as far as it is this driver's or the options allow it, and read that back.
+
+        The robot breaks off the motions of a protocol; a single motion that has begun comes to its end.
 
         Raises:
             DeviceError: it did not answer.
@@ -156,11 +158,14 @@ class Opentrons(OpentronsWork):
         return plan_volume(self.name, volume, self._pipettes, mount)
 
     def prepare(self, cancelled: Event | None = None) -> None:
-        """Begin a run and load pipettes and labware, where that has not been done; moves nothing.
+        """Begin a run and load pipettes and labware, where that has not been done.
+
+        Moves nothing, but where a driver before this one left a tip on a pipette: that is dropped first.
 
         Raises:
             Interlocked: the rig does not permit it now; nothing was sent.
-            DeviceFault: another's run is under way, or something could not be loaded.
+            DeviceFault: another's run is under way, a pipette may have a tip that no run knows of, or something could
+                not be loaded.
             ExecutionCancelled: it was cancelled.
             DeviceError: the robot did not answer.
         """
@@ -186,7 +191,7 @@ class Opentrons(OpentronsWork):
             volume: uL.
             mount: of the pipette, where that matters.
             blow_out: whether the tip is blown out over the target.
-            cancelled: stops the robot and its run at once.
+            cancelled: the motion that has begun comes to its end, and the tip is dropped.
 
         Raises:
             LimitError: no pipette can, there is no such place, or no tip is left; nothing moved.
@@ -214,6 +219,11 @@ class Opentrons(OpentronsWork):
                 if blow_out:
                     self._blow_out(deck, plan.pipette.mount, destination, cancelled)
                 self._drop(deck, plan.pipette.mount, cancelled)
+            except ExecutionCancelled as problem:
+                problem.add_note(f"{done:g} of {volume:g} uL are known to have been dispensed into {target}.")
+                if plan.pipette.mount in self._tips_on:
+                    self._drop(deck, plan.pipette.mount, None)
+                raise
             except Exception as problem:
                 problem.add_note(f"{done:g} of {volume:g} uL are known to have been dispensed into {target}.")
                 raise
@@ -240,7 +250,7 @@ class Opentrons(OpentronsWork):
             place: ``labware/well``.
             mount: of the pipette.
             height: above the bottom of the well, mm.
-            cancelled: stops the robot.
+            cancelled: nothing is begun any more.
 
         Raises:
             LimitError: there is no such place.
@@ -258,8 +268,19 @@ class Opentrons(OpentronsWork):
             params = {"labwareId": labware, "wellName": well, "wellLocation": well_location(height)}
             self._do(deck, "moveToWell", {**params, "pipetteId": self._pipette(deck, mount)}, cancelled)
 
+    def tips_removed(self) -> None:
+        """Say that a person has taken all tips off the pipettes, which only people can see.
+
+        Raises:
+            DeviceError: the robot did not answer.
+        """
+        current = self._current()
+        if current is not None:
+            self._forgiven.add(current.id)
+        self._tips_on.clear()
+
     def stop(self) -> None:
-        """End this driver's run at once.
+        """End this driver's run after the motion that has begun; a tip stays on its pipette.
 
         Raises:
             DeviceTimeout: it did not end.

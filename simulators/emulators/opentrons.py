@@ -96,6 +96,7 @@ class OpentronsEmulator(WebEmulator):
         self.stopping.set()
         with self._queued:
             for run in self._runs.values():
+                run.refusing.set()
                 run.stopping.set()
             self._queued.notify_all()
         super().stop()
@@ -114,6 +115,8 @@ class OpentronsEmulator(WebEmulator):
                 "moving": self.engine.moving,
                 "lights": self.engine.lights,
                 "commands": 0 if current is None else len(current.orders),
+                "tipped": sorted(self.engine.tipped),
+                "collisions": self.engine.collisions,
                 "tips": {}
                 if current is None
                 else {p.mount: p.volume for p in current.pipettes.values() if p.tip is not None},
@@ -302,7 +305,9 @@ class OpentronsEmulator(WebEmulator):
             run.actions.append(done)
             if action == "stop":
                 run.status = "stop-requested"
-                run.stopping.set()
+                run.refusing.set()
+                if run.played:
+                    run.stopping.set()  # what is set up by hand comes to its end first
                 self._forget(run)
                 self._enqueue(run, lambda: self._end(run))
             elif action == "pause":
@@ -321,14 +326,15 @@ class OpentronsEmulator(WebEmulator):
         self._pace.wait(ENDING, self.stopping)
         with self._lock:
             run.status = "stopped"
-            for pipette in run.pipettes.values():
-                pipette.tip, pipette.contents = None, []
+            for pipette in run.pipettes.values() if run.played else ():
+                self.engine.tipped.discard(pipette.mount)  # a run that was played drops its tips
 
     def _play(self, run: Run) -> None:
         waiting = [o for o in run.orders if o.body["status"] == "queued" and o.body["intent"] == "protocol"]
         if not waiting:
             run.status = "succeeded"
             return
+        run.played = True
         run.status = "blocked-by-open-door" if self.faults.holds("door_open") else "running"
         if run.status != "running":
             return
@@ -397,6 +403,8 @@ class OpentronsEmulator(WebEmulator):
     def _until_done(self, run: Run, order: Order, seconds: float | None) -> None:
         """Wait for the end of a command, of its run, or of so many seconds."""
         end = None if seconds is None else time.monotonic() + seconds
-        while not order.done.wait(TICK) and not run.stopping.is_set() and not self.stopping.is_set():
+        while not order.done.wait(TICK) and not self.stopping.is_set():
+            if run.refusing.is_set() and order.body["status"] == "queued":
+                return
             if end is not None and time.monotonic() >= end:
                 return

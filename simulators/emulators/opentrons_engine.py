@@ -102,7 +102,13 @@ class Order:
 
 @dataclass
 class Run:
-    """A run."""
+    """A run.
+
+    Attributes:
+        played: whether it has been started; only then its commands can be broken off.
+        refusing: set when it was told to stop; what has not begun never will.
+        stopping: breaks off what it does.
+    """
 
     run_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     created: str = field(default_factory=now)
@@ -112,6 +118,8 @@ class Run:
     orders: list[Order] = field(default_factory=list)
     pipettes: dict[str, Tip] = field(default_factory=dict)
     labware: dict[str, Labware] = field(default_factory=dict)
+    played: bool = False
+    refusing: Event = field(default_factory=Event)
     stopping: Event = field(default_factory=Event)
 
     def body(self) -> dict[str, Any]:
@@ -152,6 +160,11 @@ class Engine:
         bench: the vessels on it.
         pace: of the laboratory.
         faults: that can be armed.
+
+    Attributes:
+        gone: slots and wells of tips that are not there any more.
+        tipped: mounts whose pipette truly has a tip, whatever the current run knows of it.
+        collisions: tips that were pressed onto other tips, which no OT-2 notices.
     """
 
     def __init__(
@@ -160,6 +173,8 @@ class Engine:
         self.mounted, self.slots, self.bench, self.pace, self.faults = mounted, slots, bench, pace, faults
         self.lock = RLock()
         self.gone: set[tuple[str, str]] = set()
+        self.tipped: set[str] = set()
+        self.collisions = 0
         self.lights = False
         self.moving: str | None = None
 
@@ -323,9 +338,11 @@ class Engine:
 
         def act(share: float) -> dict[str, Any]:  # noqa: ARG001
             volume = float(rack.definition["wells"][well]["totalLiquidVolume"])
-            # the robot does not notice that there was no tip; what it then aspirates is nothing
-            pipette.tip, pipette.real = volume, (rack.slot, well) not in self.gone
+            # the robot does not notice that there was no tip, or one on the pipette; what it then aspirates is nothing
+            pipette.tip, pipette.real = volume, (rack.slot, well) not in self.gone and pipette.mount not in self.tipped
+            self.collisions += pipette.mount in self.tipped
             self.gone.add((rack.slot, well))
+            self.tipped.add(pipette.mount)
             return {"position": POSITION, "tipVolume": volume, "tipLength": 51.83, "tipDiameter": 5.23}
 
         return act
@@ -345,4 +362,5 @@ class Engine:
     def _drop(self, pipette: Tip, result: dict[str, Any]) -> dict[str, Any]:
         self._dispense(pipette, "trash", pipette.volume, {})
         pipette.tip, pipette.real = None, False
+        self.tipped.discard(pipette.mount)
         return result

@@ -209,6 +209,28 @@ def test_one_run_is_current(client, run, emulator):
     until(lambda: emulator.state()["status"] == "stopped")
 
 
+def test_a_motion_outside_of_a_protocol_is_not_broken_off_and_tips_stay(client, run, loaded, emulator):
+    pipette, tips, _ = loaded
+    command(client, run, "pickUpTip", pipetteId=pipette, labwareId=tips, wellName="A1")
+    emulator.faults.arm("slow_motion", factor=30.0)
+    body = {"data": {"commandType": "home", "params": {}, "intent": "setup"}}
+    moving, waiting = (client.post(f"/runs/{run}/commands", json=body).json()["data"]["id"] for _ in range(2))
+    until(lambda: emulator.state()["moving"] == "home")
+    client.post(f"/runs/{run}/actions", json={"data": {"actionType": "stop"}})
+    assert emulator.state()["status"] == "stop-requested"
+    until(lambda: emulator.state()["status"] == "stopped")
+    assert client.get(f"/runs/{run}/commands/{moving}").json()["data"]["status"] == "succeeded"
+    assert client.get(f"/runs/{run}/commands/{waiting}").json()["data"]["status"] == "queued"
+    assert emulator.state()["tipped"] == ["right"]
+    other = client.post("/runs", json={"data": {}}).json()["data"]["id"]
+    again = command(client, other, "loadPipette", pipetteName="p300_single_gen2", mount="right").json()
+    place = {"location": {"slotName": "1"}, "namespace": "opentrons", "version": 1}
+    rack = command(client, other, "loadLabware", loadName="opentrons_96_tiprack_300ul", **place).json()
+    on = {"pipetteId": again["data"]["result"]["pipetteId"], "labwareId": rack["data"]["result"]["labwareId"]}
+    assert command(client, other, "pickUpTip", wellName="B1", **on).json()["data"]["status"] == "succeeded"
+    assert emulator.state()["collisions"] == 1
+
+
 def test_the_latest_commands_are_listed(client, run):
     keys = [command(client, run, "comment", message=str(i)).json()["data"]["key"] for i in range(5)]
     page = client.get(f"/runs/{run}/commands?pageLength=2").json()
