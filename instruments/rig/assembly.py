@@ -58,8 +58,11 @@ def assemble(
         checks: results of controls of the cell.
     """
     setup = setup_of(execution, notes, on, checks)
+    mounted = execution.mounted
     about = {
         "cell": execution.cell,
+        "composition": dict(mounted.executed),
+        "composition_sem": dict(mounted.executed_sem),
         "sample": execution.context.sample,
         "problems": list(execution.problems),
         "label": execution.label_of_vial or execution.label,

@@ -368,7 +368,7 @@ class RigLab:
             case "leak_test":
                 return testing.leak_step(block, site, found.append)
             case "reference_check":
-                return testing.reference_step(block, found.append)
+                return testing.reference_step(block, site, found.append)
         plan = self.program.procedure.plan(Request(job.parameters, context.sample), site)
         return testing.with_changes(block, site, plan)
 

@@ -120,13 +120,18 @@ def leak_step(block: ControlBlock, site: Site, done: Callable[[ControlResult], N
     return (Step(block.name, "idempotent", act, sets, block.settle.value),)
 
 
-def reference_step(block: ControlBlock, done: Callable[[ControlResult], None]) -> tuple[Step, ...]:
+def reference_step(block: ControlBlock, site: Site, done: Callable[[ControlResult], None]) -> tuple[Step, ...]:
     """Measure the potential between the reference electrode and a master, after a person has connected it."""
+    cut_off = site.has("disconnect")
 
     def act(run: Execution) -> None:
         if block.ask:
             ask(run, block.ask)
+        if cut_off:
+            run.set("disconnect", "closed")
         record = run.technique(OpenCircuit(duration=block.settle.value))
+        if cut_off:
+            run.set("disconnect", "open")
         values = [point.potential for point in record.points if point.potential is not None]
         late = values[len(values) // 2 :]
         if len(late) < 2:
@@ -134,7 +139,8 @@ def reference_step(block: ControlBlock, done: Callable[[ControlResult], None]) -
             return
         done(judge(block, run.cell, statistics.fmean(late), statistics.stdev(late) / math.sqrt(len(late))))
 
-    return (Step(block.name, "idempotent", act, seconds=block.settle.value),)
+    sets = tuple(site.sets("disconnect", state) for state in ("closed", "open")) if cut_off else ()
+    return (Step(block.name, "idempotent", act, sets, block.settle.value),)
 
 
 def with_changes(block: ControlBlock, site: Site, plan: Sequence[Step]) -> tuple[Step, ...]:

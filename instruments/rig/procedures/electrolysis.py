@@ -117,6 +117,12 @@ class Electrolysis(Procedure):
         flow = _number(given, "electrolyte_flow")
         pumped = self.options.electrolyte_flow if flow is None else flow
         temperature = _number(given, "temperature") if site.has("bath") else None
+        if "temperature" in parameters and len(self.program.file.cells) > 1 and site.shared("bath"):
+            raise LabError(
+                f"{site.name} shares its bath, so that its temperature cannot be its own.",
+                field="temperature",
+                mend="Give each cell a bath, or put the temperature into `settings`.",
+            )
         gas = _number(given, "gas_flow")
         return Conditions(
             self.options.gas_flow if gas is None else gas,

@@ -168,6 +168,11 @@ class Execution:
         setup = Setup(**{field: self.notes[field]}) if field in self.notes else None
         return None if setup is None else float(getattr(setup, field).value)
 
+    @property
+    def mounted(self) -> Mounted:
+        """What is in the cell."""
+        return self._mounted.at(self.cell)
+
     def rig_state(self, mounted: Mounted) -> None:
         """What is in the cell from now on; remembered beyond the program's end."""
         self._mounted.put(self.cell, mounted)

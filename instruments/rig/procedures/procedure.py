@@ -148,7 +148,7 @@ def _told(problem: BaseException, step: Step, execution: Execution, course: Cour
         return halted
     if isinstance(problem, NeedsInspection | ExperimentFailed):
         return problem
-    if isinstance(problem, ExecutionCancelled):
+    if isinstance(problem, ExecutionCancelled) or execution.context.cancelled.is_set():
         return ExecutionCancelled(f"{step.name}: {problem.args[0]}", untouched=not touched)
     why = f"{step.name}: {problem}"
     if touched:

@@ -23,6 +23,7 @@ from instruments.lab import Job
 from instruments.rig.asking import answer, questions
 from instruments.rig.lab import RigLab
 from instruments.rig.leases import Holder, Leases
+from instruments.rig.mounted import MountedSamples
 from instruments.rig.procedures import NeedsInspection, Options, Procedure, Request, SetPoint, Site, Step
 from instruments.rig.procedures.registry import procedure_class
 from instruments.rig.procedures.scales import DropSearch, current_of, on_reference, with_drop
@@ -364,6 +365,27 @@ def test_cancelling_leaves_the_cell_safe(tmp_path: Path, step: str, untouched: b
         assert lab.mounted.at("cell-1").spoiled is not untouched
 
 
+def test_what_is_refused_after_a_cancelling_is_cancelled_too(tmp_path: Path) -> None:
+    """The loop cancels, then makes the laboratory safe: whatever a step meets then is no fault of the equipment."""
+    lab = bench(tmp_path)
+    lab.open()
+    context = Attempt(tmp_path / "a")
+
+    def stop() -> None:
+        wait_for(lambda: any(step == "electrolysis" for _, step, _ in context.steps))
+        context.cancelled.set()
+        lab.make_safe()
+
+    thread = threading.Thread(target=stop)
+    thread.start()
+    with pytest.raises(ExecutionCancelled) as caught:
+        lab.execute(job(), context)
+    thread.join()
+    assert not isinstance(caught.value, NeedsInspection)
+    assert not (tmp_path / "bench.halted.json").exists()
+    lab.close()
+
+
 def test_a_trip_ends_what_runs_on_both_cells(tmp_path: Path) -> None:
     lab = bench(tmp_path)
     lab.open()
@@ -380,6 +402,8 @@ def test_a_trip_ends_what_runs_on_both_cells(tmp_path: Path) -> None:
     for thread in threads:
         thread.start()
     wait_for(lambda: all(cell.current < 0.0 for cell in world.cells.values()))
+    on_disk = MountedSamples(tmp_path / "bench.cells.json").at("cell-1")
+    assert on_disk.spoiled  # a crash now would not let the sample pass for a fresh one
     lab.rig.trip("CO in the room", "a test")
     for thread in threads:
         thread.join(10.0)

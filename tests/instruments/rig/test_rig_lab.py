@@ -97,6 +97,9 @@ def test_two_cells_at_once_give_the_figures_of_their_cells(tmp_path: Path) -> No
         assert setup.ph_source == "measured"
         assert setup.date == TODAY.isoformat()
         assert json.dumps(measurement.metadata)
+        about: Any = measurement.metadata["rig"]
+        assert about["composition"] == {"x_Cu": 0.9, "x_Ag": 0.1}
+        assert 0.0 < about["composition_sem"]["x_Ag"] < 0.01
         assert set(contexts[cell].leased) == {"robot", "node", "chromatograph", "selector"}
     world = world_of(lab)
     runs = [what.split()[0] for what in world.of("chromatograph") if what.split()[0] in ("inject", "done")]
@@ -220,6 +223,28 @@ def test_what_is_mounted_outlives_the_program(tmp_path: Path) -> None:
     path.write_text("[")
     with pytest.raises(LabError, match="cannot be read"):
         MountedSamples(path)
+
+
+def test_a_bath_of_all_cells_has_one_temperature(tmp_path: Path) -> None:
+    data = bench_data(str(tmp_path))
+    bath = {"kind": "bench:BenchOptions", "role": "bath", "world": str(tmp_path)}
+    devices, shared = {**data["devices"], "bath": bath}, {**data["shared"], "bath": "bath"}
+    lab = bench(tmp_path, devices=devices, shared=shared)
+    with pytest.raises(LabError, match="shares its bath") as caught:
+        lab.check({**SETTINGS, "temperature": 310.0})
+    assert caught.value.field == "temperature"
+    lab = bench(tmp_path, devices=devices, shared=shared, settings={"temperature": 308.15})
+    lab.open()
+    try:
+        outcome = lab.execute(job(), Attempt(tmp_path / "a"))
+    finally:
+        lab.close()
+    observed(outcome)
+    assert outcome.measurement is not None
+    setup = Setup.from_metadata(outcome.measurement.metadata)
+    assert setup.temperature is not None
+    assert setup.temperature.value == pytest.approx(308.15)
+    assert world_of(lab).of("bath")[1:3] == ["setpoint = 35", "control = on"]
 
 
 # Liquids
