@@ -175,7 +175,8 @@ class Guardian:
         before = self._report
         if before is None:
             return
-        later = before.updated(self._securing.run(self._reason, None if everything else before.unconfirmed))
+        found = self._securing.run(self._reason, None if everything else before.unconfirmed)
+        later = before.updated(found, at_rest=not self._may_move())
         self._report = later
         if later.unconfirmed != before.unconfirmed:
             self._write(self._reason, GUARDIAN, later)

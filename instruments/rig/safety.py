@@ -95,12 +95,14 @@ class DeviceSafety:
         detail: what was read back, or what went wrong.
         seconds: from the beginning to this state; to the end where nothing was confirmed.
         tries: how often it was asked.
+        answered: whether it said anything when it was asked last.
     """
 
     state: State
     detail: str
     seconds: float
     tries: int = 1
+    answered: bool = True
 
     @property
     def confirmed(self) -> bool:
@@ -109,7 +111,13 @@ class DeviceSafety:
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values."""
-        return {"state": self.state, "detail": self.detail, "seconds": round(self.seconds, 3), "tries": self.tries}
+        return {
+            "state": self.state,
+            "detail": self.detail,
+            "seconds": round(self.seconds, 3),
+            "tries": self.tries,
+            "answered": self.answered,
+        }
 
 
 @dataclass(frozen=True)
@@ -136,13 +144,24 @@ class SafetyReport:
         """Whether all can do no harm, for all that is known."""
         return not self.unconfirmed
 
-    def updated(self, other: SafetyReport) -> SafetyReport:
-        """With what a later report says of some devices; a cut-off cell stays cut off, whatever its device says."""
+    def updated(self, other: SafetyReport, at_rest: bool = False) -> SafetyReport:
+        """With what a later report says of some devices.
+
+        A cell that was cut off stays cut off, whatever its device says.
+
+        Args:
+            other: the later report.
+            at_rest: nobody can have commanded the devices in between: one that had confirmed and now says nothing
+                (somebody has switched it off) is what it was.
+        """
         devices = dict(self.devices)
         for name, later in other.devices.items():
             before = devices.get(name)
-            keep = before is not None and before.state == "disconnected" and not later.confirmed
-            devices[name] = before if keep and before is not None else later
+            stays = before is not None and (
+                before.state == "disconnected" or (before.confirmed and at_rest and not later.answered)
+            )
+            if before is None or later.confirmed or not stays:
+                devices[name] = later
         return replace(self, devices=devices)
 
     @classmethod

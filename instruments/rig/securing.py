@@ -14,7 +14,7 @@ from threading import Condition, Event, Thread, local
 from typing import Final, Protocol, Self, TypeAlias
 
 from instruments.device import Reading, Safety, Value
-from instruments.errors import InstrumentsError
+from instruments.errors import CommunicationError, InstrumentsError
 from instruments.rig.names import Place
 from instruments.rig.safety import OPEN, DeviceSafety, SafetyPlan, SafetyReport, State
 
@@ -135,7 +135,9 @@ class Securing:
                 logger.warning("%s was not made safe: %s", job.name, problem)
                 if self._failed is not None:
                     self._failed(job.name, trouble)
+                job.answered = not isinstance(trouble, CommunicationError)
             else:
+                job.answered = True
                 if found.confirmed:
                     job.confirmed(found.detail)
                     return
@@ -182,7 +184,7 @@ class _Job:
         self.name, self.tries = name, 0
         self.finished = Event()
         """Set when the device has confirmed or was given up."""
-        self.safe = False
+        self.safe = self.answered = False
         self._began, self._changed = began, changed
         self._cutting = can_be_cut_off
         self._disconnected = ""
@@ -227,7 +229,7 @@ class _Job:
             if self._disconnected:
                 details.append(f"{self._disconnected} is open")
             seconds = self._elapsed() if self._seconds is None else self._seconds
-            return DeviceSafety(state, "; ".join(details), seconds, self.tries)
+            return DeviceSafety(state, "; ".join(details), seconds, self.tries, self.answered)
 
     def _elapsed(self) -> float:
         return time.monotonic() - self._began

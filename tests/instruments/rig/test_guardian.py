@@ -187,6 +187,17 @@ def test_the_controller_is_killed_under_current(bench: Bench) -> None:
     child = bench.start()
 
 
+def test_devices_that_are_switched_off_after_they_confirmed_are_what_they_were(bench: Bench) -> None:
+    child = bench.start()
+    guardian = bench.guardian
+    child.kill()
+    bench.reported()
+    for station in bench.stations.values():
+        station.mute = True
+    bench.until(lambda: gone(guardian), 20.0)
+    assert set(bench.states().values()) == {"safe"}
+
+
 def test_a_controller_that_stalls_is_fenced_off(bench: Bench) -> None:
     child = bench.start()
     child.send_signal(signal.SIGSTOP)

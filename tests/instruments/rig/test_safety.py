@@ -13,7 +13,7 @@ from instruments.rig.errors import RigBusy, RigHalted, RigTripped, RigUnsafe
 from instruments.rig.file import RigFile
 from instruments.rig.halting import Halting
 from instruments.rig.rig import Rig
-from instruments.rig.safety import SafetyReport
+from instruments.rig.safety import DeviceSafety, SafetyReport, State
 
 QUICK = {"bound": "1 s", "disconnect_after": "0.2 s"}
 
@@ -398,6 +398,26 @@ def test_a_reset_needs_every_device(tmp_path: Path) -> None:
     assert "enough" in past
     with make(tmp_path) as again:
         again.ready()
+
+
+@pytest.mark.parametrize(
+    ("before", "later", "at_rest", "then"),
+    [
+        ("unsafe_unconfirmed", ("safe", True), False, "safe"),
+        ("safe", ("unsafe_unconfirmed", True), True, "unsafe_unconfirmed"),  # it says that it is on
+        ("safe", ("unsafe_unconfirmed", False), True, "safe"),  # it says nothing, and nobody can have moved it
+        ("safe", ("unsafe_unconfirmed", False), False, "unsafe_unconfirmed"),
+        ("disconnected", ("unsafe_unconfirmed", True), False, "disconnected"),
+        ("disconnected", ("safe", True), False, "safe"),
+        ("unsafe_unconfirmed", ("unsafe_unconfirmed", False), True, "unsafe_unconfirmed"),
+    ],
+)
+def test_what_is_known_after_another_look(before: State, later: tuple[State, bool], at_rest: bool, then: State) -> None:
+    first = SafetyReport("", "", {"it": DeviceSafety(before, "", 0.1)})
+    second = SafetyReport("", "", {"it": DeviceSafety(later[0], "", 0.1, 1, later[1])})
+    found = first.updated(second, at_rest)
+    assert found.devices["it"].state == then
+    assert SafetyReport.of(found.to_json()) == found
 
 
 def until(condition, seconds: float = 5.0) -> None:
