@@ -83,12 +83,18 @@ class MethodScriptEmulator(StreamEmulator):
         self._flash: Program | None = None
         self._running = False
         self._deaf_until = 0.0
+        self._hearer: Session | None = None
         self._speaking = Lock()
 
     # What hosts see
 
-    def answer(self, frame: bytes, session: Session) -> bytes | None:  # noqa: ARG002
+    def opened(self, session: Session) -> None:
+        """A host has connected: from now on it hears what is said."""
+        self._hearer = session
+
+    def answer(self, frame: bytes, session: Session) -> bytes | None:
         """One line from a host."""
+        self._hearer = session
         if time.monotonic() < self._deaf_until or self.faults.holds("freeze"):
             return None
         if not self._running and self.faults.take("reset"):
@@ -238,7 +244,7 @@ class MethodScriptEmulator(StreamEmulator):
         self._say(last)
 
     def _say(self, line: str) -> None:
-        """Send a line to whoever is connected."""
+        """Send a line to the host that spoke or connected last."""
         with self._speaking:
-            for session in self.sessions[-1:]:
-                session.reply(line.encode("ascii", "replace") + b"\n")
+            if self._hearer is not None:
+                self._hearer.reply(line.encode("ascii", "replace") + b"\n")
