@@ -94,6 +94,7 @@ class WebEmulator(Emulator):
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
             timeout = 30.0
+            disable_nagle_algorithm = True  # or the body of each answer waits 40 ms for a word of the host
 
             def _do(self) -> None:
                 emulator._serve(self)
