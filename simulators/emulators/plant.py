@@ -237,6 +237,8 @@ class Deck:
         """Move liquid, and what is dissolved in it."""
         with self._lock:
             moved = self._taken(source, microlitres)
+            if target in self.seats and self.seats[target].used:
+                self.clean(target)  # somebody took the old electrode out
             self.volumes[source] = self.volumes.get(source, 0.0) - microlitres
             self.volumes[target] = self.volumes.get(target, 0.0) + microlitres
             there = self.deposits.setdefault(target, {})

@@ -160,6 +160,11 @@ class VirtualCell:
             self._electrode, self._solved, self._gas = electrode, None, dict(AIR)
             self.renew()
 
+    @property
+    def used(self) -> bool:
+        """Whether charge has passed since the electrode was put in or the electrolyte renewed."""
+        return self._charge > 0.0
+
     def renew(self) -> None:
         """Fill in fresh electrolyte."""
         with self._lock:

@@ -137,6 +137,22 @@ def test_dispensed_amounts_become_the_electrodes_composition():
     assert deck.volume("stock/A1") == -50.0
 
 
+def test_a_used_electrode_is_taken_out_before_another_is_made(pace):
+    plant = Plant(chemistry("gde_alloys"), {"cell-1": None}, pace, noise=0.0)
+    cell = plant.cells["cell-1"]
+    deck = Deck({"stock/A1": {"Cu": 0.2}, "stock/A2": {"Ag": 0.1}}, {"cells/A1": cell})
+    deck.transfer("stock/A1", "cells/A1", 50.0)
+    cell.surround(gas={"co2": 20.0})
+    cell.apply(Drive("current", -0.1))
+    pace.time += 60.0
+    cell.apply(Drive())
+    deck.transfer("stock/A2", "cells/A1", 50.0)
+    truth = plant.truth()["cell-1"]
+    assert truth["fractions"] == {"Ag": 1.0}
+    assert truth["charge"] == 0.0
+    assert [(past["fractions"], past["charge"]) for past in truth["past"]] == [({"Cu": 1.0}, pytest.approx(6.0))]
+
+
 def test_a_mixed_vessel_passes_on_its_share():
     deck = Deck({"stock/A1": {"Cu": 0.2}, "stock/A2": {"Ag": 0.2}})
     deck.transfer("stock/A1", "mix/A1", 30.0)
