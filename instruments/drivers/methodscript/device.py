@@ -6,9 +6,6 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from functools import partial
 from threading import Event, Lock
 from typing import Final, Literal
 
@@ -17,9 +14,11 @@ from pydantic import Field
 from instruments.device import DEFAULT_TIMEOUT, Attribute, Device, DeviceOptions, Identity, Safety, Value, Wiring
 from instruments.drivers.methodscript.families import FAMILIES
 from instruments.drivers.methodscript.protocol import parse_firmware, parse_package, parse_serial
+from instruments.drivers.methodscript.reader import Reader, Run, voltage_of
 from instruments.drivers.methodscript.record import Point, Record
-from instruments.drivers.methodscript.talk import Bounds, Ending, Script, Talk
-from instruments.drivers.methodscript.techniques import TYPES, Impedance, OpenCircuit, Plan, Technique
+from instruments.drivers.methodscript.scripts import Plan, currents_ranged, mode_set, potentials_ranged
+from instruments.drivers.methodscript.talk import DEAF, Bounds, Ending, Script, Talk
+from instruments.drivers.methodscript.techniques import Impedance, OpenCircuit, Technique
 from instruments.errors import CommunicationError, DeviceError, DeviceFault, DeviceTimeout, ProtocolError
 from instruments.transport.stream import SerialSettings, Stream
 
@@ -46,6 +45,8 @@ class MethodScriptOptions(DeviceOptions):
             electrode) or ``ac`` (counter electrode against ground, where the working electrode is), ``auto`` for the
             first that the instrument can measure, or ``none``.
         baudrate: of a serial line; that of the family where it is missing.
+        rtscts: whether the serial line has hardware flow control; as the family's has where it is missing. USB passes
+            over it.
         timeout: of one answer, s.
     """
 
@@ -54,6 +55,7 @@ class MethodScriptOptions(DeviceOptions):
     family: Literal["espico", "es4_lr", "es4_hr", "nexus1"]
     cell_voltage: Literal["auto", "ag", "ac", "none"] = "auto"
     baudrate: int | None = Field(None, ge=1200, le=4_000_000)
+    rtscts: bool | None = None
     timeout: float = Field(DEFAULT_TIMEOUT, gt=0.0, le=60.0)
 
     @property
@@ -64,15 +66,6 @@ class MethodScriptOptions(DeviceOptions):
     def build(self, name: str, wiring: Wiring) -> MethodScriptPotentiostat:
         """The device, not yet connected."""
         return MethodScriptPotentiostat(name, self, wiring)
-
-
-@dataclass
-class _Run:
-    """A technique that is under way."""
-
-    began: float = field(default_factory=time.monotonic)
-    stop: Event = field(default_factory=Event)
-    last: Point | None = None
 
 
 class MethodScriptPotentiostat(Device):
@@ -93,7 +86,9 @@ class MethodScriptPotentiostat(Device):
         super().__init__(name, options, wiring)
         family = self._family = FAMILIES[options.family]
         settings = SerialSettings(
-            options.baudrate or family.baudrate, xonxoff=family.xonxoff, rtscts=not family.xonxoff
+            options.baudrate or family.baudrate,
+            xonxoff=family.xonxoff,
+            rtscts=not family.xonxoff if options.rtscts is None else options.rtscts,
         )
         self.stream = Stream(name, options.port, settings, record=wiring.record(name))
         self._talk = Talk(self.stream, options.timeout)
@@ -102,8 +97,9 @@ class MethodScriptPotentiostat(Device):
         self._counters = {"auto": family.counter, "none": ()}.get(asked, (asked,))
         self._counter: str | None = None
         self._counter_known = not self._counters
+        self._choosing = asked == "auto"
         self._state = Lock()
-        self._run: _Run | None = None
+        self._run: Run | None = None
 
     # What every device offers
 
@@ -173,6 +169,7 @@ class MethodScriptPotentiostat(Device):
                 self._talk.abort()
             except CommunicationError as problem:
                 logger.warning("%s", problem)  # below the connection is opened again
+            time.sleep(DEAF)  # where its script ended just before, the abort was an error
         with self._held("its measurement does not let go of it: the cell is not known to be off"):
             self._talk.secure()
         return Safety(True, OFF)
@@ -209,14 +206,14 @@ class MethodScriptPotentiostat(Device):
         with self._state:
             if self._run is not None:
                 raise DeviceError("another technique is running.", device=self.name, field="technique")
-            run = self._run = _Run()
+            run = self._run = Run()
         try:
             return self._run_technique(technique, run, on_point, cancelled or Event())
         finally:
             self._run = None
 
     def _run_technique(
-        self, technique: Technique, run: _Run, on_point: Callable[[Point], None] | None, cancelled: Event
+        self, technique: Technique, run: Run, on_point: Callable[[Point], None] | None, cancelled: Event
     ) -> Record:
         if isinstance(technique, Impedance) and technique.potential is None:
             self.allow("duration", technique.at(0.0).plan(self._family, None, self.name).duration)
@@ -228,12 +225,12 @@ class MethodScriptPotentiostat(Device):
         return self._measure(technique, run, on_point, cancelled)
 
     def _measure(
-        self, technique: Technique, run: _Run, on_point: Callable[[Point], None] | None, cancelled: Event
+        self, technique: Technique, run: Run, on_point: Callable[[Point], None] | None, cancelled: Event
     ) -> Record:
         self._permit(technique, technique.plan(self._family, None, self.name))
         with self._held():
             plan = technique.plan(self._family, self._find_counter(), self.name)
-            reader = _Reader(plan, run, on_point, self._pace, self.name)
+            reader = Reader(plan, run, on_point, self._pace, self.name)
 
             def stop() -> str:
                 return SAFE_MEANWHILE if run.stop.is_set() else CANCELLED if cancelled.is_set() else ""
@@ -270,7 +267,7 @@ class MethodScriptPotentiostat(Device):
         if why == SAFE_MEANWHILE:
             raise DeviceError("the measurement ended because the device was made safe.", device=self.name)
 
-    def _check_complete(self, plan: Plan, reader: _Reader, ending: Ending) -> None:
+    def _check_complete(self, plan: Plan, reader: Reader, ending: Ending) -> None:
         """Refuse a measurement that ended early of itself; a scan more or less may have a point more or less."""
         found = len(reader.points) + ending.malformed
         if not ending.stopped and found < plan.points - 2 - plan.points // 50 - reader.scan:
@@ -289,10 +286,10 @@ class MethodScriptPotentiostat(Device):
                 counter = self._find_counter()
                 if counter is None:
                     raise DeviceFault("it cannot measure the cell voltage.", device=self.name, code="4209")
-                return _voltage(counter, self._single(counter))
+                return voltage_of(counter, self._single(counter))
             return self._single("ab" if attribute.name == "potential" else "ba")
 
-    def _latest(self, run: _Run, name: str) -> float:
+    def _latest(self, run: Run, name: str) -> float:
         """Of the latest point of a technique."""
         point = run.last
         value = None if point is None else getattr(point, name)
@@ -302,9 +299,13 @@ class MethodScriptPotentiostat(Device):
 
     def _single(self, kind: str) -> float:
         """One measurement of one type of variable, with the cell as it is."""
-        mode = self._family.mode(0.0, 0.0, 10.0, self.name)
-        lines = ("var v", "set_pgstat_chan 0", f"set_pgstat_mode {mode}", "set_max_bandwidth 10", f"meas 100m v {kind}")
-        values: list[float] = []
+        family, values = self._family, list[float]()
+        lines = (
+            "var v",
+            *mode_set(family.mode(0.0, 0.0, 10.0, self.name), 10.0),
+            *(currents_ranged(None, True, family, self.name) if kind == "ba" else potentials_ranged(family)),
+            f"meas 100m v {kind}",
+        )
 
         def read(line: str) -> None:
             variables = parse_package(line, self.name)
@@ -327,7 +328,7 @@ class MethodScriptPotentiostat(Device):
                 self._single(kind)
                 self._counter = kind
             except DeviceFault as problem:
-                if problem.code not in UNSUPPORTED:
+                if problem.code not in UNSUPPORTED or not self._choosing:
                     raise
                 logger.info("%s: it cannot measure %s: %s", self.name, kind, problem)
                 self._counters = tuple(others)
@@ -366,58 +367,6 @@ class MethodScriptPotentiostat(Device):
             yield
         finally:
             self.stream.lock.release()
-
-
-class _Reader:
-    """Makes points of the lines of a plan's script."""
-
-    def __init__(
-        self, plan: Plan, run: _Run, on_point: Callable[[Point], None] | None, pace: float, device: str
-    ) -> None:
-        self.points: list[Point] = []
-        self.scan = 1
-        self.began = datetime.now(UTC)
-        self._start = time.monotonic()
-        self._plan, self._run, self._on_point, self._pace, self._device = plan, run, on_point, pace, device
-
-    def read(self, line: str) -> Callable[[], None] | None:
-        """Read a line of data, or the beginning of a scan.
-
-        Raises:
-            ProtocolError: it is neither.
-        """
-        if line[0] == "C":
-            if not (line[1:].isascii() and line[1:].isdigit()):
-                raise ProtocolError(f"{line[:40]!r} begins no scan.", device=self._device)
-            self.scan = int(line[1:]) + 1
-            return None
-        return partial(self._take, self._point(line))
-
-    def _take(self, point: Point) -> None:
-        if not self.points:
-            self.began = datetime.now(UTC)
-        self.points.append(point)
-        self._run.last = point
-        if self._on_point is not None:
-            self._on_point(point)
-
-    def _point(self, line: str) -> Point:
-        variables, columns = parse_package(line, self._device), self._plan.columns
-        if len(variables) != len(columns):
-            raise ProtocolError(f"{len(variables)} values instead of {len(columns)}.", device=self._device)
-        status, values = 0, {"time": (time.monotonic() - self._start) * self._pace}
-        for name, variable in zip(columns, variables, strict=True):
-            if variable.type not in TYPES[name]:
-                raise ProtocolError(f"{variable.type} is no {name}.", device=self._device)
-            voltage = name == "cell_voltage"
-            values[name] = _voltage(variable.type, variable.value) if voltage else variable.value
-            status |= variable.status
-        return Point(**values, scan=self.scan, status=status)
-
-
-def _voltage(kind: str, value: float) -> float:
-    """The cell voltage: the counter electrode's potential above that of the working electrode."""
-    return -value if kind == "ag" else value
 
 
 def _words(problem: BaseException) -> str:

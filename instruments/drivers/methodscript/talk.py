@@ -25,6 +25,8 @@ SLICE: Final = 0.05
 """The longest wait for a line before it is looked whether to stop, s."""
 ABORT: Final = 5.0
 """Answers' time within which an aborted script ends."""
+LOADING: Final = 3.0
+"""Answers' time within which a script of some length is loaded and begins."""
 LONGEST_LINE: Final = 127
 """Characters of a line of a script that every instrument takes."""
 LONGEST_ANSWER: Final = 4096
@@ -35,7 +37,7 @@ IN_A_ROW, IN_ALL = 3, 20
 """Lines of a script's output that may be unreadable until it is stopped."""
 
 
-Reader: TypeAlias = Callable[[str], Callable[[], None] | None]
+ReadLine: TypeAlias = Callable[[str], Callable[[], None] | None]
 """Reads a line of data, or raises ProtocolError, and gives what is to be done with it."""
 
 
@@ -104,7 +106,6 @@ class _Course:
     in_a_row: int = 0
     heard: float = field(default_factory=time.monotonic)
     until: float = 0.0
-    aborted: float = 0.0
 
 
 class Talk:
@@ -122,6 +123,7 @@ class Talk:
         self._abort = ABORT * timeout
         self._numbers = count(1)
         self._secured = 0
+        self._aborted_at = -timeout
         self._doubtful = False
 
     # Lines and commands
@@ -184,7 +186,7 @@ class Talk:
 
     # Scripts
 
-    def execute(self, script: Script, reader: Reader, bounds: Bounds) -> Ending:
+    def execute(self, script: Script, reader: ReadLine, bounds: Bounds) -> Ending:
         """Run a script to its end.
 
         Args:
@@ -199,7 +201,7 @@ class Talk:
             CommunicationError: the connection was lost: the cell may be on.
         """
         self._in_step()
-        return self._execute(script, reader, bounds)
+        return self._execute(script, reader, bounds, LOADING)
 
     def secure(self) -> None:
         """Abort whatever runs, and switch the cell off with a script of its own.
@@ -213,7 +215,7 @@ class Talk:
             try:
                 with suppress(DeviceTimeout):  # the abort's answer may be lost; what counts is that of the script
                     self._settle()
-                ending = self._execute(OFF, _nothing, Bounds(self._abort, self._abort))
+                ending = self._execute(OFF, _nothing, Bounds(self._abort, self._abort), 1.0)
                 if ending.finished:
                     return
                 problem = ProtocolError("the script that switches the cell off did not say so.", device=self._device)
@@ -228,6 +230,7 @@ class Talk:
         Raises:
             CommunicationError: there is no connection, or it was lost.
         """
+        self._aborted_at = time.monotonic()
         self._stream.write(b"Z\n")
 
     # Inside
@@ -238,7 +241,7 @@ class Talk:
             self._settle()
         self.drop()
 
-    def _execute(self, script: Script, reader: Reader, bounds: Bounds) -> Ending:
+    def _execute(self, script: Script, reader: ReadLine, bounds: Bounds, loading: float) -> Ending:
         number, secured = next(self._numbers), self._secured
         lines = script.numbered(number)
         longest = max(lines, key=len)
@@ -247,7 +250,7 @@ class Talk:
         self.drop()
         self._doubtful = True
         self._stream.write("\n".join(("e", *lines, "", "")).encode("ascii"))
-        self._begun(number, lines)
+        self._begun(number, lines, loading * self._timeout)
         course = _Course(until=time.monotonic() + bounds.deadline)
         while self._secured == secured:
             self._watch(course, bounds)
@@ -274,16 +277,14 @@ class Talk:
         return course.ending
 
     def _answer(self, deadline: float, command: str) -> str:
-        while True:
-            left = deadline - time.monotonic()
-            line = self.line(max(left, 0.0))
-            if line is not None:
-                return line
-            raise DeviceTimeout(f"no answer to {command!r} within {self._timeout:g} s.", device=self._device)
+        line = self.line(max(deadline - time.monotonic(), 0.0))
+        if line is None:
+            raise DeviceTimeout(f"no answer to {command!r} in time.", device=self._device)
+        return line
 
-    def _begun(self, number: int, lines: tuple[str, ...]) -> None:
+    def _begun(self, number: int, lines: tuple[str, ...], patience: float) -> None:
         """Wait until the script says that it begins; its echo alone could be another's."""
-        deadline = time.monotonic() + self._timeout
+        deadline = time.monotonic() + patience
         for _ in range(STRAY):
             try:
                 line = self._answer(deadline, f"script {number}")
@@ -297,7 +298,7 @@ class Talk:
         raise ProtocolError(f"{STRAY} lines, none of which begins script {number}.", device=self._device)
 
     def _heard(
-        self, line: str, number: int, lines: tuple[str, ...], course: _Course, reader: Reader
+        self, line: str, number: int, lines: tuple[str, ...], course: _Course, reader: ReadLine
     ) -> Callable[[], None] | None:
         """One line of a running script, and what is to be done with it.
 
@@ -324,9 +325,8 @@ class Talk:
             course.ending.stopped = bounds.stop()
             if course.ending.stopped:
                 course.until = now + self._abort
-        if course.ending.stopped and now - course.aborted > self._timeout:
-            course.aborted = now
-            self.abort()
+        if course.ending.stopped and now - self._aborted_at > self._timeout:
+            self.abort()  # another thread may have done so just now; twice would leave the instrument deaf for a while
         gap = self._abort if course.ending.stopped else bounds.gap
         if now > course.until or now - course.heard > gap:
             what = "did not end" if now > course.until else f"said nothing for {gap:g} s"

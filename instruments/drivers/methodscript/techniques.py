@@ -1,4 +1,4 @@
-"""Techniques, and the scripts that an instrument runs for them.
+"""Techniques: what a potentiostat does with its cell, and the scripts for it.
 
 Every script ends by switching the cell off, whether its loop ended or was aborted, and says so in words that belong to
 this one run. Its own duration bounds it: a computer that stops does not leave the cell on.
@@ -10,86 +10,20 @@ import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Final
 
 from instruments.drivers.methodscript.families import GALVANOSTAT, HIGH_SPEED, Family
 from instruments.drivers.methodscript.protocol import literal
+from instruments.drivers.methodscript.scripts import (
+    Loop,
+    Plan,
+    bandwidth_for,
+    currents_ranged,
+    mode_set,
+    potentials_ranged,
+    potentiostat,
+    sampling,
+)
 from instruments.errors import LabError, LimitError
-
-SAMPLES: Final = 6.0
-"""Bandwidth over sampling rate, as in the maker's examples."""
-NARROWEST: Final = 1.0
-"""Bandwidth, Hz."""
-AUTORANGE: Final = 1000.0
-"""From the largest current range that a script allows to the smallest."""
-TYPES: Final = {
-    "time": ("eb",),
-    "potential": ("da", "ab"),
-    "current": ("ba", "db"),
-    "cell_voltage": ("ag", "ac"),
-    "frequency": ("dc",),
-    "z_real": ("cc",),
-    "z_imag": ("cd",),
-}
-"""Types of variable that each column of a package may have."""
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What a technique makes an instrument do.
-
-    Attributes:
-        lines: of the script, up to its end.
-        columns: of its packages, in their order; names of :data:`TYPES`.
-        points: how many packages come.
-        duration: s, of the laboratory.
-        gap: the longest between two points, s, of the laboratory.
-        potentials: that are applied, V.
-        currents: that are applied, A.
-    """
-
-    lines: tuple[str, ...]
-    columns: tuple[str, ...]
-    points: int
-    duration: float
-    gap: float
-    potentials: tuple[float, ...] = ()
-    currents: tuple[float, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class _Loop:
-    """A measurement loop with what is declared for it and sent from it."""
-
-    command: str
-    variables: tuple[tuple[str, str], ...]
-    before: tuple[str, ...]
-    counter: str | None = None
-    timed: bool = True
-
-    def lines(self) -> tuple[str, ...]:
-        letters = [letter for letter, _ in self.packed]
-        added = f" add_meas(0 {self.counter} v)" if self.counter else ""
-        return (
-            *(f"var {letter}" for letter in letters),
-            *self.before,
-            *(("timer_start",) if self.timed else ()),
-            f"{self.command}{added}",
-            *(("timer_get t",) if self.timed else ()),
-            "pck_start",
-            *(f"pck_add {letter}" for letter in letters),
-            "pck_end",
-            "endloop",
-        )
-
-    @property
-    def packed(self) -> tuple[tuple[str, str], ...]:
-        time = (("t", "time"),) if self.timed else ()
-        return (*time, *self.variables, *((("v", "cell_voltage"),) if self.counter else ()))
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        return tuple(name for _, name in self.packed)
 
 
 class Technique(ABC):
@@ -126,12 +60,12 @@ class OpenCircuit(Technique):
 
     def plan(self, family: Family, counter: str | None, device: str) -> Plan:  # noqa: ARG002
         """See the base class; the cell voltage is not asked for, since the counter electrode is not connected."""
-        interval, points = _sampling(self.interval, self.duration, family, device)
-        bandwidth = _bandwidth(interval)
-        loop = _Loop(
+        interval, points = sampling(self.interval, self.duration, family, device)
+        bandwidth = bandwidth_for(interval)
+        loop = Loop(
             f"meas_loop_ocp p {literal(interval)} {literal(self.duration)}",
             (("p", "potential"),),
-            (*_mode(family.mode(0.0, 0.0, bandwidth, device), bandwidth), *_potentials_ranged(family), "cell_off"),
+            (*mode_set(family.mode(0.0, 0.0, bandwidth, device), bandwidth), *potentials_ranged(family), "cell_off"),
         )
         return Plan(loop.lines(), loop.columns, points, self.duration, interval)
 
@@ -187,14 +121,14 @@ class Impedance(Technique):
         volts = literal(self.potential, device)
         numbers = " ".join(literal(value, device) for value in (self.amplitude, self.high, self.low))
         frequencies = [self.high * (self.low / self.high) ** (i / (self.points - 1)) for i in range(self.points)]
-        loop = _Loop(
+        loop = Loop(
             f"meas_loop_eis f r i {numbers} {self.points}i {volts}",
             (("f", "frequency"), ("r", "z_real"), ("i", "z_imag")),
             (
-                *_mode(HIGH_SPEED, family.frequency),
+                *mode_set(HIGH_SPEED, family.frequency),
                 f"set_range_minmax da {volts} {volts}",
-                *_currents_ranged(self.largest, True, family, device),
-                *_potentials_ranged(family),
+                *currents_ranged(self.largest, True, family, device),
+                *potentials_ranged(family),
                 f"set_e {volts}",
                 "cell_on",
             ),
@@ -228,12 +162,12 @@ class ChronoAmperometry(Technique):
 
     def plan(self, family: Family, counter: str | None, device: str) -> Plan:
         """See the base class."""
-        interval, points = _sampling(self.interval, self.duration, family, device)
+        interval, points = sampling(self.interval, self.duration, family, device)
         volts = literal(self.potential, device)
-        loop = _Loop(
+        loop = Loop(
             f"meas_loop_ca p c {volts} {literal(interval)} {literal(self.duration)}",
             (("p", "potential"), ("c", "current")),
-            _potentiostat((self.potential,), interval, self.largest, self.autorange, family, device),
+            potentiostat((self.potential,), interval, self.largest, self.autorange, family, device),
             counter,
         )
         return Plan(loop.lines(), loop.columns, points, self.duration, interval, potentials=(self.potential,))
@@ -270,15 +204,15 @@ class ChronoPotentiometry(Technique):
                 field="current",
                 mend="Hold a potential, or use an EmStat4 or a Nexus.",
             )
-        interval, points = _sampling(self.interval, self.duration, family, device)
+        interval, points = sampling(self.interval, self.duration, family, device)
         current = literal(self.current, device)
         size = current.removeprefix("-")
-        loop = _Loop(
+        loop = Loop(
             f"meas_loop_cp p c {current} {literal(interval)} {literal(self.duration)}",
             (("p", "potential"), ("c", "current")),
             (
-                *_mode(GALVANOSTAT, _bandwidth(interval)),
-                *_potentials_ranged(family, self.highest),
+                *mode_set(GALVANOSTAT, bandwidth_for(interval)),
+                *potentials_ranged(family, self.highest),
                 f"set_range db {size}",
                 f"set_autoranging db {size} {size}",
                 "set_i 0",
@@ -353,9 +287,6 @@ class CyclicVoltammetry(Technique):
         return _sweep("cv", self, (self.begin, self.vertex1, self.vertex2), self.scans, family, counter, device)
 
 
-# Parts of scripts
-
-
 def _sweep(
     name: str,
     sweep: LinearSweep | CyclicVoltammetry,
@@ -376,68 +307,13 @@ def _sweep(
     path = corners if name == "lsv" else (*corners, corners[0])
     steps = sum(math.floor(abs(b - a) / sweep.step + 1e-9) for a, b in pairwise(path))
     numbers = " ".join(literal(value, device) for value in (*corners, sweep.step, sweep.rate))
-    loop = _Loop(
+    loop = Loop(
         f"meas_loop_{name} p c {numbers}" + (f" nscans({scans})" if scans > 1 else ""),
         (("p", "potential"), ("c", "current")),
-        _potentiostat(corners, interval, sweep.largest, sweep.autorange, family, device),
+        potentiostat(corners, interval, sweep.largest, sweep.autorange, family, device),
         counter,
     )
     return Plan(loop.lines(), loop.columns, steps * scans, steps * scans * interval, interval, potentials=corners)
-
-
-def _potentiostat(
-    potentials: tuple[float, ...], interval: float, largest: float | None, auto: bool, family: Family, device: str
-) -> tuple[str, ...]:
-    """From the mode to the cell that is on at the first potential."""
-    low, high, bandwidth = min(potentials), max(potentials), _bandwidth(interval)
-    return (
-        *_mode(family.mode(low, high, bandwidth, device), bandwidth),
-        f"set_range_minmax da {literal(low, device)} {literal(high, device)}",
-        *_currents_ranged(largest, auto, family, device),
-        f"set_e {literal(potentials[0], device)}",
-        "cell_on",
-    )
-
-
-def _mode(number: int, bandwidth: float) -> tuple[str, ...]:
-    return ("set_pgstat_chan 0", f"set_pgstat_mode {number}", f"set_max_bandwidth {literal(bandwidth)}")
-
-
-def _currents_ranged(largest: float | None, auto: bool, family: Family, device: str) -> tuple[str, ...]:
-    top = family.current if largest is None else largest
-    if top > family.current:
-        raise LimitError(
-            f"the {family.model} measures {family.current:g} A at most, not {top:g} A.",
-            device=device,
-            field="largest",
-            mend="Use an instrument with larger ranges.",
-        )
-    least = literal(top / AUTORANGE if auto else top, device)
-    return (f"set_range ba {literal(top, device)}", f"set_autoranging ba {least} {literal(top, device)}")
-
-
-def _potentials_ranged(family: Family, highest: float | None = None) -> tuple[str, ...]:
-    top = literal(min(family.high, 4.0) if highest is None else min(family.high, highest))
-    return (f"set_range ab {top}", f"set_autoranging ab {top} {top}")
-
-
-def _bandwidth(interval: float) -> float:
-    """For a sampling interval, in whole Hz."""
-    return float(math.ceil(max(SAMPLES / interval, NARROWEST)))
-
-
-def _sampling(interval: float | None, duration: float, family: Family, device: str) -> tuple[float, int]:
-    """Interval and number of points."""
-    chosen = min(1.0, max(duration / 10.0, family.interval)) if interval is None else interval
-    if not family.interval <= chosen <= duration:
-        raise LimitError(
-            f"an interval of {chosen:g} s is not between {family.interval:g} s and the duration, {duration:g} s.",
-            device=device,
-            field="interval",
-            mend="Change the interval or the duration.",
-        )
-    chosen = float(f"{chosen:.6g}")  # a chosen tenth may have more digits than a script can hold
-    return chosen, math.floor(duration / chosen + 1e-9)
 
 
 def _positive(**values: float | None) -> None:
