@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -14,6 +13,7 @@ import numpy as np
 
 from simulators.emulators.alone import Gas
 from simulators.emulators.chromatogram import MODULES, detectors
+from simulators.emulators.fusion_documents import SAMPLING, method_document, run_document
 from simulators.emulators.http import Answer, Request, WebEmulator
 from simulators.emulators.pace import Pace
 from simulators.emulators.roles import Analyser, Selector
@@ -22,8 +22,6 @@ MANAGER: Final = "/scm/sessions/system-manager"
 PUBLIC: Final = "public:"
 LAG: Final = 1.5
 """From the command to the state that tells of it, s."""
-SAMPLING: Final = 15.0
-"""For which the pump fills the loop; then it is injected, s."""
 RUN: Final = 170.0
 """s."""
 PREPARING, WAITING = 8.0, 20.0
@@ -50,6 +48,7 @@ class _Work:
     cycle: float = CYCLE
     sequence: str | None = None
     annotations: Mapping[str, Any] | None = None
+    settling: bool = False
     ended: Event = field(default_factory=Event)
     last: Event = field(default_factory=Event)
 
@@ -107,6 +106,7 @@ class InficonFusionEmulator(WebEmulator):
         self._method = self._methods[0]
         self._sequence: str | None = None
         self._work: _Work | None = None
+        self._next: tuple[_Work, Callable[[_Work], object]] | None = None
         self._threads: list[Thread] = []
         self._runs: list[dict[str, Any]] = []
         self.storage = "ok"
@@ -115,7 +115,7 @@ class InficonFusionEmulator(WebEmulator):
 
     def stop(self) -> None:
         """End the server and what runs."""
-        self._end(self._work)
+        self._break_off()
         super().stop()
         for thread in self._threads:
             thread.join()
@@ -174,7 +174,7 @@ class InficonFusionEmulator(WebEmulator):
         return Answer(200, info[key]) if key in info else Answer(404, {"error": "not found"})
 
     def _user_methods(self, name: str) -> Answer:
-        known = {method: _method(method) for method in self._methods}
+        known = {method: method_document(method) for method in self._methods}
         if not name:
             return Answer(200, known)
         return Answer(200, known[name]) if name in known else Answer(404, {"error": "not found"})
@@ -228,8 +228,12 @@ class InficonFusionEmulator(WebEmulator):
             body = request.json() or {}
         except ValueError:
             return Answer(400, {"error": "no JSON"})
+        when_ready = request.query.get("runWhenReady") == "true" or (
+            isinstance(body, dict) and body.get("runWhenReady")
+        )
         with self._lock:
-            busy = self._work is not None or self._shown().startswith("error") or self._system == "bakeout"
+            waiting = self._settling() and self._next is None and when_ready
+            busy = (self._work is not None and not waiting) or self._shown().startswith("error")
             if busy or self.faults.take("refuse_run"):
                 return Answer(500, {"error": "cannot run"})
             if self._sequence is not None:
@@ -240,11 +244,17 @@ class InficonFusionEmulator(WebEmulator):
             self._begin(work, self._perform)
         return Answer(200, True)
 
+    def _settling(self) -> bool:
+        """Whether it only prepares for what comes next."""
+        return self._work is not None and self._work.settling and self._work.sequence is None
+
     def _load_method(self, request: Request) -> Answer:
         name = request.query.get("methodLocation", "").rsplit("/", 1)[-1]
         with self._lock:
-            if self._work is not None:
+            if self._work is not None and (not self._settling() or self._next is not None):
                 return Answer(500, {"error": "busy"})
+            if self._work is not None:
+                self._work.ended.set()  # what it prepared for is no longer wanted
             self._sequence, self._sequence_state = None, "sequence-not-loaded"
             if name not in self._methods:
                 self._system = "error-method-load-failed"
@@ -268,7 +278,7 @@ class InficonFusionEmulator(WebEmulator):
         return Answer(200, True)
 
     def _abort(self, request: Request) -> Answer:  # noqa: ARG002  like its neighbours
-        self._end(self._work)
+        self._break_off()
         return Answer(200, True)
 
     def _bakeout(self, request: Request) -> Answer:
@@ -284,26 +294,36 @@ class InficonFusionEmulator(WebEmulator):
     # Work, each in a thread of its own
 
     def _begin(self, work: _Work, how: Callable[[_Work], object]) -> None:
+        """Begin now, or as soon as it has settled."""
+        self._next = (work, how)
+        if self._work is not None:
+            return
         self._work = work
-
-        def whole() -> None:
-            how(work)
-            with self._lock:
-                self._work = None
-                self._system = "ready"
-                if self._sequence is not None:
-                    self._sequence_state = "sequence-loaded"
-
         self._threads = [t for t in self._threads if t.is_alive()]
-        thread = Thread(target=whole, name=f"emulator-{self.name}-run", daemon=True)
+        thread = Thread(target=self._work_on, name=f"emulator-{self.name}-run", daemon=True)
         self._threads.append(thread)
         thread.start()
 
-    @staticmethod
-    def _end(work: _Work | None) -> None:
-        if work is not None:
-            work.last.set()
-            work.ended.set()
+    def _work_on(self) -> None:
+        while True:
+            with self._lock:
+                if self._next is None:
+                    self._work = None
+                    self._system = "ready"
+                    if self._sequence is not None:
+                        self._sequence_state = "sequence-loaded"
+                    return
+                (work, how), self._next = self._next, None
+                self._work = work
+            how(work)
+
+    def _break_off(self) -> None:
+        """End what runs, and forget what is to come."""
+        with self._lock:
+            self._next = None
+            if self._work is not None:
+                self._work.last.set()
+                self._work.ended.set()
 
     def _ended(self, work: _Work, seconds: float) -> bool:
         """Wait; whether the work was aborted meanwhile."""
@@ -317,6 +337,8 @@ class InficonFusionEmulator(WebEmulator):
 
     def _settle(self, work: _Work) -> None:
         """What comes before the next run can begin."""
+        with self._lock:
+            work.settling = True
         self._ended(work, 3.0)
         self._say("preparing")
         self._ended(work, PREPARING)
@@ -331,6 +353,7 @@ class InficonFusionEmulator(WebEmulator):
         for number in range(work.runs):
             if self._ended(work, self._lag):
                 return
+            work.settling = False
             self._say("method-running", None if work.sequence is None else "sequence-running")
             if self._ended(work, SAMPLING):
                 return
@@ -363,37 +386,4 @@ class InficonFusionEmulator(WebEmulator):
             position = self._selector.position()
             annotations |= {"valcoPosition": position, "valcoPositionName": f"Position {position}"}
         stamp = self._origin + timedelta(seconds=began)
-        peaks = [peak for one in found.values() for peak in one["analysis"]["peaks"]]
-        document: dict[str, Any] = {
-            "$id": str(uuid.uuid4()),
-            "$displayName": annotations["name"],
-            "annotations": annotations,
-            "detectors": found,
-            "frontInletTotalConcentration": sum(peak.get("concentration", 0.0) for peak in peaks),
-            "method": _method(work.method),
-            "methodLocation": f"/methods/userMethods/{work.method}",
-            "methodName": work.method,
-            "runDataFormatLevel": 1,
-            "runTimeStamp": stamp.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-            "softwareVersion": {"version": "1.8.2"},
-            "systemConfiguration": {
-                "systemInfo": {"systemPartNumber": "F0G582", "systemSerialNumber": self._serial},
-                "modules": {m.name.split(":")[0]: {"modulePartNumber": m.part} for m in MODULES},
-            },
-        }
-        if work.sequence is not None:
-            document["sequence"] = {"location": f"/sequences/{work.sequence}", "runTimeStamp": document["runTimeStamp"]}
-        return document
-
-
-def _method(name: str) -> dict[str, Any]:
-    parameters: dict[str, Any] = {"integration": {"detectors": {m.name: {} for m in MODULES}}}
-    return {
-        "comment": name,
-        "isPreset": False,
-        "methodFormatLevel": 2,
-        "systemPartNumber": "F0G582",
-        "peakParameters": parameters,
-        "sampling": {"sampleDurations": [SAMPLING]},
-        "modules": {m.name.split(":")[0]: {"modulePartNumber": m.part} for m in MODULES},
-    }
+        return run_document(work.method, found, annotations, stamp, self._serial, work.sequence)

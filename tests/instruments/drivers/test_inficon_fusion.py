@@ -137,6 +137,7 @@ def test_areas_in_microvolts(emulator):
 def test_a_run_is_never_taken_for_an_earlier_one(gc, emulator):
     emulator._lag = 200.0
     first = gc.inject("first")
+    gc.wait_ready()
     token = gc.start("second")
     assert token.previous == first.run_id
     assert gc.read("state").value == "ready"  # the command does not show at once

@@ -71,6 +71,20 @@ def test_a_run_goes_through_its_states_to_a_new_last_run(client, emulator):
     until(lambda: emulator.state()["system"] == "ready")
 
 
+def test_a_run_waits_until_the_instrument_is_ready(client, emulator):
+    client.get(f"{COMMAND}loadMethod?methodLocation=/methods/userMethods/B")
+    assert emulator.state()["system"] != "ready"
+    assert client.post(f"{COMMAND}run", json={"runWhenReady": False}).status_code == 500
+    assert client.post(f"{COMMAND}run", json={"runWhenReady": True}).is_success
+    assert client.post(f"{COMMAND}run", json={"runWhenReady": True}).status_code == 500
+    until(lambda: emulator.state()["runs"])
+    assert client.get("/runData?allData=True").json()["runs"][0]["methodName"] == "B"
+    client.post(f"{COMMAND}run", json={"runWhenReady": True})
+    client.get(f"{COMMAND}abort")
+    until(lambda: emulator.state()["system"] == "ready")
+    assert len(emulator.state()["runs"]) == 1
+
+
 def test_a_sequence_runs_its_runs(client, emulator):
     assert client.get(f"{COMMAND}loadSequence?sequenceLocation=/sequences/three").is_success
     assert client.get(f"{COMMAND}run?runWhenReady=true").is_success
