@@ -310,20 +310,31 @@ class Device(ABC):
             return
         if isinstance(value, str) or not math.isfinite(value):
             raise LimitError(f"{name} must be a number, not {value!r}.", device=self.name, field=name)
-        band = self._limits.get(name, Band())
-        ranges = (
-            ("the device takes", attribute.low, attribute.high, None),
-            ("the rig allows", band.low, band.high, "Ask for a value within, or change `limits` in the rig file."),
-        )
-        for whose, low, high, mend in ranges:
+        mend = "Ask for a value within, or change `limits` in the rig file."
+        allowed = [("the rig allows", band.low, band.high, mend) for band in self._bands(attribute)]
+        for whose, low, high, remedy in [("the device takes", attribute.low, attribute.high, None), *allowed]:
             if (low is not None and value < low) or (high is not None and value > high):
                 raise LimitError(
                     f"{name} = {_quantity(value, attribute.unit)} is outside what {whose}"
                     f" ({_range(low, high, attribute.unit)}).",
                     device=self.name,
                     field=name,
-                    mend=mend,
+                    mend=remedy,
                 )
+
+    def _bands(self, attribute: Attribute) -> list[Band]:
+        """The limits that hold for an attribute: its own, and where it can be set, those of readings in its unit.
+
+        Whoever limits the ``flow`` of a controller means its set point too.
+        """
+        bands = [self._limits[attribute.name]] if attribute.name in self._limits else []
+        if attribute.settable and attribute.unit:
+            bands += [
+                self._limits[other.name]
+                for other in self.attributes.values()
+                if other.name in self._limits and other.unit == attribute.unit and not other.settable
+            ]
+        return bands
 
     def allow(self, name: str, value: Value) -> None:
         """Check a value, and ask the rig for its permission. Drivers call this before whatever changes the world.

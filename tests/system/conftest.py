@@ -13,6 +13,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+HERE = str(Path(__file__).parent)
+if HERE not in sys.path:
+    sys.path.insert(0, HERE)  # for what tests of this folder share
+
 CAMPAIGN = """\
 name: plate
 seed: 3
