@@ -19,7 +19,7 @@ from pathlib import Path
 from threading import RLock
 from typing import Any, Final, Literal, Protocol
 
-from instruments.errors import CommunicationError, DeviceTimeout, ProtocolError
+from instruments.errors import CommunicationError, DeviceTimeout, InstrumentsError, ProtocolError
 from instruments.transport.transcript import Recorder, load
 
 logger = logging.getLogger(__name__)
@@ -137,6 +137,8 @@ class Stream:
                 try:
                     port = self._port = self._opener()
                     break
+                except InstrumentsError:
+                    raise  # a transcript that is none
                 except BROKEN as problem:  # pyserial's SerialException is an OSError
                     if attempt == self._retries.attempts:
                         raise CommunicationError(

@@ -10,7 +10,7 @@ import json
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from threading import Lock
+from threading import Lock, Timer
 from typing import Any, Final
 
 import httpx
@@ -19,6 +19,8 @@ from instruments.errors import CommunicationError, DeviceTimeout, ProtocolError
 from instruments.transport.stream import Retries
 from instruments.transport.transcript import Recorder, load
 
+PATIENCE: Final = 10.0
+"""Of a whole answer, in timeouts."""
 LARGEST: Final = 64 * 1024 * 1024
 """Bytes of the largest answer that is read."""
 _BROKEN_OFF: Final = ("Server disconnected", "peer closed connection")
@@ -121,15 +123,27 @@ class Web:
             ProtocolError: the answer is no HTTP, or larger than it may be.
         """
         limit = self._timeout if timeout is None else timeout
+        longest, began = PATIENCE * limit, time.monotonic()
+        watch = Timer(longest, self.close)  # httpx bounds each pause, but not a header that comes byte by byte
+        watch.daemon = True
+        watch.start()
+        try:
+            return self._once(method, path, limit, more)
+        except (CommunicationError, ProtocolError) as problem:
+            if time.monotonic() - began < longest:
+                raise
+            raise DeviceTimeout(f"{path} did not end within {longest:g} s.", device=self.device) from problem
+        finally:
+            watch.cancel()
+
+    def _once(self, method: str, path: str, limit: float, more: Mapping[str, Any]) -> httpx.Response:
         try:
             with self._open().stream(method, path, timeout=limit, **more) as response:
-                body, began = bytearray(), time.monotonic()
+                body = bytearray()
                 for piece in response.iter_raw():
                     body += piece
                     if len(body) > LARGEST:
                         raise ProtocolError(f"an answer of more than {LARGEST} bytes.", device=self.device)
-                    if time.monotonic() - began > 10.0 * limit:
-                        raise DeviceTimeout(f"{path} did not end within {10.0 * limit:g} s.", device=self.device)
             if (recorder := self._recorder) is not None:
                 recorder.note(">", _question(response.request))
                 recorder.note("<", _answer(response, bytes(body)))
