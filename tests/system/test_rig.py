@@ -103,7 +103,7 @@ def _off(rig, longest):
     return rig.until(lambda cells: not drawing(cells) and not gas_on(cells), longest)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.soak)])
 def test_a_signal_switches_both_cells_off_before_the_command_ends(bench, running, number):
     rig, process = running
     process.send_signal(number)
@@ -133,6 +133,7 @@ def test_a_killed_controller_is_outlived_by_the_guardian(bench, running):
     assert "a person must say what became of experiment" in after.stdout
 
 
+@pytest.mark.soak
 def test_without_controller_and_guardian_the_scripts_end_themselves(bench, tmp_path):
     rig = RigBench(
         tmp_path / "bench",
