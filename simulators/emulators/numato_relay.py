@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import ClassVar
 
@@ -94,9 +95,9 @@ class NumatoRelayEmulator(StreamEmulator):
         return ""
 
     def _gpio(self, words: list[str]) -> str:
+        if len(words) == 2 and not re.fullmatch(r"[0-9a-f]{1,8}", words[1]):
+            return "Command Error"
         match words:
-            case ["notify", "on" | "off"]:
-                return "Command Error"  # cards of eight pins have no notifications
             case ["iomask", bits]:
                 self._mask = int(bits, 16)
             case ["iodir", bits]:

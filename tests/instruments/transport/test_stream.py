@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -29,12 +29,14 @@ def server(serve: Callable[[socket.socket], None], port: int = 0) -> Iterator[in
                 connection, _ = listener.accept()
             except OSError:
                 return
+            open_now.append(connection)
             with connection:
                 try:
                     serve(connection)
                 except OSError:
                     continue  # the client has gone
 
+    open_now: list[socket.socket] = []
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
     try:
@@ -43,6 +45,9 @@ def server(serve: Callable[[socket.socket], None], port: int = 0) -> Iterator[in
         ended.set()
         listener.shutdown(socket.SHUT_RDWR)
         listener.close()
+        for connection in open_now:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
         thread.join(timeout=5.0)
 
 

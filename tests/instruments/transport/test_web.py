@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -33,6 +33,7 @@ def server(*answers: Callable[[socket.socket], None]) -> Iterator[tuple[str, lis
                 connection, _ = listener.accept()
             except OSError:
                 return
+            open_now.append(connection)
             with connection:
                 try:
                     while data := connection.recv(65536):
@@ -41,6 +42,7 @@ def server(*answers: Callable[[socket.socket], None]) -> Iterator[tuple[str, lis
                 except OSError:
                     continue  # the client has gone
 
+    open_now: list[socket.socket] = []
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
     try:
@@ -48,6 +50,9 @@ def server(*answers: Callable[[socket.socket], None]) -> Iterator[tuple[str, lis
     finally:
         listener.shutdown(socket.SHUT_RDWR)
         listener.close()
+        for connection in open_now:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
         thread.join(timeout=5.0)
 
 
