@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
@@ -175,6 +174,29 @@ class Madsci(Online):
             DeviceError: no answer, or one that is not understood.
         """
         return understood(self.name, dict[str, Any], self._ask("/state"))
+
+    def wait_ready(self, cancelled: Event | None = None, timeout: float = 60.0) -> None:
+        """Wait until an action can be started: a node that was reset initialises first.
+
+        Args:
+            cancelled: ends the wait.
+            timeout: laboratory s.
+
+        Raises:
+            DeviceFault: it is in an error.
+            DeviceTimeout: it was not ready in time.
+            ExecutionCancelled: the wait was cancelled.
+            DeviceError: the node did not answer.
+        """
+
+        def ready() -> Status | None:
+            status = self.status()
+            if status.errored:
+                why = status.errors[-1].message if status.errors else None
+                raise DeviceFault(f"it is in an error: {why}.", device=self.name, code="errored", mend="Reset it.")
+            return status if status.state == "ready" else None
+
+        self._await(ready, what="its readiness", every=self._options.poll, timeout=timeout, cancelled=cancelled)
 
     def check_call(self, action: str, arguments: Mapping[str, Any], files: Mapping[str, Path] | None = None) -> Action:
         """Whether an action can be called so; sends nothing.
@@ -362,14 +384,12 @@ class Madsci(Online):
         return f"/action/{quote(ticket.action, safe='')}/{ticket.action_id}"
 
     def _upload(self, ticket: Ticket, name: str, path: Path) -> None:
-        with ExitStack() as stack:
-            try:
-                content = stack.enter_context(path.open("rb"))
-            except OSError as problem:
-                raise LimitError(f"{path} cannot be read.", device=self.name, field=name) from problem
-            files = {"file": (path.name, content)}
-            where = f"{self._path(ticket)}/upload/{quote(name, safe='')}"
-            self._accepted(self.web.request("POST", where, files=files))
+        try:
+            content = path.read_bytes()
+        except OSError as problem:
+            raise LimitError(f"{path} cannot be read.", device=self.name, field=name) from problem
+        where = f"{self._path(ticket)}/upload/{quote(name, safe='')}"
+        self._accepted(self.web.request("POST", where, files={"file": (path.name, content)}))
 
     def _action_status(self, ticket: Ticket) -> ActionStatus:
         return understood(self.name, ActionStatus, self._ask(f"{self._path(ticket)}/status"))  # type: ignore[arg-type]

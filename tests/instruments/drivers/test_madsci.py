@@ -197,6 +197,8 @@ def test_a_busy_node_refuses(connected, emulator):
     with pytest.raises(DeviceFault) as caught:
         connected.start("mix", {"volume": 1.0})
     assert caught.value.code == "busy"
+    with pytest.raises(DeviceTimeout, match="readiness"):
+        connected.wait_ready(timeout=10.0)
     connected.admin("cancel")
 
 
@@ -206,9 +208,12 @@ def test_a_failed_action_leaves_an_error_until_it_is_reset(connected, emulator):
         connected.call("mix", volume=1.0)
     assert caught.value.code == "RuntimeError"
     assert connected.read("state").value == "errored"
+    with pytest.raises(DeviceFault, match="in an error"):
+        connected.wait_ready()
     with pytest.raises(DeviceFault, match="errored"):
         connected.call("mix", volume=1.0)
     connected.admin("reset")
+    connected.wait_ready()
     assert connected.call("mix", volume=1.0).value == 2.0
 
 

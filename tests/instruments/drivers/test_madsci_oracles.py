@@ -158,11 +158,13 @@ def test_a_real_node_is_driven(real, tmp_path):
         if kind == "stoppable":
             assert node.read("state").value == "stopped"
             node.admin("reset")
+        node.wait_ready()
         with pytest.raises(DeviceFault, match="because") as failed:
             node.call("fail", why="because")
         assert failed.value.code == "RuntimeError"
         assert node.read("state").value == "errored"
         node.admin("reset")
+        node.wait_ready()
         node.admin("lock")
         assert node.read("state").value == "locked"
         node.admin("unlock")
