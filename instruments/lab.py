@@ -19,6 +19,8 @@ from instruments.errors import LabError, MetricError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from instruments.rig.controls import ControlBlock, ControlResult
+
 Scalar: TypeAlias = float | int | str
 Parameters: TypeAlias = Mapping[str, Scalar]
 """One experiment's settings by parameter column, such as ``{"x_Cu": 0.9, "x_Ag": 0.1, "potential": -1.0}``."""
@@ -275,6 +277,43 @@ class Selective(Protocol):
 
         Returns:
             One truth value a row.
+        """
+
+
+@runtime_checkable
+class Controlled(Protocol):
+    """What a laboratory adds to :class:`Lab` when it can test itself; see :mod:`instruments.rig.controls`."""
+
+    @property
+    def controls(self) -> Sequence[ControlBlock]:
+        """What is tested, and when."""
+
+    def control(self, name: str, context: Context) -> ControlResult:
+        """Execute a control; where it belongs to a cell, on the context's.
+
+        Raises:
+            ExecutionCancelled, LabHolds, LabHalted: as of an experiment.
+            InstrumentsError: it could not be executed.
+        """
+
+    def recalibrate(self, context: Context) -> None:
+        """Calibrate anew what the check gas tests.
+
+        Raises:
+            ExecutionCancelled, LabHolds, LabHalted: as of an experiment.
+            InstrumentsError: it could not be done; the former calibrations stay.
+        """
+
+
+@runtime_checkable
+class Controllable(Protocol):
+    """What a laboratory's options add to :class:`LabOptions` when a campaign may name controls of its own."""
+
+    def controlled(self, blocks: Sequence[Mapping[str, object]]) -> LabOptions:
+        """The same options, with further controls.
+
+        Args:
+            blocks: of the campaign file, as plain data.
         """
 
 

@@ -278,6 +278,8 @@ def due(
 def _why(block: ControlBlock, last: Done | None, count: int, hours: float) -> str:
     if last is None:
         return "it was never done"
+    if last.verdict != "good" and block.on_fail != "flag_since_last_good":
+        return "it was not good last time"
     if block.every_experiments is not None and count - last.experiments >= block.every_experiments:
         return f"{count - last.experiments} experiments since the last one"
     if block.every_hours is not None and hours - last.hours >= block.every_hours - 1e-9:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass as options_dataclass
@@ -30,7 +30,7 @@ from instruments.rig.file import RigFile
 from instruments.rig.leases import Leases
 from instruments.rig.ledger import Ledger
 from instruments.rig.mounted import MountedSamples
-from instruments.rig.names import near
+from instruments.rig.names import Place, near
 from instruments.rig.procedures.errors import ExperimentFailed
 from instruments.rig.procedures.execution import Execution
 from instruments.rig.procedures.preview import Preview, preview
@@ -65,6 +65,10 @@ class RigOptions:
     quality: QualityRules = Field(default_factory=QualityRules)
     type: Literal["rig"] = Field(default="rig", kw_only=True)
 
+    def controlled(self, blocks: Sequence[Mapping[str, Any]]) -> _Controlled:
+        """The same with controls of a campaign, beside those of the rig file."""
+        return _Controlled(self, tuple(blocks))
+
     def tables(self) -> Mapping[str, str]:
         """A rig reads no tables."""
         return {}
@@ -79,8 +83,27 @@ class RigOptions:
         Raises:
             LabError: the rig file cannot be read or is wrong, or a parameter means nothing to the rig.
         """
+        return self.built(parameters, ())
+
+    def built(self, parameters: Sequence[str], controls: Sequence[Mapping[str, Any]]) -> RigLab:
+        """The laboratory, with controls of a campaign; raises as :meth:`build`."""
         path = Path(self.file)
-        return RigLab(read_rig(path), path.parent, parameters, quality=self.quality)
+        return RigLab(read_rig(path), path.parent, parameters, quality=self.quality, controls=controls)
+
+
+@dataclass(frozen=True)
+class _Controlled:
+    """Options of a rig with controls of a campaign."""
+
+    options: RigOptions
+    controls: tuple[Mapping[str, Any], ...]
+    type: str = "rig"
+
+    def tables(self) -> Mapping[str, str]:
+        return {}
+
+    def build(self, parameters: Sequence[str], tables: Mapping[str, pd.DataFrame]) -> RigLab:  # noqa: ARG002
+        return self.options.built(parameters, self.controls)
 
 
 class RigLab:
@@ -93,6 +116,7 @@ class RigLab:
         quality: rules of quality control.
         today: the day by which calibrations and stock are judged.
         guarded: whether a guardian watches; see :class:`~instruments.rig.rig.Rig`.
+        controls: of the campaign, beside those of the rig file.
 
     Raises:
         LabError: a block of the file is wrong, or a parameter means nothing to the rig.
@@ -107,8 +131,9 @@ class RigLab:
         quality: QualityRules = DEFAULT_RULES,
         today: Callable[[], date] = utc_today,
         guarded: bool = True,
+        controls: Sequence[Mapping[str, Any]] = (),
     ) -> None:
-        self.program = Program.of(file)
+        self.program = Program.of(file, controls)
         self.rig = Rig(file, folder, ready=self._ready, guarded=guarded)
         self.folder = folder
         self._rules, self._today = quality, today
@@ -354,6 +379,30 @@ class RigLab:
                 found.append(self._judged(block, run))
         note(self._control_file, found[0], datetime.now(UTC).isoformat(timespec="seconds"))
         return found[0]
+
+    def recalibrate(self, context: Context) -> None:
+        """Inject the standards of the rig file, and write new calibration records.
+
+        Raises:
+            LabHolds: the file names no standards.
+            CalibrationError: the answers make no line; the former records stay.
+            ExecutionCancelled, LabHalted, DeviceError: as of an experiment.
+        """
+        plan = self.program.calibration
+        if plan is None:
+            raise LabHolds("there are no standards to calibrate with.", field="calibration", mend="Give `calibration`.")
+        shared = {role: Place.of(place).device for role, place in self.program.file.shared.items()}
+        with ExitStack() as held:
+            for device in sorted({shared[role] for role in ("chromatograph", "selector") if role in shared}):
+                held.enter_context(self._leases.hold(device, lambda: self.rig.go_on(context.cancelled)))
+            calibrating.calibrate(
+                self.rig,
+                plan,
+                self.program.stock,
+                self.program.calibrations(self.folder),
+                cancelled=context.cancelled,
+                today=self._today,
+            )
 
     @property
     def _control_file(self) -> Path:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from instruments.errors import InstrumentsError, LabError
+from instruments.rig.calibrating import CalibrationPlan
 from instruments.rig.controls import ControlBlock
 from instruments.rig.file import RigFile
 from instruments.rig.recipes import Recipe
@@ -28,29 +29,35 @@ class Program:
         file: the rig file.
         stock: the block ``stock``.
         recipe: the block ``recipe``; ``None`` where no compositions are made.
-        controls: the block ``controls``, by name.
+        controls: the block ``controls``, by name; with those of a campaign.
+        calibration: the block ``calibration``; ``None`` where no standards are named.
     """
 
     file: RigFile
     stock: Stock
     recipe: Recipe | None
     controls: Mapping[str, ControlBlock]
+    calibration: CalibrationPlan | None = None
 
     @classmethod
-    def of(cls, file: RigFile) -> Program:
+    def of(cls, file: RigFile, controls: Sequence[Mapping[str, Any]] = ()) -> Program:
         """Check the blocks.
+
+        Args:
+            file: the rig file.
+            controls: of a campaign, beside those of the file.
 
         Raises:
             LabError: one is wrong; ``field`` says where in the file.
         """
         stock = _block("stock", lambda: Stock(**file.stock))
         recipe = _block("recipe", lambda: Recipe(**file.recipe)) if file.recipe else None
-        controls: dict[str, ControlBlock] = {}
-        for number, block in enumerate(file.controls):
+        known: dict[str, ControlBlock] = {}
+        for number, block in enumerate([*file.controls, *controls]):
             control = _block(f"controls.{number}", lambda block=block: ControlBlock(**block))  # type: ignore[misc]
-            if control.name in controls:
+            if control.name in known:
                 raise LabError(f"there are two controls {control.name!r}.", field=f"controls.{number}.name")
-            controls[control.name] = control
+            known[control.name] = control
         unknown = set(recipe.dilutions) - set(stock.precursors) if recipe else set()
         if unknown:
             name = min(unknown)
@@ -59,7 +66,8 @@ class Program:
                 field=f"recipe.dilutions.{name}",
                 mend="Use a name of stock.precursors.",
             )
-        return cls(file, stock, recipe, controls)
+        plan = _block("calibration", lambda: CalibrationPlan(**file.calibration)) if file.calibration else None
+        return cls(file, stock, recipe, known, plan)
 
     @cached_property
     def procedure(self) -> Procedure:

@@ -51,15 +51,13 @@ def calibrate(path: Path) -> None:
         InputError: the file has no plan, or an impossible one.
         InstrumentsError: it did not work; no record is written.
     """
-    from instruments.rig.calibrating import CalibrationPlan
     from instruments.rig.calibrating import calibrate as measure
     from instruments.rig.rig import Rig
 
     file, program = _program(path)
-    if not file.calibration:
+    if program.calibration is None:
         raise InputError(f"{path}: there are no standards.", field="calibration", mend="Give `calibration.standards`.")
-    with _placed(path, "calibration"):
-        plan = CalibrationPlan(**file.calibration)
+    plan = program.calibration
     with _cancellable() as cancelled, Rig(file, path.parent) as rig:
         records = measure(
             rig, plan, program.stock, program.calibrations(path.parent), cancelled=cancelled, today=_today

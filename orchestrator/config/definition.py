@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from instruments.lab import Lab, Selective
+from instruments.lab import Controllable, Lab, Selective
 from orchestrator.config.checks import (
     check_executable,
     check_metrics,
@@ -89,8 +89,19 @@ class Definition:
         return definition
 
     def build_lab(self) -> Lab:
-        """Build the laboratory anew."""
+        """Build the laboratory anew.
+
+        Raises:
+            InputError: there are controls, and it is a laboratory without any.
+            InstrumentsError, SimulatorsError: it cannot be built.
+        """
         options = self.file.lab
+        if self.file.controls:
+            if not isinstance(options, Controllable):
+                raise InputError(
+                    f"a laboratory of type {options.type!r} has no controls.", field="controls", mend="Leave them out."
+                )
+            options = options.controlled(self.file.controls)
         return options.build(self.space.columns, {name: self.tables[f"lab.{name}"] for name in options.tables()})
 
     def resolved(self) -> dict[str, Any]:

@@ -37,7 +37,6 @@ from orchestrator.errors import InputError
 
 LATER = {
     "confirm": "confirming the best with fresh samples",
-    "controls": "experiments that test the laboratory",
 }
 """Blocks of a campaign file that this version does not execute, so that it must not accept them either."""
 
@@ -222,6 +221,9 @@ class CampaignFile(Block):
 
     lab: Lab
     """The laboratory that executes the experiments."""
+
+    controls: tuple[dict[str, Any], ...] = ()
+    """Experiments that test the laboratory: which, how often, and what is done where one fails. They never count."""
 
     stop: StopBlock
     """When the campaign is over."""

@@ -15,12 +15,13 @@ from typing import Final, Literal
 from acquisition.errors import SpaceExhaustedError
 from acquisition.stopping import Standing, StoppingRule
 from instruments.errors import ExecutionCancelled, InstrumentsError, LabHalted, LabHolds
-from instruments.lab import Attended, Failure, Job, Lab, Outcome, VirtualTime
+from instruments.lab import Attended, Controlled, Failure, Job, Lab, Outcome, VirtualTime
 from orchestrator.campaign import Campaign
 from orchestrator.campaign.samples import name_of
 from orchestrator.errors import OrchestratorError, StaleWrite, ValueConflict
 from orchestrator.loop import raw
 from orchestrator.loop.context import AttemptContext, RealClock, VirtualClock
+from orchestrator.loop.controls import Controls
 from orchestrator.loop.ending import Ending, rule_of
 from orchestrator.loop.engine import Engine, Running
 from orchestrator.loop.holding import holding
@@ -112,6 +113,7 @@ class Loop:
         campaign.budget = rule.most
         self._now = 0.0
         self._clock = RealClock(0.0)
+        self._controls: Controls | None = None
 
     # The whole campaign
 
@@ -208,6 +210,7 @@ class Loop:
             return self._drain()
         self._learn(self._flights[landed])
         del self._flights[landed]
+        self._write_controls()
         return True
 
     # Starting
@@ -308,6 +311,8 @@ class Loop:
     def _execute(self, job: Job, context: AttemptContext) -> Outcome | _Unfinished:
         """What came of a job. Runs in a thread of its own."""
         try:
+            if self._controls is not None:
+                self._controls.before(context)
             return self.lab.execute(job, context)
         except ExecutionCancelled as problem:
             return _Unfinished(str(problem), problem.untouched)
@@ -360,6 +365,7 @@ class Loop:
             else:
                 self._land(flight, outcome)
             del self._flights[id]
+        self._write_controls()
         return False
 
     # Learning
@@ -405,7 +411,17 @@ class Loop:
         if record.sample != flight.record.sample and flight.record.sample is not None:  # others waited for it too
             now = {r.id: r for r in self.campaign.experiments()}
             self._queue = deque(now[r.id] for r in self._queue)
+        if self._controls is not None and ended.state == "finished":
+            self._controls.landed(record.id, ended.cell)
         told(self._listeners, "learned", record, ended)
+
+    def _write_controls(self) -> None:
+        """Write what controls found, and which experiments became suspect by it."""
+        if self._controls is None:
+            return
+        store, name = self.campaign.store, self.campaign.name
+        if changes := self._controls.changes(lambda id: store.experiment(name, id)):
+            self.campaign.put(*changes)
 
     def _given_up(self, record: ExperimentRecord, outcome: Outcome) -> list[Change]:
         """A sample that failed for its material is not used again: what waits for it is called off."""
@@ -448,6 +464,9 @@ class Loop:
         times = [a.clock_started + (a.duration or 0.0) for a in attempts.values() if a.state in ("finished", "failed")]
         self._now = max(times, default=0.0)
         self._clock = RealClock(self._now)
+        if isinstance(self.lab, Controlled) and self.lab.controls:
+            self._controls = Controls(self.lab, lambda: (self._now if self._virtual else self._clock.now()) / 3600.0)
+            self._controls.load(every, self.campaign.store.events(self.campaign.name))
         for record in self.campaign.experiments():
             if record.state == "running":
                 self._recover_running(record, attempts.get(record.id))

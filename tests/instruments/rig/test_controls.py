@@ -114,8 +114,13 @@ def test_nothing_is_due_right_after_it_was_done_and_all_is_long_after(
 ) -> None:
     schedule = [block(**{**LEAK, "every_experiments": 10})]
     history = [Done("leak_test", "c", count, at, "good") for count, at in sorted(done)]
-    now = [*history, Done("leak_test", "c", experiments, hours, "failed")]
+    now = [*history, Done("leak_test", "c", experiments, hours, "good")]
     assert due(schedule, now, {"c": experiments}, hours) == ()
+    for verdict in ("failed", "undecided"):
+        bad = [*history, Done("leak_test", "c", experiments, hours, verdict)]
+        assert [d.why for d in due(schedule, bad, {"c": experiments}, hours)] == ["it was not good last time"]
+        flagging = [block(**{**LEAK, "every_experiments": 10, "on_fail": "flag_since_last_good"})]
+        assert due(flagging, bad, {"c": experiments}, hours) == ()
     assert len(due(schedule, now, {"c": experiments + 10}, hours)) == 1
     assert len(due(schedule, now, {"c": experiments}, hours + 24.0)) == 1
 

@@ -44,9 +44,8 @@ WRONG = [
     ("stop:", "confirm: {top: 3}\nstop:",
      "campaign.yaml:9: confirm: confirming the best with fresh samples is not supported by this version of Sabatier. "
      "Leave `confirm` out."),
-    ("stop:", "controls: []\nstop:",
-     "campaign.yaml:9: controls: experiments that test the laboratory is not supported by this version of Sabatier. "
-     "Leave `controls` out."),
+    ("stop:", "controls: [{kind: leak_test, every_hours: 8}]\nstop:",
+     "campaign.yaml:9: controls: a laboratory of type 'bench' has no controls. Leave them out."),
     # the search space
     ("low: -1.5, high: -0.5", "low: 1, high: 0",
      "campaign.yaml:4: space.parameters[0].low: parameter 'potential': low (1) is not below high (0). Exchange the "
@@ -138,12 +137,12 @@ WRONG = [
      "parameter fixes a sample. Give the parameters of the sample the stage `preparation`."),
     # the laboratory
     ("type: bench", "type: rig, file: rig.yaml",
-     "campaign.yaml:8: lab.type: no laboratory of type 'rig' is installed; known: bench, replay, simulated."),
+     "campaign.yaml:8: lab.file: rig.yaml cannot be read: No such file or directory. Check its path."),
     ("type: bench", "type: bensh",
-     "campaign.yaml:8: lab.type: no laboratory of type 'bensh' is installed; known: bench, replay, simulated. Did you "
+     "campaign.yaml:8: lab.type: no laboratory of type 'bensh' is installed; known: bench, replay, rig, simulated. Did you "
      "mean 'bench'?"),
     ("type: bench", "typ: bench",
-     "campaign.yaml:8: lab: the laboratory's `type` is missing. Installed: bench, replay, simulated."),
+     "campaign.yaml:8: lab: the laboratory's `type` is missing. Installed: bench, replay, rig, simulated."),
     ("type: bench", "type: bench, cells: many", "campaign.yaml:8: lab.cells: must be a whole number, not 'many'."),
     ("type: bench", "type: bench, coldest: -300", "campaign.yaml:8: lab.coldest: colder than cold. Raise it."),
     ("name: potential", "name: forbidden", "campaign.yaml:3: space.parameters: this bench knows no 'forbidden'."),

@@ -25,6 +25,7 @@ from instruments import (
     Outcome,
     Verdict,
 )
+from instruments.rig.controls import ControlBlock, ControlResult
 from orchestrator import Campaign
 from orchestrator.errors import LeaseHeld, LeaseLost
 from orchestrator.loop import Loop, ThreadEngine, raw
@@ -483,6 +484,77 @@ def test_a_laboratory_that_does_not_open_makes_the_campaign_wait_for_a_person(tm
     assert _states(campaign) == {}
     lab.opening = None
     assert _loop(campaign, lab, tmp_path, experiments=2).run() == "completed"
+
+
+class SelfTesting(Bench):
+    """A laboratory that tests itself; the verdicts of its controls are given."""
+
+    def __init__(self, verdicts, cells=1, **block):
+        super().__init__(cells=cells, repeat_is_safe=False)
+        self.controls = (ControlBlock(kind="check_gas", gas="mixture", **block),)
+        self.verdicts, self.done, self.calibrated = list(verdicts), [], 0
+
+    def control(self, name, context):
+        self.done.append((name, context.cell, len(self.executed)))
+        verdict = self.verdicts.pop(0) if self.verdicts else "good"
+        if verdict == "broken":
+            raise InstrumentsError("the valve is stuck.")
+        off = 0.0 if verdict == "good" else 0.2
+        return ControlResult(name, "check_gas", "", off, "1", 0.01, verdict, () if not off else ("off by 20 %",))
+
+    def recalibrate(self, context):
+        self.calibrated += 1
+
+
+def _controls(campaign):
+    return [event.data["done"]["verdict"] for event in campaign.store.events("c") if event.kind == "control"]
+
+
+def test_controls_are_done_before_the_first_experiment_and_after_every_few(tmp_path):
+    campaign, lab = _campaign(), SelfTesting([], every_experiments=2)
+    assert _loop(campaign, lab, tmp_path, experiments=5).run() == "completed"
+    assert [before for *_, before in lab.done] == [0, 2, 4]
+    assert _states(campaign) == {"completed": 5}  # controls do not count
+    assert _controls(campaign) == ["good"] * 3
+
+
+def test_cells_wait_for_a_control_of_what_they_share(tmp_path):
+    campaign, lab = _campaign(), SelfTesting([], cells=3, every_experiments=100)
+    assert _loop(campaign, lab, tmp_path, experiments=6).run() == "completed"
+    assert len(lab.done) == 1
+
+
+def test_a_failed_control_holds_and_is_repeated_first(tmp_path):
+    campaign, lab = _campaign(), SelfTesting(["good", "failed"], every_experiments=2)
+    assert _loop(campaign, lab, tmp_path, experiments=5).run() == "holding"
+    assert "control check_gas: off by 20 %" in campaign.store.campaign("c").reason
+    assert _states(campaign) == {"completed": 2, "queued": 1}
+    assert _controls(campaign) == ["good", "failed"]
+    lab.verdicts = ["broken"]
+    assert _loop(campaign, lab, tmp_path, experiments=5).run() == "holding"
+    assert "the valve is stuck" in campaign.store.campaign("c").reason
+    assert _loop(campaign, lab, tmp_path, experiments=5).run() == "completed"
+    assert _controls(campaign) == ["good", "failed", "undecided", "good", "good"]
+    assert _states(campaign) == {"completed": 5}
+
+
+def test_a_failed_check_gas_may_calibrate_anew(tmp_path):
+    campaign, lab = _campaign(), SelfTesting(["failed", "good"], every_experiments=50, on_fail="recalibrate")
+    assert _loop(campaign, lab, tmp_path, experiments=3).run() == "completed"
+    assert lab.calibrated == 1
+    campaign, lab = _campaign(), SelfTesting(["failed", "failed"], every_experiments=50, on_fail="recalibrate")
+    assert _loop(campaign, lab, tmp_path, experiments=3).run() == "holding"
+
+
+def test_experiments_since_the_last_good_control_become_suspect(tmp_path):
+    campaign, lab = (
+        _campaign(),
+        SelfTesting(["good", "good", "failed"], every_experiments=2, on_fail="flag_since_last_good"),
+    )
+    assert _loop(campaign, lab, tmp_path, experiments=6).run() == "completed"
+    frame = campaign.to_dataframe()
+    assert frame["verdict"].tolist() == ["valid", "valid", "suspect", "suspect", "valid", "valid"]
+    assert campaign.store.experiment("c", 3).verdict_reasons == ("control check_gas",)
 
 
 def test_short_stock_holds_before_the_start_and_the_experiment_waits(tmp_path):
