@@ -161,7 +161,7 @@ def measure(rig: Rig, plan: CalibrationPlan, stock: Stock, cancelled: Event) -> 
 
 
 def inject(rig: Rig, name: str, cancelled: Event, timeout: float) -> list[dict[str, Any]]:
-    """One injection.
+    """One injection, as soon as the chromatograph is ready: it still prepares for the next when a result is there.
 
     Returns:
         The peaks, rows of the table ``chromatograph`` of the raw-signal form.
@@ -171,6 +171,8 @@ def inject(rig: Rig, name: str, cancelled: Event, timeout: float) -> list[dict[s
         ExecutionCancelled: it was cancelled.
     """
     chromatograph: Any = rig.device(rig.shared.place("chromatograph").device)
+    if hasattr(chromatograph, "wait_ready"):  # a driver without it starts at any time
+        chromatograph.wait_ready(cancelled, timeout)
     document = chromatograph.wait(chromatograph.start(name), cancelled, timeout)
     found: list[dict[str, Any]] = document.recording.signals["chromatograph"].to_dict("records")
     return found

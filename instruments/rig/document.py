@@ -32,7 +32,8 @@ def read_yaml(path: Path) -> Mapping[str, Any]:
     try:
         content = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError) as problem:
-        raise LabError(f"{path.name} cannot be read: {problem}.", field="file", mend="Check its path.") from problem
+        why = getattr(problem, "strerror", None) or problem
+        raise LabError(f"{path.name} cannot be read: {why}.", field="file", mend="Check its path.") from problem
     except YAMLError as problem:
         raise LabError(f"{path.name} is no YAML: {str(problem).splitlines()[0]}.", field="file") from problem
     if not isinstance(content, dict):
