@@ -67,6 +67,15 @@ def test_two_stage() -> None:
     assert definition.notices == ()
 
 
+def test_rig_emulated_asks_no_device() -> None:
+    definition = load(EXAMPLES / "rig_emulated.yaml")
+    assert definition.notices == ()
+    lab = definition.build_lab()
+    assert list(lab.cells) == ["cell-1", "cell-2"]
+    assert set(definition.file.metric_names) <= set(lab.metrics)
+    assert not lab.repeat_is_safe
+
+
 @pytest.mark.parametrize("name", ["my-campaign", "Cu_2026.11"])
 def test_the_starter_file_loads_as_it_is(load_text: Callable[..., Definition], name: str) -> None:
     definition = load_text(template(name))
