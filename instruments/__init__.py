@@ -18,6 +18,7 @@ from instruments.errors import (
 )
 from instruments.lab import (
     Attended,
+    Belated,
     Clock,
     Context,
     Controllable,
@@ -27,6 +28,7 @@ from instruments.lab import (
     Job,
     Lab,
     LabOptions,
+    LateResult,
     Located,
     Measurement,
     Observation,
@@ -56,6 +58,7 @@ _HOMES = {
 __all__ = [
     "METRICS",
     "Attended",
+    "Belated",
     "Calibration",
     "CalibrationError",
     "Calibrations",
@@ -73,6 +76,7 @@ __all__ = [
     "LabHalted",
     "LabHolds",
     "LabOptions",
+    "LateResult",
     "Located",
     "Measurement",
     "Metric",

@@ -7,7 +7,7 @@ Nothing here knows a store, a workflow engine or a model. A laboratory receives 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -302,6 +302,39 @@ class Controlled(Protocol):
         Raises:
             ExecutionCancelled, LabHolds, LabHalted: as of an experiment.
             InstrumentsError: it could not be done; the former calibrations stay.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class LateResult:
+    """Results of an analysis elsewhere that have come for one attempt.
+
+    Attributes:
+        campaign: its name.
+        experiment: its id.
+        attempt: which execution.
+        measurement: given what the attempt measured, the same with the late results.
+        observation: of that measurement: the figures that were awaited, and the verdict on all of it.
+        keep: tells the laboratory that the results are recorded; called once all that came with them are.
+    """
+
+    campaign: str
+    experiment: int
+    attempt: int
+    measurement: Callable[[Measurement], Measurement]
+    observation: Callable[[Measurement], Observation]
+    keep: Callable[[], None]
+
+
+@runtime_checkable
+class Belated(Protocol):
+    """What a laboratory adds to :class:`Lab` when some of its results come hours later."""
+
+    def late(self) -> Sequence[Sequence[LateResult]]:
+        """What has come and is not kept yet, grouped by what came together (one file).
+
+        Raises:
+            InstrumentsError: it cannot be looked at.
         """
 
 

@@ -19,8 +19,9 @@ from instruments.electrochemistry.calibration import Calibrations
 from instruments.electrochemistry.quality import DEFAULT_RULES
 from instruments.electrochemistry.rules import QualityRules
 from instruments.errors import InstrumentsError, LabError, LabHolds
-from instruments.lab import Context, Failure, Job, Outcome, Parameters
+from instruments.lab import Context, Failure, Job, LateResult, Outcome, Parameters
 from instruments.rig import calibrating, testing
+from instruments.rig import late as analyses
 from instruments.rig.assembly import assemble, awaited, metrics_of, observation, reduced
 from instruments.rig.controls import ControlBlock, ControlKind, ControlResult, latest, note, unmeasured
 from instruments.rig.document import read_rig
@@ -346,6 +347,31 @@ class RigLab:
     def _calendar(self, device: str) -> Calendar:
         with self._lock:
             return self._calendars.setdefault(device, Calendar())
+
+    def late(self) -> Sequence[Sequence[LateResult]]:
+        """Liquid analyses that have come back, by file.
+
+        Raises:
+            DeviceError: the folder of the hand-over cannot be read.
+        """
+        if "handoff" not in self.program.file.shared:
+            return ()
+        handoff = self.rig.shared.handoff
+        files: dict[int, list[LateResult]] = {}
+        for found in analyses.results(handoff):
+            files.setdefault(id(found.taken), []).append(self._late(found, handoff))
+        return tuple(files.values())
+
+    def _late(self, found: analyses.Late, handoff: Any) -> LateResult:
+        waits = awaited(self.program.procedure.awaiting, self.metrics)
+        return LateResult(
+            found.campaign,
+            found.experiment,
+            found.attempt,
+            measurement=lambda measured: analyses.with_liquids(measured, found.liquid),
+            observation=lambda measured: analyses.completed(measured, found.liquid, waits, self._rules),
+            keep=lambda: handoff.keep(found.taken),
+        )
 
     # Controls
 

@@ -292,10 +292,10 @@ class Campaign:
         with self._lock:
             self._again_if_stale(lambda: self._take(rows, prior=prior, amend=amend))
 
-    def record(self, told: Told, *extra: Change) -> ExperimentRecord:
+    def record(self, told: Told, *extra: Change, amend: bool = False) -> ExperimentRecord:
         """Take in one result as the loop has it, with further changes in the same transaction."""
         with self._lock:
-            return self._again_if_stale(lambda: self._take([told], prior=False, amend=False, extra=extra))[0]
+            return self._again_if_stale(lambda: self._take([told], prior=False, amend=amend, extra=extra))[0]
 
     def _take(
         self, rows: Sequence[Told], *, prior: bool, amend: bool, extra: Sequence[Change] = ()

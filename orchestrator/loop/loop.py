@@ -25,6 +25,7 @@ from orchestrator.loop.controls import Controls
 from orchestrator.loop.ending import Ending, rule_of
 from orchestrator.loop.engine import Engine, Running
 from orchestrator.loop.holding import holding
+from orchestrator.loop.late import LateResults
 from orchestrator.loop.listener import Listener, told
 from orchestrator.loop.outcome import told_of
 from orchestrator.loop.placing import homes, place
@@ -114,6 +115,7 @@ class Loop:
         self._now = 0.0
         self._clock = RealClock(0.0)
         self._controls: Controls | None = None
+        self._late = LateResults(campaign, lab)
 
     # The whole campaign
 
@@ -158,8 +160,10 @@ class Loop:
             return closed
         if waiting:
             return "halted", waiting
+        self._late.take()
         while self.step():
             pass
+        self._late.take()
         if self._waits is not None:
             return self._waits
         if self.cancelled.is_set():
@@ -337,6 +341,7 @@ class Loop:
             try:
                 ready.add(self._landed.get(timeout=0.2))
             except Empty:
+                self._late.take_at_times()
                 continue
             if not self._virtual:
                 return ready.pop()

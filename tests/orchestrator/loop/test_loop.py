@@ -20,9 +20,11 @@ from instruments import (
     LabError,
     LabHalted,
     LabHolds,
+    LateResult,
     Measurement,
     Observation,
     Outcome,
+    SignalError,
     Verdict,
 )
 from instruments.rig.controls import ControlBlock, ControlResult
@@ -555,6 +557,71 @@ def test_experiments_since_the_last_good_control_become_suspect(tmp_path):
     frame = campaign.to_dataframe()
     assert frame["verdict"].tolist() == ["valid", "valid", "suspect", "suspect", "valid", "valid"]
     assert campaign.store.experiment("c", 3).verdict_reasons == ("control check_gas",)
+
+
+class Waiting(Bench):
+    """A laboratory whose second figure comes later, in files."""
+
+    metrics: Mapping[str, str] = {"y": "1", "z": "1"}
+
+    def __init__(self):
+        super().__init__(lambda job, _: self._measure(job), repeat_is_safe=False)
+        self.files, self.kept = [], []
+
+    def _measure(self, job):
+        signals = {"trace": pd.DataFrame({"time/s": [0.0, 1.0]})}
+        return Outcome(Observation({"y": Figure(0.5, 0.01)}), measurement=Measurement(signals), awaiting=("z",))
+
+    def late(self):
+        return [[self._result(file, *entry) for entry in file] for file in self.files if file not in self.kept]
+
+    def _result(self, file, campaign, experiment, attempt, z):
+        def measurement(measured):
+            return Measurement({**measured.signals, "liquid": pd.DataFrame({"z": [z]})})
+
+        def observation(measured):
+            if z is None:
+                raise SignalError("the table is wrong.")
+            assert list(measured.signals) == ["trace"]
+            return Observation({"z": Figure(z, 0.01)}, Verdict("suspect", ("closure",)))
+
+        return LateResult(campaign, experiment, attempt, measurement, observation, lambda: self.kept.append(file))
+
+
+def _waiting(store=None):
+    store = store or open_store("memory:")
+    store.create(CampaignRecord(name="c", definition={}, definition_hash=""))
+    return Campaign(SPACE, [Objective("y"), Objective("z")], store=store, name="c", definition={}, initial=9)
+
+
+def test_late_results_find_their_experiment(tmp_path):
+    campaign, lab = _waiting(), Waiting()
+    assert _loop(campaign, lab, tmp_path, experiments=3).run() == "completed"
+    assert _states(campaign) == {"awaiting_analysis": 3}
+    lab.files = [[("c", 1, 1, 0.1), ("c", 3, 1, 0.3)], [("c", 2, 1, 0.2), ("other", 1, 1, 0.9)]]
+    assert _loop(campaign, lab, tmp_path, experiments=3).run() == "completed"
+    frame = campaign.to_dataframe()
+    assert frame["z"].tolist() == [0.1, 0.2, 0.3]
+    assert frame["y"].tolist() == [0.5] * 3
+    assert set(frame["verdict"]) == {"suspect"}
+    assert lab.kept == [lab.files[0]]  # another campaign has not seen the second file yet
+    attempt = campaign.store.attempts("c")[0]
+    whole = raw.read(Path(attempt.files))
+    assert set(whole.signals) == {"trace", "liquid"}
+    assert attempt.digest == raw.write(whole, tmp_path / "again")
+
+
+def test_late_results_that_are_of_no_use_are_told_and_kept_for_a_person(tmp_path):
+    campaign, lab = _waiting(), Waiting()
+    assert _loop(campaign, lab, tmp_path, experiments=1).run() == "completed"
+    lab.files = [[("c", 1, 1, None)], [("c", 7, 1, 0.5)]]
+    assert _loop(campaign, lab, tmp_path, experiments=1).run() == "completed"
+    said = [event.why for event in campaign.store.events("c") if event.kind == "late"]
+    assert len(said) == 2
+    assert any("experiment 1, attempt 1, could not be used: the table is wrong." in line for line in said)
+    assert any("experiment 7" in line and "no such attempt" in line for line in said)
+    assert lab.kept == []
+    assert _states(campaign) == {"awaiting_analysis": 1}
 
 
 def test_short_stock_holds_before_the_start_and_the_experiment_waits(tmp_path):
