@@ -208,7 +208,7 @@ class MethodScriptEmulator(StreamEmulator):
         if line:
             lines.append(line)
             return None
-        self._loading = None
+        self._loading = self._program = None
         try:
             program = self._program = load(lines)
         except ScriptError as problem:
