@@ -176,8 +176,9 @@ class ScpiSupply(ScpiDevice):
             try:
                 most = self._query(question, parse_value)
             except DeviceFault as problem:
-                raise LabError(
-                    f"{self.name}: {identity.model} does not say its largest {key}.",
+                raise DeviceError(
+                    f"{identity.model} does not say its largest {key}.",
+                    device=self.name,
                     field=f"rated_{key}",
                     mend=f"Write `rated_{key}`.",
                 ) from problem

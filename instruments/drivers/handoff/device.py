@@ -15,7 +15,7 @@ from instruments.device import Attribute, Device, DeviceOptions, Identity, Safet
 from instruments.drivers.handoff.folder import ResultFolder, Taken
 from instruments.drivers.handoff.labels import Label, label_of, normal
 from instruments.drivers.handoff.results import ResultMapping
-from instruments.errors import CommunicationError
+from instruments.errors import CommunicationError, DeviceError, LabError
 
 _ATTRIBUTES: Final = MappingProxyType(
     {
@@ -71,7 +71,7 @@ class Handoff(Device):
 
         Raises:
             CommunicationError: the folder is not there, or nothing can be written into it.
-            LabError: the ledger is damaged.
+            DeviceError: the ledger is damaged.
         """
         if self._folder is not None:
             return
@@ -87,6 +87,9 @@ class Handoff(Device):
             self._folder = ResultFolder(folder, self._options.mapping, self._options.settle)
         except OSError as problem:
             raise self._lost(problem) from problem
+        except LabError as problem:
+            message = str(problem.args[0])
+            raise DeviceError(message, device=self.name, field="folder", mend=problem.mend) from problem
 
     def identify(self) -> Identity:
         """The folder.

@@ -29,7 +29,7 @@ from instruments.drivers.handoff import (
 )
 from instruments.drivers.handoff import folder as folder_module
 from instruments.drivers.handoff.labels import check_character
-from instruments.errors import CommunicationError, LabError, ReaderError
+from instruments.errors import CommunicationError, DeviceError, LabError, ReaderError
 from simulators.emulators.handoff import HandoffEmulator
 from simulators.emulators.pace import Pace
 
@@ -421,7 +421,7 @@ def test_a_torn_last_line_of_the_ledger_is_passed_over(tmp_path: Path) -> None:
 
 def test_a_damaged_ledger_is_told(tmp_path: Path) -> None:
     (tmp_path / "ledger.jsonl").write_text('{"event": "what"}\n{"event": "label"}\n')
-    with pytest.raises(LabError, match="line 1"):
+    with pytest.raises(DeviceError, match="line 1"):
         hand_over(tmp_path).connect()
 
 
@@ -482,7 +482,7 @@ def test_mistakes_of_the_analyst(
         desk.hand_over("cu", 7, 1, "s3")
         while not names(tmp_path, where) and not ended.wait(0.02):
             assert desk.collect() == ()
-        assert running.state()["waiting"] == []
+    assert running.state()["waiting"] == []  # the analyst has gone home
     assert len(names(tmp_path, where)) == 2
 
 

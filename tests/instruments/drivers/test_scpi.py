@@ -15,7 +15,7 @@ from instruments.device import Wiring
 from instruments.drivers._scpi import Reported, VisaPort, parse_error, parse_identity, parse_value
 from instruments.drivers.scpi_meter import ScpiMeter, ScpiMeterOptions
 from instruments.drivers.scpi_supply import ScpiSupply, ScpiSupplyOptions
-from instruments.errors import CommunicationError, DeviceError, DeviceFault, LabError
+from instruments.errors import CommunicationError, DeviceError, DeviceFault
 from simulators.emulators.alone import DummyCell, Settable
 from simulators.emulators.scpi_meter import ScpiMeterEmulator
 from simulators.emulators.scpi_supply import ScpiSupplyEmulator
@@ -85,7 +85,7 @@ def test_ranges_come_from_the_supply() -> None:
         assert (device.attributes["voltage"].high, device.attributes["current"].high) == (25.0, 1.0)
     with supply({"rated_voltage": 5.0, "rated_current": 0.2}, tells_most=False) as (device, _):
         assert (device.attributes["voltage"].high, device.attributes["current"].high) == (5.0, 0.2)
-    with pytest.raises(LabError, match="rated_voltage") as told, supply(tells_most=False):
+    with pytest.raises(DeviceError, match="rated_voltage") as told, supply(tells_most=False):
         pass
     assert told.value.field == "rated_voltage"
 
