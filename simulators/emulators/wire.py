@@ -151,6 +151,8 @@ class StreamEmulator(Emulator):
         for session in list(self.sessions):
             session.close()
         if self._listener is not None:
+            with contextlib.suppress(OSError):
+                self._listener.shutdown(socket.SHUT_RDWR)  # ends the wait for a host at once
             self._listener.close()
         for thread in self._threads:
             thread.join()

@@ -77,7 +77,7 @@ class Talk:
         Args:
             stream: of the device.
             text: the command.
-            last: begins the last row, where it is known; else the table ends when no more rows come.
+            last: begins the last row, where it is known; else the table ends with an empty row, or when no more come.
 
         Raises:
             DeviceTimeout: none came in time.
@@ -88,9 +88,12 @@ class Talk:
         rows = [self._own(stream, text, time.monotonic() + 2.0 * self._timeout)[1:]]
         while len(rows) < ROWS and not (last and rows[-1].strip().startswith(last)):
             try:
-                rows.append(self._own(stream, text, time.monotonic() + self._idle)[1:])
+                row = self._own(stream, text, time.monotonic() + self._idle, blank=True)
             except DeviceTimeout:
                 break
+            if not row:
+                break
+            rows.append(row[1:])
         return rows
 
     def resync(self, stream: Stream) -> None:
@@ -114,7 +117,8 @@ class Talk:
                 return
         raise ProtocolError(f"{STRAY} lines, none of which is the answer.", device=self._device)
 
-    def _own(self, stream: Stream, text: str, deadline: float) -> str:
+    def _own(self, stream: Stream, text: str, deadline: float, *, blank: bool = False) -> str:
+        """The next line of this unit; an empty one only where that means something."""
         own = self._unit.encode() + b" "
         for _ in range(STRAY):
             line = self._line(stream, deadline)
@@ -127,6 +131,8 @@ class Talk:
                 )
             if line.startswith(own):
                 return self._text(line)
+            if blank and not line.strip():
+                return ""
             if line.strip() and not _OTHER.match(line):
                 self._text(line)
                 raise ProtocolError(f"no answer of unit {self._unit}: {line[:60]!r}.", device=self._device)

@@ -432,6 +432,7 @@ class TestSafety:
 
 
 FAULTS = ["garbage", "truncated", "silence", "slow", "drop", "wrong_echo"]
+LASTING = ["garbage", "silence", "drop"]
 
 
 class TestFaultsOnTheWire:
@@ -442,10 +443,11 @@ class TestFaultsOnTheWire:
             device.set("setpoint", 20.0)
             emulator.faults.arm(fault, seconds=0.35)
             assert device.read("flow").number == pytest.approx(20.0, abs=0.01)  # asked twice
-            emulator.faults.arm(fault, times=None, seconds=0.35)
-            with pytest.raises((CommunicationError, ProtocolError)):
-                device.read("flow")
-            emulator.faults.clear()
+            if fault in LASTING:
+                emulator.faults.arm(fault, times=None)
+                with pytest.raises((CommunicationError, ProtocolError)):
+                    device.read("flow")
+                emulator.faults.clear()
             device.set("setpoint", 30.0)
             assert device.read("setpoint").number == pytest.approx(30.0, abs=0.01)
             assert device.read("gas").value == "CO2"
@@ -603,7 +605,7 @@ def test_ten_thousand_malformed_lines(line):
 
 
 @given(st.lists(st.binary(max_size=60).filter(lambda data: b"\r" not in data), min_size=1, max_size=3))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_malformed_lines_on_the_wire(fuzzed, lines):
     _, device, said = fuzzed
     said[:] = [b"\r".join(lines) + b"\r"] * 2

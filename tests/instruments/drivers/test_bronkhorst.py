@@ -348,6 +348,7 @@ class TestSafety:
 
 
 FAULTS = ["garbage", "truncated", "silence", "slow", "drop", "wrong_echo"]
+LASTING = ["garbage", "silence", "drop"]
 
 
 class TestFaultsOnTheWire:
@@ -360,10 +361,11 @@ class TestFaultsOnTheWire:
             device.set("setpoint", 20.0)
             emulator.faults.arm(fault, seconds=0.4)
             assert device.read("flow").number == 20.0  # asked twice
-            emulator.faults.arm(fault, times=None, seconds=0.4)
-            with pytest.raises((CommunicationError, ProtocolError)):
-                device.read("flow")
-            emulator.faults.clear()
+            if fault in LASTING:
+                emulator.faults.arm(fault, times=None)
+                with pytest.raises((CommunicationError, ProtocolError)):
+                    device.read("flow")
+                emulator.faults.clear()
             device.set("setpoint", 30.0)
             assert device.read("setpoint").number == 30.0
             assert device.read("gas").value == "CO2"
@@ -526,7 +528,7 @@ def fuzzed():
 
 
 @given(malformed())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_malformed_frames_reach_the_library_and_do_not_end_it(fuzzed, data):
     device, said = fuzzed
     said[:] = [data, data]
