@@ -84,7 +84,10 @@ class ScpiMeter(ScpiDevice):
         super().__init__(name, options, wiring)
         dialect = DIALECTS[options.dialect]
         self._questions = dialect.ask
-        accuracy: dict[str, float] = {**dialect.accuracy, **{str(key): value for key, value in options.accuracy.items()}}
+        accuracy: dict[str, float] = {
+            **dialect.accuracy,
+            **{str(key): value for key, value in options.accuracy.items()},
+        }
         floor: dict[str, float] = {**dialect.floor, **{str(key): value for key, value in options.floor.items()}}
         self._attributes = MappingProxyType(
             {
