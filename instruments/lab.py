@@ -12,14 +12,12 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 from instruments.errors import LabError, MetricError
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from instruments.rig.controls import ControlBlock, ControlResult
 
 Scalar: TypeAlias = float | int | str
 Parameters: TypeAlias = Mapping[str, Scalar]
@@ -285,11 +283,14 @@ class Controlled(Protocol):
     """What a laboratory adds to :class:`Lab` when it can test itself; see :mod:`instruments.rig.controls`."""
 
     @property
-    def controls(self) -> Sequence[ControlBlock]:
-        """What is tested, and when."""
+    def controls(self) -> Sequence[Any]:
+        """What is tested, and when: blocks like :class:`instruments.rig.controls.ControlBlock`."""
 
-    def control(self, name: str, context: Context) -> ControlResult:
+    def control(self, name: str, context: Context) -> Any:
         """Execute a control; where it belongs to a cell, on the context's.
+
+        Returns:
+            A :class:`instruments.rig.controls.ControlResult`.
 
         Raises:
             ExecutionCancelled, LabHolds, LabHalted: as of an experiment.
