@@ -126,7 +126,7 @@ class Controls:
             number = len(self._history) + 1
         own = replace(context, sample=f"control-{block.name}", folder=context.folder.parent / f"control-{number}")
         try:
-            result = self._lab.control(block.name, own)
+            result: ControlResult = self._lab.control(block.name, own)
         except (ExecutionCancelled, LabHolds, LabHalted):
             raise
         except InstrumentsError as problem:

@@ -78,6 +78,10 @@ class RigBench:
         """What truly is in each cell."""
         return httpx.get(f"{self.control}/truth", trust_env=False).json()
 
+    def device(self, name: str) -> dict[str, Any]:
+        """What an instrument is in truth."""
+        return httpx.get(f"{self.control}/devices", trust_env=False).json()[name]["state"]
+
     def arm(self, device: str, fault: str, **more: Any) -> None:
         """Let something go wrong."""
         body = {"device": device, "fault": fault, **more}

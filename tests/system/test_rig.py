@@ -21,7 +21,7 @@ QUICK = {
     "purge": "4 min",
     "injections": {"first": "8 min", "every": "6 min", "flush": "60 s"},
 }
-LONG = {"duration": "10 h", "purge": "2 min", "injections": {"first": "15 min", "every": "12 min"}}
+LONG = {"duration": "5 h", "purge": "2 min", "injections": {"first": "15 min", "every": "12 min"}}
 """Nothing ends by itself while a test looks."""
 
 
@@ -93,6 +93,7 @@ def running(bench, tmp_path):
         process = bench.start("run", rig.folder / "campaign.yaml", "--engine", "threads")
         try:
             rig.until(lambda cells: len(drawing(cells)) == 2)
+            assert len(_pumping(rig)) == 2
             yield rig, process
         finally:
             process.kill()
@@ -122,6 +123,7 @@ def test_a_killed_controller_is_outlived_by_the_guardian(bench, running):
     cells = _off(rig, 20.0)
     for cell in cells.values():
         assert last(cell, "gas") > last(cell, "off")
+    rig.until(lambda _: not _pumping(rig), 20.0)
     halted = json.loads((rig.rig.parent / "twin-cells.halted.json").read_text())
     assert "controller" in halted["reason"] or "heartbeat" in halted["reason"], halted
     again = bench.run("run", rig.folder / "campaign.yaml", "--engine", "threads", status=1)
@@ -153,8 +155,14 @@ def test_without_controller_and_guardian_the_scripts_end_themselves(bench, tmp_p
         for name, cell in cells.items():
             assert last(cell, "off") - began[name] == pytest.approx(1200.0, abs=60.0)
         assert len(gas_on(cells)) == 2  # nobody is left to stop it: current before flow
+        assert len(_pumping(rig)) == 2
+        rig.until(lambda _: not _pumping(rig))  # their watchdogs
         bench.run("rig", "reset", rig.rig)
         assert gas_on(rig.cells()) == []
+
+
+def _pumping(rig):
+    return [name for name in ("pump-1", "pump-2") if rig.device(name)["running"]]
 
 
 def _guards(process, rig):
