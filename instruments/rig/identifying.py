@@ -9,6 +9,7 @@ from typing import Final
 
 from instruments.device import Device, Identity
 from instruments.errors import DeviceError, DeviceTimeout, InstrumentsError
+from instruments.rig.brief import with_notes
 from instruments.rig.roles import Instrument
 
 LONGEST: Final = 15.0
@@ -43,15 +44,20 @@ def identified(devices: Mapping[str, Device], longest: float = LONGEST) -> dict[
     """The same, for devices that must all be there.
 
     Raises:
-        DeviceError: one is not; the message tells of all that are not.
+        DeviceError: one is not; the message names all that are not, and each has a note.
     """
     found = identify_all(devices, longest)
     problems = {name: one for name, one in found.items() if isinstance(one, InstrumentsError)}
     if problems:
         name, first = next(iter(problems.items()))
-        others = "".join(f"; {other}" for other in list(problems.values())[1:])
         text = str(first.args[0]).removeprefix(f"{name}: ").rstrip(".")
-        raise DeviceError(f"{text}{others}.", device=name, field=f"devices.{name}", mend=first.mend) from first
+        if len(problems) > 1:
+            others = ", ".join(list(problems)[1:])
+            text += f"; also not there, or not what they should be ({len(problems)} of {len(devices)}): {others}"
+        problem = DeviceError(f"{text}.", device=name, field=f"devices.{name}", mend=first.mend)
+        if len(problems) > 1:
+            with_notes(problem, {each: str(one.args[0]) for each, one in problems.items()})
+        raise problem from first
     return {name: one for name, one in found.items() if isinstance(one, Identity)}
 
 

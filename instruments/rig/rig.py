@@ -18,12 +18,13 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from threading import Event
+from threading import Event, Thread
 from typing import Final, Self
 
 from instruments.device import Device, Identity, Value, Wiring
-from instruments.errors import ExecutionCancelled, LabError
+from instruments.errors import DeviceError, ExecutionCancelled, LabError
 from instruments.rig.attributes import check_attributes
+from instruments.rig.brief import with_notes
 from instruments.rig.claim import Claim
 from instruments.rig.clock import RigClock
 from instruments.rig.errors import RigBusy, RigHolds, RigTripped, RigUnsafe
@@ -82,7 +83,7 @@ class Rig:
         currents = {name: file.cells_of(name) for role in CURRENT for name in file.devices_of(role)}
         self._gate = Gate(currents, heaters, self.halting, override, self._unit, fence)
         transcripts = None if file.transcripts is None else folder / file.transcripts
-        wiring = Wiring(self._gate, transcripts, file.pace)
+        wiring = Wiring(self._gate, transcripts, file.pace, self._alarmed)
         self.devices: Mapping[str, Device] = {name: o.build(name, wiring) for name, o in file.options.items()}
         check_attributes(file, self.devices)
         self._conditions = Conditions(file.interlocks, self._gate.is_on)
@@ -374,6 +375,11 @@ class Rig:
             for device in self.devices.values():
                 device.close()
 
+    def _alarmed(self, device: str, problem: DeviceError) -> None:
+        """A driver cannot talk with its device: make it safe or cut it off while the driver goes on trying."""
+        why = f"{device} is made safe because of an alarm ({problem.args[0]})"
+        Thread(target=self._stopping.part, args=((device,), why), name=f"alarm {device}", daemon=True).start()
+
     def _unit(self, device: str, attribute: str) -> str:
         return self.devices[device].attributes[attribute].unit
 
@@ -384,9 +390,10 @@ class Rig:
 
 def _unsafe(rig: str, report: SafetyReport) -> RigUnsafe:
     names = report.unconfirmed
-    details = "; ".join(f"{name}: {report.devices[name].detail}" for name in names)
-    return RigUnsafe(
-        f"the rig {rig}: not confirmed as safe: {details}.",
+    problem = RigUnsafe(
+        f"the rig {rig}: {len(names)} of {len(report.devices)} devices did not confirm that they are safe:"
+        f" {', '.join(names)}.",
         devices=names,
         mend="Look at these devices, their power and their cables.",
     )
+    return with_notes(problem, {name: report.devices[name].detail for name in names})

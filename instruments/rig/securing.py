@@ -15,6 +15,7 @@ from typing import Final, Protocol, Self, TypeAlias
 
 from instruments.device import Reading, Safety, Value
 from instruments.errors import CommunicationError, InstrumentsError
+from instruments.rig.brief import brief
 from instruments.rig.names import Place
 from instruments.rig.safety import OPEN, DeviceSafety, SafetyPlan, SafetyReport, State
 
@@ -88,12 +89,16 @@ class Securing:
         self._devices, self._override, self._failed = devices, override or Override(), failed
         self._threads: dict[str, list[Thread]] = {}
 
-    def run(self, reason: str, only: Iterable[str] | None = None) -> SafetyReport:
+    def run(
+        self, reason: str, only: Iterable[str] | None = None, settled: Callable[[Iterable[str]], None] | None = None
+    ) -> SafetyReport:
         """Make everything safe, or some of it. Takes at most the stages' time, and never raises for a device.
 
         Args:
             reason: for the report and the log.
             only: names of devices; all where it is not given.
+            settled: told after each stage which of its devices can do no harm any more, before the next one begins:
+                a flow that stops then breaks no condition that held for the current.
         """
         plan = self.plan if only is None else self.plan.only(only)
         began, stamp = time.monotonic(), datetime.now(UTC).isoformat(timespec="milliseconds")
@@ -103,6 +108,8 @@ class Securing:
             stage_jobs = [self._start(name, changed, began) for name in stage]
             jobs.update((job.name, job) for job in stage_jobs)
             _wait(stage_jobs, changed, plan.bounds.stage)
+            if settled is not None:
+                settled([job.name for job in stage_jobs if job.result().confirmed])
         report = SafetyReport(reason, stamp, {name: job.result() for name, job in jobs.items()})
         _tell(report)
         return report
@@ -132,7 +139,7 @@ class Securing:
                 found = device.make_safe()
             except Exception as trouble:  # noqa: BLE001  a driver's mistake must not end the making safe
                 problem = str(trouble) if isinstance(trouble, InstrumentsError) else repr(trouble)
-                logger.warning("%s was not made safe: %s", job.name, problem)
+                logger.info("%s was not made safe yet: %s", job.name, problem)
                 if self._failed is not None:
                     self._failed(job.name, trouble)
                 job.answered = not isinstance(trouble, CommunicationError)
@@ -168,7 +175,7 @@ class Securing:
                 found = relay.read(place.attribute).value
             except Exception as trouble:  # noqa: BLE001  see above
                 problem = str(trouble) if isinstance(trouble, InstrumentsError) else repr(trouble)
-                logger.warning("%s was not opened: %s", place, problem)
+                logger.info("%s was not opened yet: %s", place, problem)
             else:
                 if found == OPEN:
                     return None
@@ -245,7 +252,8 @@ def _tell(report: SafetyReport) -> None:
     """Into the log, by how bad it is."""
     for name, found in report.devices.items():
         if not found.confirmed:
-            logger.critical("%s: %s did NOT confirm that it is safe: %s", report.reason, name, found.detail)
+            text = brief(f"{name} did NOT confirm that it is safe", found.detail.removeprefix(f"{name}: "))
+            logger.critical("%s: %s", report.reason, text)
         elif found.state == "disconnected":
             logger.error("%s: %s was cut off: %s", report.reason, name, found.detail)
         else:

@@ -211,7 +211,7 @@ def rig_calibrate(file: RigFile) -> None:
 @plain_failures
 def rig_stop(
     file: RigFile,
-    reason: Annotated[str, typer.Option("--reason", help="For the record.")] = "emergency stop",
+    reason: Annotated[str, typer.Option("--reason", help="For the record.")] = "sabatier rig stop",
 ) -> None:
     """Stop everything at once, whoever controls the rig; it stays halted until it is reset."""
     from orchestrator.cli.rigs import stop

@@ -116,13 +116,17 @@ class JsonLog:
 
 
 class JsonFormatter(logging.Formatter):
-    """Log records of the libraries as JSON lines of the same file."""
+    """Log records of the libraries as JSON lines.
 
-    def __init__(self, campaign: str) -> None:
+    Args:
+        about: what they are about, such as ``campaign="cu-alloys"``.
+    """
+
+    def __init__(self, **about: str) -> None:
         super().__init__()
-        self._campaign = campaign
+        self._about = about
 
     def format(self, record: logging.LogRecord) -> str:
         """One JSON object."""
-        line = {"time": datetime.fromtimestamp(record.created, UTC).isoformat(), "campaign": self._campaign}
+        line = {"time": datetime.fromtimestamp(record.created, UTC).isoformat(), **self._about}
         return json.dumps({**line, "level": record.levelname, "logger": record.name, "message": record.getMessage()})

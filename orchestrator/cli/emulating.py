@@ -90,7 +90,9 @@ def _write(path: Path, data: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.part")
     with draft.open("w", encoding="utf-8") as file:
-        YAML(typ="safe", pure=True).dump(data, file)
+        yaml = YAML(typ="safe", pure=True)
+        yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]  # as the file had it
+        yaml.dump(data, file)
     draft.replace(path)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import json
+import logging
 import signal
 import sys
 from collections.abc import Iterator
@@ -15,13 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 from instruments.errors import InstrumentsError, LabError
 from instruments.rig.file import RigFile
+from orchestrator.cli.display import JsonFormatter
 from orchestrator.cli.failures import DONE, FAILED
+from orchestrator.cli.rig_words import found_lines, halt_lines, level_line
 from orchestrator.config.problems import own_problem, refuse
 from orchestrator.config.rigs import document_of, read_rig
 from orchestrator.errors import InputError
 
 if TYPE_CHECKING:
-    from instruments.rig.ledger import Level
     from instruments.rig.program import Program
 
 
@@ -34,13 +36,8 @@ def check(path: Path, *, as_json: bool) -> None:
     if as_json:
         _say(json.dumps(report.to_json(), indent=2))
         sys.exit(DONE if report.ok else FAILED)
-    width = max(len(name) for name in report.devices)
-    for name, found in report.devices.items():
-        words = "no answer" if found is None else ", ".join(filter(None, (found.maker, found.model, found.serial)))
-        _say(f"{name:<{width}}  {words}")
-    for one in report.findings:
-        _say(f"{one.level}: {one.text}" + (f" {one.mend}" if one.mend else ""))
-    _say(f"{file.name} can start" if report.ok else f"{file.name} cannot start")
+    for line in found_lines(report):
+        _say(line)
     sys.exit(DONE if report.ok else FAILED)
 
 
@@ -58,7 +55,7 @@ def calibrate(path: Path) -> None:
     if program.calibration is None:
         raise InputError(f"{path}: there are no standards.", field="calibration", mend="Give `calibration.standards`.")
     plan = program.calibration
-    with _cancellable() as cancelled, Rig(file, path.parent) as rig:
+    with _logged(file, path), _progress(), _cancellable() as cancelled, Rig(file, path.parent) as rig:
         records = measure(
             rig, plan, program.stock, program.calibrations(path.parent), cancelled=cancelled, today=_today
         )
@@ -77,7 +74,8 @@ def reset(path: Path, who: str | None) -> None:
     from instruments.rig.rig import Rig
 
     file, _ = _program(path)
-    Rig(file, path.parent).reset(who or getpass.getuser())
+    with _logged(file, path):
+        Rig(file, path.parent).reset(who or getpass.getuser())
     freed = MountedSamples(path.parent / f"{file.name}.cells.json").clear()
     _say(f"{file.name} is reset: every device confirmed that it is safe")
     if freed:
@@ -89,8 +87,10 @@ def stop(path: Path, reason: str) -> None:
     from instruments.rig.calling import emergency_stop
 
     file, _ = _program(path)
-    halt = emergency_stop(file, path.parent, reason)
-    _say(f"{file.name} is halted: {halt}")
+    with _logged(file, path):
+        halt = emergency_stop(file, path.parent, reason)
+    for line in halt_lines(file.name, halt):
+        _say(line)
     sys.exit(DONE if halt.unconfirmed == () else FAILED)
 
 
@@ -105,7 +105,7 @@ def refill(path: Path, item: str | None, amount: float | None, *, lot: str, expi
     ledger = _ledger(file, program, path)
     if item is None:
         for name, level in ledger.levels().items():
-            _say(_level(name, level))
+            _say(level_line(name, level))
         return
     if amount is None:
         raise InputError("nothing says how much is there now.", field="amount", mend="Give the amount after the item.")
@@ -113,7 +113,7 @@ def refill(path: Path, item: str | None, amount: float | None, *, lot: str, expi
         day = None if expires is None else date.fromisoformat(expires)
     except ValueError:
         raise InputError(f"{expires!r} is no day.", field="expires", mend="Write it like 2027-03-31.") from None
-    _say(_level(item, ledger.refill(item, amount, lot=lot, expires=day, who=who or getpass.getuser())))
+    _say(level_line(item, ledger.refill(item, amount, lot=lot, expires=day, who=who or getpass.getuser())))
 
 
 def answer(path: Path, question: str | None, who: str | None) -> None:
@@ -137,6 +137,33 @@ def answer(path: Path, question: str | None, who: str | None) -> None:
 
 def _say(text: str) -> None:
     sys.stdout.write(f"{text}\n")
+
+
+@contextmanager
+def _logged(file: RigFile, path: Path) -> Iterator[None]:
+    """Write what the packages log to a file of the rig, and nothing to the terminal."""
+    handler = logging.FileHandler(path.parent / f"{file.name}.commands.jsonl", encoding="utf-8")
+    handler.setFormatter(JsonFormatter(rig=file.name))
+    logger = logging.getLogger("instruments")
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        handler.close()
+
+
+@contextmanager
+def _progress() -> Iterator[None]:
+    """Say which standard is injected: it takes long."""
+    handler, logger = logging.StreamHandler(), logging.getLogger("instruments.rig.calibrating")
+    handler.setLevel(logging.INFO)
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
 
 
 def _program(path: Path) -> tuple[RigFile, Program]:
@@ -182,14 +209,6 @@ def _uncalibrated(program: Program, path: Path) -> None:
     problems = calibrating.valid(calibrating.load(program.calibrations(path.parent)), needs, _today())
     if problems:
         raise LabError(f"{'; '.join(problems)}.", field="calibrations", mend="Run `sabatier rig calibrate`.")
-
-
-def _level(name: str, level: Level) -> str:
-    unit = "" if level.unit == "1" else f" {level.unit}"
-    promised = f", {level.promised:g}{unit} of it promised" if level.promised else ""
-    lot = f", lot {level.lot}" if level.lot else ""
-    expiry = f", until {level.expires}" if level.expires else ""
-    return f"{name}: {level.amount:g}{unit}{promised}{lot}{expiry}{' (low)' if level.low else ''}"
 
 
 @contextmanager

@@ -199,7 +199,7 @@ def _logging(path: Path, campaign: str) -> Iterator[None]:
     """Write what the house's packages log to the campaign's log file, and warnings to stderr too."""
     path.parent.mkdir(parents=True, exist_ok=True)
     to_file = logging.FileHandler(path, encoding="utf-8")
-    to_file.setFormatter(JsonFormatter(campaign))
+    to_file.setFormatter(JsonFormatter(campaign=campaign))
     to_stderr = logging.StreamHandler()
     to_stderr.setLevel(logging.WARNING)
     to_stderr.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))

@@ -90,7 +90,7 @@ def test_a_start_names_all_devices_that_are_not_there(tmp_path: Path) -> None:
     for name in ("pump-1", "co2-2"):
         data["devices"][name]["serial_number"] = "SN-other"
     rig = Rig(RigFile.parse(data), tmp_path, guarded=False)
-    with pytest.raises(DeviceError, match=r"pump-1: .*SN-pump-1.*co2-2: .*SN-co2-2"):
+    with pytest.raises(DeviceError, match=r"(?s)pump-1: .*SN-pump-1.*co2-2: .*SN-co2-2"):
         rig.start()
     with pytest.raises(Interlocked):
         rig.device("valve").set("position", 2)
