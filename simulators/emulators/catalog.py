@@ -59,7 +59,12 @@ class Works:
             return self.plant.inlet(device, self.cell(device), species)
         if role == "outlet":
             return self.plant.outlet(device, self.cell(device))
-        return self.plant.line()
+        return self.plant.pressure() if role == "back_pressure" else self.plant.line()
+
+    def role(self, device: str) -> str:
+        """The first role that a device fills; empty for none."""
+        first = self.wired.first(device)
+        return "" if first is None else first.role
 
 
 Builder: TypeAlias = Callable[[str, Mapping[str, Any], Works, dict[str, Any]], Emulator]
@@ -99,17 +104,35 @@ def _neighbour(name: str, works: Works) -> AlicatEmulator | None:
     return None
 
 
-def _bronkhorst(name: str, block: Mapping[str, Any], works: Works, more: dict[str, Any]) -> Emulator:  # noqa: ARG001
+def _bronkhorst(name: str, block: Mapping[str, Any], works: Works, more: dict[str, Any]) -> Emulator:
     from simulators.emulators.bronkhorst import BronkhorstEmulator
 
     more.pop("species", None)
+    more.setdefault("kind", {"outlet": "meter", "back_pressure": "pressure"}.get(works.role(name), "flow"))
+    if block.get("node", 128) != 128:
+        more.setdefault("node", block["node"])
     return BronkhorstEmulator(name, flow=works.flow(name), **more)
 
 
-def _new_era(name: str, block: Mapping[str, Any], works: Works, more: dict[str, Any]) -> Emulator:  # noqa: ARG001
+def _new_era(name: str, block: Mapping[str, Any], works: Works, more: dict[str, Any]) -> Emulator:
     from simulators.emulators.new_era import NewEraEmulator
 
+    more.setdefault("pump", int(block.get("address", 0)))
     return NewEraEmulator(name, flow=works.flow(name), **more)
+
+
+def _madsci(name: str, block: Mapping[str, Any], works: Works, more: dict[str, Any]) -> Emulator:  # noqa: ARG001
+    """A node that mounts electrodes: what was dispensed at `source` comes into `cell`."""
+    from simulators.emulators.madsci import MadsciEmulator
+    from simulators.emulators.madsci_actions import NodeAction, Parameter
+
+    def mount(given: Mapping[str, Any], files: Mapping[str, bytes]) -> tuple[Any, Mapping[str, bytes]]:  # noqa: ARG001
+        works.deck.mount(str(given["source"]), works.plant.cells[str(given["cell"])])
+        return True, {}
+
+    words = (Parameter("cell", "str"), Parameter("source", "str"))
+    action = NodeAction("mount", mount, words, 30.0, "Put the electrode from a place into a cell.")
+    return MadsciEmulator(name, actions=[action], **more)
 
 
 def _inficon_fusion(name: str, block: Mapping[str, Any], works: Works, more: dict[str, Any]) -> Emulator:  # noqa: ARG001
@@ -212,6 +235,7 @@ BUILDERS: Final[Mapping[str, Builder]] = {
     "bronkhorst": _bronkhorst,
     "inficon_fusion": _inficon_fusion,
     "julabo": _julabo,
+    "madsci": _madsci,
     "methodscript": _methodscript,
     "modbus_relay": _modbus_relay,
     "mt_sics": _mt_sics,
