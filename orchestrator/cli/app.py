@@ -198,6 +198,18 @@ def rig_check(file: RigFile, json: Json = False) -> None:
     check(file, as_json=json)
 
 
+@rig_app.command("preview")
+@plain_failures
+def rig_preview(
+    file: Annotated[Path, typer.Argument(help="The campaign file.")],
+    cell: Annotated[str | None, typer.Option("--cell", help="On which cell [default: the first].")] = None,
+) -> None:
+    """Show every step and set point of a campaign's first experiment, checked against all limits; move nothing."""
+    from orchestrator.cli.rigs import preview
+
+    preview(file, cell)
+
+
 @rig_app.command("calibrate")
 @plain_failures
 def rig_calibrate(file: RigFile) -> None:

@@ -41,6 +41,39 @@ def check(path: Path, *, as_json: bool) -> None:
     sys.exit(DONE if report.ok else FAILED)
 
 
+def preview(path: Path, cell: str | None) -> None:
+    """The dry run of a campaign's first experiment: every step with its set points, checked against all limits.
+
+    Ends with status 1 where a set point is not allowed.
+
+    Raises:
+        InputError: the campaign file is wrong, its laboratory is no rig, or there is no such cell.
+    """
+    import numpy as np
+
+    from instruments.rig.lab import RigLab
+    from orchestrator.config.load import load
+
+    definition = load(path)
+    lab = definition.build_lab()
+    if not isinstance(lab, RigLab):
+        raise InputError(f"{path}: the laboratory is no rig.", field="lab.type", mend="Only rigs have dry runs.")
+    where = lab.cells[0] if cell is None else cell
+    if where not in lab.cells:
+        raise InputError(f"there is no cell {where!r}.", field="cell", mend=f"Known: {', '.join(lab.cells)}.")
+    point = definition.space.to_frame(definition.space.design(1, np.random.default_rng(definition.file.seed)))
+    parameters = {str(name): value for name, value in point.to_dict("records")[0].items()}
+    found = lab.preview(parameters, where)
+    _say(
+        ", ".join(
+            f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
+            for name, value in parameters.items()
+        )
+    )
+    _say(found.table)
+    sys.exit(FAILED if found.problems else DONE)
+
+
 def calibrate(path: Path) -> None:
     """Inject the standards of the rig file and write the calibration records.
 
@@ -127,9 +160,13 @@ def answer(path: Path, question: str | None, who: str | None) -> None:
 
     if question is not None:
         done(path.parent, question, who or getpass.getuser())
+        _say(f"{question}: done")
         return
-    for one in questions(path.parent):
+    asked = questions(path.parent)
+    for one in asked:
         _say(f"{one.id}: {one.text} (since {one.asked})")
+    if not asked:
+        _say("nothing is asked")
 
 
 # Inside
