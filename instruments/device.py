@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -146,12 +146,18 @@ def anything_goes(device: str, attribute: str, value: Value) -> None:
     """Permit everything: for a device by itself, without a rig around it."""
 
 
+def nobody_hears(device: str, problem: DeviceError) -> None:
+    """Of an alarm: for a device by itself, which has nobody who could cut it off."""
+
+
 @dataclass(frozen=True)
 class Wiring:
     """What a rig gives to each of its devices.
 
     Attributes:
         permit: asked before every command that changes the world.
+        alarm: called by a driver at once when it cannot talk with a device that may be driving something, before it
+            tries again: whoever hears it can cut the device off meanwhile. Returns at once.
         transcripts: a folder for recordings of what goes over the wire; ``None`` records nothing.
         pace: seconds of the laboratory that pass in one real second; other than 1 only where instruments are emulated.
     """
@@ -159,6 +165,7 @@ class Wiring:
     permit: Permit = anything_goes
     transcripts: Path | None = None
     pace: float = 1.0
+    alarm: Callable[[str, DeviceError], None] = nobody_hears
 
     def record(self, device: str) -> Path | None:
         """The file of a device's transcript."""

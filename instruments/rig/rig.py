@@ -377,7 +377,8 @@ class Rig:
 
     def _alarmed(self, device: str, problem: DeviceError) -> None:
         """A driver cannot talk with its device: make it safe or cut it off while the driver goes on trying."""
-        why = f"{device} is made safe because of an alarm ({problem.args[0]})"
+        text = str(problem.args[0]).removeprefix(f"{device}: ").rstrip(".")
+        why = f"{device} is made safe, because of this: {text}"
         Thread(target=self._stopping.part, args=((device,), why), name=f"alarm {device}", daemon=True).start()
 
     def _unit(self, device: str, attribute: str) -> str:

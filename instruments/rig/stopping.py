@@ -137,7 +137,7 @@ class Stopping:
             return report
 
     def _run(self, reason: str, only: Iterable[str] | None) -> SafetyReport:
-        report = self._securing.run(reason, only)
+        report = self._securing.run(reason, only, self._gate.switched_off)
         self._gate.switched_off(name for name, found in report.devices.items() if found.confirmed)
         return report
 

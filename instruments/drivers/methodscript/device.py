@@ -343,10 +343,13 @@ class MethodScriptPotentiostat(Device):
 
     @contextmanager
     def _secured(self) -> Iterator[None]:
-        """Switch the cell off before whatever goes wrong is told."""
+        """Switch the cell off before whatever goes wrong is told; what may take long is an alarm first."""
         try:
             yield
         except BaseException as problem:
+            logger.warning("%s: its cell is switched off, because of this: %s", self.name, _words(problem))
+            if isinstance(problem, CommunicationError | ProtocolError):
+                self._wiring.alarm(self.name, problem)
             try:
                 self._talk.secure()
             except DeviceError as second:

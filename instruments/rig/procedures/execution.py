@@ -301,9 +301,9 @@ class Execution:
                 if not running:
                     return [future.result() for future in futures]
                 self.go_on()
-        except BaseException:
+        except BaseException as problem:
             stop.set()
-            self.make_safe()
+            self.make_safe(problem)
             end = time.monotonic() + PATIENCE
             for thread in threads:
                 thread.join(max(0.0, end - time.monotonic()))
@@ -348,8 +348,9 @@ class Execution:
             self._mounted.change(self.cell, spoiled=True)
         logger.info("%s: %s", self.cell, step.name)
 
-    def make_safe(self) -> None:
-        """Make the cell safe, current before flow; may be called more than once."""
+    def make_safe(self, problem: BaseException) -> None:
+        """Make the cell safe because of a problem, current before flow; may be called more than once."""
+        logger.warning("%s is made safe, because of this: %s", self.cell, problem)
         self.rig.make_safe_cell(self.cell)
 
     def halted(self) -> LabHalted | None:

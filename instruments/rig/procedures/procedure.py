@@ -130,7 +130,7 @@ def run_plan(plan: Sequence[Step], execution: Execution, course: Course) -> None
                 step.action(execution)
             course.done.append(step)
         except BaseException as problem:
-            execution.make_safe()
+            execution.make_safe(problem)
             if step.closing and isinstance(problem, InstrumentsError):
                 course.unclean = f"{step.name}: {problem}"
                 logger.error("%s: %s; what was measured before stands", execution.cell, course.unclean)
