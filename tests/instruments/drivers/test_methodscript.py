@@ -108,8 +108,9 @@ def either(request, cell):
     return as_new(request.getfixturevalue(f"over_{request.param}"))
 
 
-def device_at(emulator, *, family="nexus1", timeout=1.0, pace=PACE, permit=None, record=None, **options):
-    wiring = Wiring(pace=pace, transcripts=record, **({} if permit is None else {"permit": permit}))
+def device_at(emulator, *, family="nexus1", timeout=1.0, pace=PACE, permit=None, record=None, alarm=None, **options):
+    heard = {name: call for name, call in (("permit", permit), ("alarm", alarm)) if call is not None}
+    wiring = Wiring(pace=pace, transcripts=record, **heard)
     device = MethodScriptOptions(port=emulator.address, family=family, timeout=timeout, **options).build("ps", wiring)
     OPEN.append(device)
     return device
@@ -634,6 +635,21 @@ def test_a_frozen_instrument_is_given_up_and_told_as_unknown(emulator, cell):
     emulator.faults.clear("freeze")
     assert device.make_safe().confirmed
     assert off(emulator, cell)
+
+
+def test_whoever_can_cut_the_cell_off_hears_of_it_before_the_driver_has_tried(emulator, cell):
+    alarms = []
+    device = device_at(emulator, timeout=0.15, alarm=lambda *told: alarms.append((time.monotonic(), *told)))
+    with pytest.raises(DeviceFault):
+        device.run(LONG, lambda point: emulator.faults.arm("runtime_error"))
+    assert alarms == []  # it answers, and is off
+    with pytest.raises(DeviceError, match="not known to be off"):
+        device.run(LONG, lambda point: emulator.faults.arm("freeze", times=None))
+    ((at, name, problem),) = alarms
+    assert time.monotonic() - at > 0.3
+    assert name == "ps"
+    assert "said nothing" in str(problem)
+    emulator.faults.clear("freeze")
 
 
 def test_a_reset_is_noticed(emulator, quick, cell):

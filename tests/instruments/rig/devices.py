@@ -110,6 +110,10 @@ class MemoryDevice(Device):
         self.memory.note("safe")
         return Safety(True, f"reads {SAFE[self.role]}")
 
+    def alarm(self) -> None:
+        """What a driver does that cannot talk with its device."""
+        self._wiring.alarm(self.name, DeviceTimeout("no answer.", device=self.name))
+
     def close(self) -> None:
         self.memory.note("close")
 

@@ -78,6 +78,22 @@ def switch_on(rig: Rig, cell: str = "1") -> None:
     until(on)
 
 
+def test_a_flow_that_is_stopped_after_the_current_trips_nothing(tmp_path: Path) -> None:
+    data = rig_data(safety={"interlocks": [{**FLOW, "when": "current", "cell": "cell-1"}]})
+    data["cells"]["cell-1"]["roles"]["outlet"] = "valve"
+    rig = Rig(RigFile.parse(data), tmp_path, guarded=False)
+    rig.start()
+    try:
+        switch_on(rig)
+        truth(rig, "valve").delay = 0.5  # it is made safe after the gas, which the interlock sees stopped meanwhile
+        report = rig.make_safe_cell("cell-1")
+        assert list(report.devices) == ["potentiostat-1", "pump-1", "co2-1", "valve"]
+        assert truth(rig, "co2-1").values["flow"] == 0.0
+        assert not rig.tripped.is_set()
+    finally:
+        rig.close()
+
+
 class Now:
     """A clock that is moved by hand."""
 

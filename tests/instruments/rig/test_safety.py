@@ -347,6 +347,31 @@ def test_a_cell_that_cannot_be_made_safe_trips_the_rig(rig: Rig) -> None:
     assert memories(rig)["potentiostat-1"].values["current"] == 0.0
 
 
+def test_an_alarm_cuts_a_cell_off_while_its_driver_goes_on_trying(rig: Rig) -> None:
+    rig.start()
+    switch_on(rig)
+    memories(rig)["potentiostat-1"].faults["hangs"] = Event()
+    began = time.monotonic()
+    rig.device("potentiostat-1").alarm()
+    assert time.monotonic() - began < 0.1
+    until(lambda: memories(rig)["relay"].values["cell-1"] == "open")
+    assert time.monotonic() - began < 1.0
+    assert not rig.tripped.is_set()
+    assert memories(rig)["potentiostat-2"].values["current"] == -0.2
+
+
+def test_an_alarm_of_a_cell_that_nothing_cuts_off_trips(rig: Rig) -> None:
+    rig.start()
+    switch_on(rig)
+    memories(rig)["potentiostat-2"].faults["dead"] = True
+    rig.device("potentiostat-2").alarm()
+    assert rig.tripped.wait(5.0)
+    until(
+        lambda: Halting(rig.folder, rig.file.name).is_set and memories(rig)["potentiostat-1"].values["current"] == 0.0
+    )
+    assert "potentiostat-2 is made safe, because of this: no answer" in " ".join(reasons(rig))
+
+
 def test_a_full_disk_keeps_nothing_from_being_safe(rig: Rig, monkeypatch, caplog) -> None:
     rig.start()
     switch_on(rig)
