@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, runtime_check
 
 from pydantic import Field, model_validator
 
-from instruments.electrochemistry._schema import Record
-from instruments.errors import DeviceError, InstrumentsError, LabError, LimitError
+from instruments.electrochemistry._schema import Declared
+from instruments.errors import DeviceError, LabError, LimitError
 
 if TYPE_CHECKING:
     from instruments.transport.stream import Stream
@@ -113,15 +113,11 @@ class Safety:
     detail: str
 
 
-class Band(Record):
+class Band(Declared):
     """Limits of an attribute in its unit; a missing one does not hold."""
 
     low: float | None = None
     high: float | None = None
-
-    @classmethod
-    def _error(cls, message: str, field: str, mend: str | None) -> InstrumentsError:
-        return LabError(message, field=field, mend=mend)
 
     @model_validator(mode="after")
     def _not_crossed(self) -> Band:
@@ -172,7 +168,7 @@ class Wiring:
         return None if self.transcripts is None else self.transcripts / f"{device}.jsonl"
 
 
-class DeviceOptions(Record, ABC):
+class DeviceOptions(Declared, ABC):
     """The block of one device in a rig file: how to reach it, and its limits. Each driver has a subclass of its own.
 
     Entry-point group ``sabatier.drivers`` names these classes by their ``kind``.
@@ -186,10 +182,6 @@ class DeviceOptions(Record, ABC):
     kind: str
     limits: Mapping[str, Band] = Field(default_factory=dict)
     serial_number: str | None = None
-
-    @classmethod
-    def _error(cls, message: str, field: str, mend: str | None) -> InstrumentsError:
-        return LabError(message, field=field, mend=mend)
 
     @property
     @abstractmethod

@@ -12,8 +12,8 @@ from pydantic import Field, field_validator, model_validator
 
 from instruments.drivers._opentrons_answers import Mount
 from instruments.drivers._web import WebOptions
-from instruments.electrochemistry._schema import Record
-from instruments.errors import InstrumentsError, LabError, LimitError
+from instruments.electrochemistry._schema import Declared
+from instruments.errors import LabError, LimitError
 
 SLOT: Final = re.compile(r"[1-9]|1[01]|[A-D][1-4]")
 PERMISSIBLE: Final = ((10.0, 0.012, 0.008), (20.0, 0.010, 0.005), (50.0, 0.010, 0.004), (math.inf, 0.008, 0.003))
@@ -21,7 +21,7 @@ PERMISSIBLE: Final = ((10.0, 0.012, 0.008), (20.0, 0.010, 0.005), (50.0, 0.010, 
 the nominal volume and the same for all volumes that it dispenses: ISO 8655-2."""
 
 
-class LabwareOptions(Record):
+class LabwareOptions(Declared):
     """Something that stands on the deck.
 
     Attributes:
@@ -39,10 +39,6 @@ class LabwareOptions(Record):
     version: int = 1
     tips: Mount | None = None
     first_tip: str = "A1"
-
-    @classmethod
-    def _error(cls, message: str, field: str, mend: str | None) -> InstrumentsError:
-        return LabError(message, field=field, mend=mend)
 
     @field_validator("slot")
     @classmethod

@@ -16,8 +16,8 @@ from pydantic import Field, field_validator
 
 from instruments.device import Attribute, Safety, Value, Wiring
 from instruments.drivers._serial import SerialDevice, SerialOptions
-from instruments.electrochemistry._schema import Record
-from instruments.errors import CommunicationError, DeviceError, DeviceFault, InstrumentsError, LabError
+from instruments.electrochemistry._schema import Declared
+from instruments.errors import CommunicationError, DeviceError, DeviceFault, LabError
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ SAFE_ATTEMPTS: Final = 3
 """Rounds over all contacts that are not confirmed yet."""
 
 
-class Contact(Record):
+class Contact(Declared):
     """One contact of a card.
 
     Attributes:
@@ -39,10 +39,6 @@ class Contact(Record):
     channel: int = Field(ge=0, le=65535)
     safe: State = "open"
     rest: State = "open"
-
-    @classmethod
-    def _error(cls, message: str, field: str, mend: str | None) -> InstrumentsError:
-        return LabError(message, field=field, mend=mend)
 
     def energised(self, state: State) -> bool:
         """Whether the coil must have current for a state."""

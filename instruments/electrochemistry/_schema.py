@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from instruments.errors import InstrumentsError, SignalError
+from instruments.errors import InstrumentsError, LabError, SignalError
 
 
 class Record(BaseModel):
@@ -43,3 +43,15 @@ class Record(BaseModel):
         field = ".".join([*place, *([inner] if inner else [])])
         message = str(own.args[0]).removeprefix("quantity: ")
         return cls._error(message if inner else f"{field}: {message}", field, own.mend)
+
+
+class Declared(Record):
+    """A record of a file that a user writes about a laboratory.
+
+    Raises:
+        LabError: a value is impossible; ``field`` says which.
+    """
+
+    @classmethod
+    def _error(cls, message: str, field: str, mend: str | None) -> InstrumentsError:
+        return LabError(message, field=field, mend=mend)

@@ -21,10 +21,10 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field, model_validator
 
 from instruments.device import Value
-from instruments.electrochemistry._schema import Record
+from instruments.electrochemistry._schema import Declared
 from instruments.electrochemistry.calibration import Calibration, Calibrations, fit_calibration
 from instruments.electrochemistry.units import Quantity, Ratio, Time
-from instruments.errors import CalibrationError, InstrumentsError, LabError
+from instruments.errors import CalibrationError, LabError
 from instruments.rig.stock import Stock
 
 if TYPE_CHECKING:
@@ -33,13 +33,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-class _Block(Record):
-    @classmethod
-    def _error(cls, message: str, field: str, mend: str | None) -> InstrumentsError:
-        return LabError(message, field=field, mend=mend)
-
-
-class Setting(_Block):
+class Setting(Declared):
     """Something that is set before a standard is injected, such as the flow of a diluting gas.
 
     Attributes:
@@ -53,7 +47,7 @@ class Setting(_Block):
     value: Value
 
 
-class Standard(_Block):
+class Standard(Declared):
     """A gas of known composition.
 
     Attributes:
@@ -89,7 +83,7 @@ class Standard(_Block):
         )
 
 
-class CalibrationPlan(_Block):
+class CalibrationPlan(Declared):
     """What ``sabatier rig calibrate`` does.
 
     Attributes:

@@ -7,14 +7,14 @@ from typing import Any, Final
 
 from pydantic import Field, model_validator
 
-from instruments.electrochemistry._schema import Record
+from instruments.electrochemistry._schema import Declared
 from instruments.electrochemistry.setup import Setup
 from instruments.errors import InstrumentsError, LabError
 
 _OWN: Final = frozenset({"roles", "stream", "seat", "setup"})
 
 
-class CellBlock(Record):
+class CellBlock(Declared):
     """One cell.
 
     In the file, everything beside ``roles``, ``stream`` and ``seat`` is of the
@@ -31,10 +31,6 @@ class CellBlock(Record):
     stream: int | None = Field(default=None, ge=1)
     seat: str | None = None
     setup: Setup
-
-    @classmethod
-    def _error(cls, message: str, field: str, mend: str | None) -> InstrumentsError:
-        return LabError(message, field=field, mend=mend)
 
     @model_validator(mode="before")
     @classmethod

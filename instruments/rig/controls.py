@@ -13,9 +13,9 @@ from typing import Any, Final, Literal, TypeAlias
 from pydantic import Field, model_validator
 
 from instruments.device import Value
-from instruments.electrochemistry._schema import Record
+from instruments.electrochemistry._schema import Declared
 from instruments.electrochemistry.units import Quantity, Ratio, Time, Voltage
-from instruments.errors import InstrumentsError, LabError
+from instruments.errors import LabError
 from instruments.lab import Scalar
 
 ControlKind: TypeAlias = Literal["check_gas", "leak_test", "reference_check", "argon_blank", "standard_electrode"]
@@ -34,7 +34,7 @@ UNITS: Final[Mapping[ControlKind, str]] = MappingProxyType(
 )
 
 
-class Change(Record):
+class Change(Declared):
     """Something that is set for a control, and what it is set to afterwards.
 
     Attributes:
@@ -49,12 +49,8 @@ class Change(Record):
     value: Value
     after: Value
 
-    @classmethod
-    def _error(cls, message: str, field: str, mend: str | None) -> InstrumentsError:
-        return LabError(message, field=field, mend=mend)
 
-
-class ControlBlock(Record):
+class ControlBlock(Declared):
     """One entry of ``controls`` in a rig file or a campaign file.
 
     Attributes:
@@ -99,10 +95,6 @@ class ControlBlock(Record):
     parameters: Mapping[str, Scalar] = Field(default_factory=dict)
     metric: str | None = None
     changes: tuple[Change, ...] = ()
-
-    @classmethod
-    def _error(cls, message: str, field: str, mend: str | None) -> InstrumentsError:
-        return LabError(message, field=field, mend=mend)
 
     @model_validator(mode="before")
     @classmethod

@@ -14,7 +14,7 @@ from typing import Any, Final, Literal
 from pydantic import Field, field_validator, model_validator
 
 from instruments.device import DeviceOptions, options_of
-from instruments.electrochemistry._schema import Record
+from instruments.electrochemistry._schema import Declared
 from instruments.electrochemistry.units import Quantity
 from instruments.errors import InstrumentsError, LabError
 from instruments.rig.address import is_emulated
@@ -31,7 +31,7 @@ STALE_OF_CURRENTS: Final = 30.0
 """s; a potentiostat tells no current and no cell voltage while it measures a spectrum."""
 
 
-class RigFile(Record):
+class RigFile(Declared):
     """A whole rig file.
 
     Attributes:
@@ -72,10 +72,6 @@ class RigFile(Record):
     controls: tuple[Mapping[str, Any], ...] = ()
     transcripts: str | None = None
     emulation: Mapping[str, Any] = Field(default_factory=dict)
-
-    @classmethod
-    def _error(cls, message: str, field: str, mend: str | None) -> InstrumentsError:
-        return LabError(message, field=field, mend=mend)
 
     @classmethod
     def parse(cls, data: Any) -> RigFile:

@@ -15,9 +15,9 @@ from typing import Final, Literal, TypeAlias
 from pydantic import Field, field_validator, model_validator
 
 from instruments.device import Value
-from instruments.electrochemistry._schema import Record
+from instruments.electrochemistry._schema import Declared
 from instruments.electrochemistry.units import Quantity, Time
-from instruments.errors import InstrumentsError, LabError
+from instruments.errors import LabError
 
 When: TypeAlias = Literal["always", "current", "heating"]
 Action: TypeAlias = Literal["trip", "hold"]
@@ -26,7 +26,7 @@ SHORTEST_STALE: Final = 2.0
 """s; unless an interlock says otherwise, a reading is too old after this, or after four periods."""
 
 
-class Interlock(Record):
+class Interlock(Declared):
     """A condition over one reading.
 
     Attributes:
@@ -57,10 +57,6 @@ class Interlock(Record):
     after: int = Field(default=1, ge=1, le=100)
     every: Time = Quantity(0.5, "s")
     stale: Time | None = None
-
-    @classmethod
-    def _error(cls, message: str, field: str, mend: str | None) -> InstrumentsError:
-        return LabError(message, field=field, mend=mend)
 
     @field_validator("must_be", mode="before")
     @classmethod

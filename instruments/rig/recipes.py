@@ -15,9 +15,9 @@ from typing import Annotated, Final
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from instruments.electrochemistry._schema import Record
+from instruments.electrochemistry._schema import Declared
 from instruments.electrochemistry.units import Quantity, Ratio, Volume, quantity
-from instruments.errors import InstrumentsError, LabError
+from instruments.errors import LabError
 from instruments.lab import Parameters
 from instruments.rig.stock import Precursor, Stock
 
@@ -35,7 +35,7 @@ class RecipeError(LabError):
     """A composition cannot be made. ``field`` is the component's column, or the part of the recipe."""
 
 
-class Recipe(Record):
+class Recipe(Declared):
     """The block ``recipe`` of a rig file: how a composition becomes a deposit.
 
     Attributes:
@@ -69,10 +69,6 @@ class Recipe(Record):
     dilutions: dict[str, tuple[float, ...]] = Field(default_factory=dict)
     dilution_volume: Volume = Quantity(2e-7, "m3")
     mix: int = Field(default=3, ge=0, le=50)
-
-    @classmethod
-    def _error(cls, message: str, field: str, mend: str | None) -> InstrumentsError:
-        return LabError(message, field=field, mend=mend)
 
     @model_validator(mode="after")
     def _possible(self) -> Recipe:

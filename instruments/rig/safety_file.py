@@ -7,14 +7,14 @@ from typing import Any
 
 from pydantic import Field, field_validator, model_validator
 
-from instruments.electrochemistry._schema import Record
+from instruments.electrochemistry._schema import Declared
 from instruments.electrochemistry.units import Quantity, Time
-from instruments.errors import InstrumentsError, LabError
+from instruments.errors import LabError
 from instruments.rig.interlocks import Interlock
 from instruments.rig.roles import CURRENT, DEFAULT_ORDER, DISCONNECT, Stages
 
 
-class SafetyBlock(Record):
+class SafetyBlock(Declared):
     """What keeps a rig safe.
 
     Attributes:
@@ -32,10 +32,6 @@ class SafetyBlock(Record):
     bound: Time = Quantity(5.0, "s")
     disconnect_after: Time = Quantity(0.5, "s")
     interlocks: tuple[Interlock, ...] = ()
-
-    @classmethod
-    def _error(cls, message: str, field: str, mend: str | None) -> InstrumentsError:
-        return LabError(message, field=field, mend=mend)
 
     @property
     def stages(self) -> Stages:

@@ -15,9 +15,9 @@ from typing import Annotated, Any, Final, TypeAlias
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from instruments.electrochemistry._schema import Record
+from instruments.electrochemistry._schema import Declared
 from instruments.electrochemistry.units import Concentration, Quantity, Ratio, Volume
-from instruments.errors import InstrumentsError, LabError, LabHolds
+from instruments.errors import LabError, LabHolds
 
 MILLILITRE: Final = 1e6
 """mL in a cubic metre."""
@@ -96,15 +96,11 @@ class Item:
     places: tuple[str, ...] = ()
 
 
-class _Stocked(Record):
+class _Stocked(Declared):
     """What all of them have: lot, expiry."""
 
     lot: str = ""
     expires: date | None = None
-
-    @classmethod
-    def _error(cls, message: str, field: str, mend: str | None) -> InstrumentsError:
-        return LabError(message, field=field, mend=mend)
 
 
 class Fluid(_Stocked):
@@ -217,7 +213,7 @@ class Pieces(_Stocked):
         )
 
 
-class Waste(Record):
+class Waste(Declared):
     """Room for waste: it is used up like anything else, and refilled by emptying.
 
     Attributes:
@@ -228,16 +224,12 @@ class Waste(Record):
     capacity: Volume
     low: Volume = Quantity(0.0, "m3")
 
-    @classmethod
-    def _error(cls, message: str, field: str, mend: str | None) -> InstrumentsError:
-        return LabError(message, field=field, mend=mend)
-
     def item(self, name: str) -> Item:
         """The room as an item of the stock."""
         return Item(name, "mL", self.capacity.value * MILLILITRE, low=self.low.value * MILLILITRE)
 
 
-class Stock(Record):
+class Stock(Declared):
     """The block ``stock`` of a rig file; what is not declared is not counted.
 
     Attributes:
@@ -265,10 +257,6 @@ class Stock(Record):
     gases: dict[str, Fluid] = Field(default_factory=dict)
     check_gases: dict[str, CheckGas] = Field(default_factory=dict)
     waste: Waste | None = None
-
-    @classmethod
-    def _error(cls, message: str, field: str, mend: str | None) -> InstrumentsError:
-        return LabError(message, field=field, mend=mend)
 
     def items(self) -> Mapping[str, Item]:
         """Everything that is counted, by dotted name."""

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from pydantic import Field, field_validator, model_validator
 
-from instruments.electrochemistry._schema import Record
+from instruments.electrochemistry._schema import Declared
 from instruments.electrochemistry.products import PRODUCTS
 from instruments.electrochemistry.units import scale
-from instruments.errors import InstrumentsError, LabError, ReaderError
+from instruments.errors import LabError, ReaderError
 from instruments.readers.species import key_of
 
 if TYPE_CHECKING:
@@ -38,13 +38,7 @@ BELOW: Final = ("n.d.", "nd", "n.d", "n/d", "<lod", "< lod", "bdl", "not detecte
 _NUMBER: Final = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d{1,3})?")
 
 
-class _Mapped(Record):
-    @classmethod
-    def _error(cls, message: str, field: str, mend: str | None) -> InstrumentsError:
-        return LabError(message, field=field, mend=mend)
-
-
-class Column(_Mapped):
+class Column(Declared):
     """What one column of a result file holds.
 
     Attributes:
@@ -92,7 +86,7 @@ class Column(_Mapped):
         return (mass[0] if mass is not None else 0.0) / PRODUCTS[self.species].molar_mass
 
 
-class ResultMapping(_Mapped):
+class ResultMapping(Declared):
     """What the columns of result files hold; all columns that are not named are left alone.
 
     Attributes:

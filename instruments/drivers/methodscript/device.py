@@ -236,6 +236,7 @@ class MethodScriptPotentiostat(Device):
                 return SAFE_MEANWHILE if run.stop.is_set() else CANCELLED if cancelled.is_set() else ""
 
             bounds = Bounds(self._allowed(1.2 * plan.duration), self._allowed(2.0 * plan.gap), stop)
+            run.patience = bounds.gap
             with self._secured():
                 self._check_not_stopped(stop())
                 ending = self._talk.execute(Script(plan.lines, ("cell_off",)), reader.read, bounds)
@@ -291,10 +292,10 @@ class MethodScriptPotentiostat(Device):
 
     def _latest(self, run: Run, name: str) -> float:
         """Of the latest point of a technique."""
-        point = run.last
+        point = run.last if time.monotonic() - run.heard <= run.patience else None
         value = None if point is None else getattr(point, name)
         if value is None:
-            raise DeviceTimeout(f"the technique that runs has not told any {name} yet.", device=self.name, field=name)
+            raise DeviceTimeout(f"the technique that runs tells no {name} now.", device=self.name, field=name)
         return float(value)
 
     def _single(self, kind: str) -> float:

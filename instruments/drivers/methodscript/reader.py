@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,11 +18,21 @@ from instruments.errors import ProtocolError
 
 @dataclass
 class Run:
-    """A technique that is under way."""
+    """A technique that is under way.
+
+    Attributes:
+        began: monotonic time.
+        stop: ends it.
+        last: its latest point.
+        heard: when that came.
+        patience: s, after which it is none of now any more.
+    """
 
     began: float = field(default_factory=time.monotonic)
     stop: Event = field(default_factory=Event)
     last: Point | None = None
+    heard: float = 0.0
+    patience: float = math.inf
 
 
 class Reader:
@@ -53,7 +64,7 @@ class Reader:
         if not self.points:
             self.began = datetime.now(UTC)
         self.points.append(point)
-        self._run.last = point
+        self._run.last, self._run.heard = point, time.monotonic()
         if self._on_point is not None:
             self._on_point(point)
 

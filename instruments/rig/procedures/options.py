@@ -7,20 +7,14 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from instruments.electrochemistry._schema import Record
+from instruments.electrochemistry._schema import Declared
 from instruments.electrochemistry.units import Quantity, Time, Voltage, Volume
-from instruments.errors import InstrumentsError, LabError
+from instruments.errors import LabError
 from instruments.metrics import PRODUCTS
 from instruments.rig.procedures.procedure import Options
 
 
-class _Block(Record):
-    @classmethod
-    def _error(cls, message: str, field: str, mend: str | None) -> InstrumentsError:
-        return LabError(message, field=field, mend=mend)
-
-
-class Injections(_Block):
+class Injections(Declared):
     """When gas is analysed.
 
     Attributes:
@@ -72,7 +66,7 @@ class Injections(_Block):
         return tuple(self.first.value + number * self.every.value for number in range(count))
 
 
-class Spectrum(_Block):
+class Spectrum(Declared):
     """The impedance from which the resistance is read.
 
     Attributes:
@@ -90,7 +84,7 @@ class Spectrum(_Block):
     after: bool = True
 
 
-class OhmicDrop(_Block):
+class OhmicDrop(Declared):
     """What is done about the ohmic drop of a potential that is to be held.
 
     Attributes:
@@ -109,7 +103,7 @@ class OhmicDrop(_Block):
     most: Voltage = Quantity(0.5, "V")
 
 
-class Rinse(_Block):
+class Rinse(Declared):
     """How a cell is rinsed.
 
     Attributes:
@@ -123,7 +117,7 @@ class Rinse(_Block):
     rate: float = Field(default=5.0, gt=0.0)
 
 
-class Mount(_Block):
+class Mount(Declared):
     """How a sample comes into its cell.
 
     Attributes:
@@ -140,7 +134,7 @@ class Mount(_Block):
     seconds: float = Field(default=60.0, ge=0.0)
 
 
-class Sample(_Block):
+class Sample(Declared):
     """A sample of the electrolyte for an analysis elsewhere.
 
     Attributes:

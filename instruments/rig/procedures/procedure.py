@@ -8,12 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from instruments.electrochemistry._schema import Record
+from instruments.electrochemistry._schema import Declared
 from instruments.errors import (
     DeviceError,
     ExecutionCancelled,
     InstrumentsError,
-    LabError,
     LabHalted,
     LabHolds,
     LimitError,
@@ -29,12 +28,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-class Options(Record):
+class Options(Declared):
     """Of a procedure, from the block ``procedure`` of a rig file without its ``name``."""
-
-    @classmethod
-    def _error(cls, message: str, field: str, mend: str | None) -> InstrumentsError:
-        return LabError(message, field=field, mend=mend)
 
 
 class Procedure(ABC):
