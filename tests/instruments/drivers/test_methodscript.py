@@ -530,6 +530,31 @@ def test_while_it_runs_attributes_are_those_of_the_latest_point(emulator, device
     assert "problem" in found
 
 
+def test_an_old_point_is_no_reading(emulator, quick, cell):
+    seen = []
+
+    def frozen(point):
+        emulator.faults.arm("freeze", times=None)
+        seen.append(quick.read("current").number)
+
+    thread, _ = in_thread(lambda: quick.run(LONG, frozen))
+
+    def refused():
+        try:
+            quick.read("current")
+        except DeviceTimeout as problem:
+            return str(problem) if seen else ""
+        return ""
+
+    said = ""
+    while not said and thread.is_alive():
+        said = refused()
+    assert "tells no current now" in said
+    assert thread.is_alive()  # while the driver still tries to switch the cell off
+    emulator.faults.clear("freeze")
+    thread.join(20.0)
+
+
 def test_the_cell_voltage_can_be_named_or_left_out(emulator):
     with device_at(emulator, cell_voltage="none") as device:
         assert "cell_voltage" not in device.attributes
