@@ -72,5 +72,5 @@ def test_filling_up_is_written_down(bench, tmp_path):
     assert said in bench.run("rig", "refill", rig.rig).stdout
     assert "Give the amount" in bench.run("rig", "refill", rig.rig, "precursors.Cu", status=2).stderr
     assert "not in stock" in bench.run("rig", "refill", rig.rig, "precursors.Xx", "1", status=2).stderr
-    assert bench.run("rig", "answer", rig.rig).stdout == ""
+    assert bench.run("rig", "answer", rig.rig).stdout == "nothing is asked\n"
     assert "nobody asks" in bench.run("rig", "answer", rig.rig, "q-1", status=2).stderr
