@@ -344,15 +344,22 @@ class MethodScriptPotentiostat(Device):
 
     @contextmanager
     def _secured(self) -> Iterator[None]:
-        """Switch the cell off before whatever goes wrong is told; what may take long is an alarm first."""
+        """Switch the cell off before whatever goes wrong is told; where that may take long, an alarm goes before it."""
+        alarms: list[DeviceError] = []
+
+        def alarm(found: DeviceError) -> None:
+            if not alarms:
+                alarms.append(found)
+                self._wiring.alarm(self.name, found)
+
         try:
             yield
         except BaseException as problem:
             logger.warning("%s: its cell is switched off, because of this: %s", self.name, _words(problem))
             if isinstance(problem, CommunicationError | ProtocolError):
-                self._wiring.alarm(self.name, problem)
+                alarm(problem)
             try:
-                self._talk.secure()
+                self._talk.secure(alarm)
             except DeviceError as second:
                 logger.error("%s: the cell is not known to be off: %s", self.name, second)
                 raise DeviceError(

@@ -134,18 +134,23 @@ class Record:
     def resistance(self) -> tuple[float, float]:
         """The uncompensated resistance between working and reference electrode, and its standard uncertainty, ohm.
 
-        The resistance is where the high-frequency end of the spectrum meets the real axis. The uncertainty holds the
-        instrument's accuracy and half of what the axis is missed by: the real part between the two highest frequencies,
-        where they do not cross it.
+        The resistance is where the high-frequency end of the spectrum meets the real axis; what the instrument flags
+        as overloaded is left out. The uncertainty holds the instrument's accuracy and half of what the axis is missed
+        by: the real part between the two highest frequencies, where they do not cross it.
 
         Raises:
-            SignalError: this is no spectrum, or has fewer than two points.
+            SignalError: this is no spectrum, or has fewer than two points that are good.
         """
-        rows = [(p.frequency, p.z_real, p.z_imag) for p in self.points]
+        rows = [(p.frequency, p.z_real, p.z_imag) for p in self.points if not p.overload]
         whole = np.array([[math.nan if x is None else x for x in row] for row in rows], dtype=float).reshape(-1, 3)
         whole = whole[np.isfinite(whole).all(axis=1)]
         if self.kind != "impedance" or len(whole) < 2:
-            raise SignalError("a resistance needs a spectrum of at least two points.", field="impedance")
+            raise SignalError(
+                f"a resistance needs a spectrum of at least two points without overload; {len(whole)} of"
+                f" {len(self.points)} are.",
+                field="impedance",
+                mend="Look at the reference electrode and its contact.",
+            )
         spectrum = Spectrum(*whole.T)
         found = spectrum.resistance
         order = np.argsort(-spectrum.frequency)

@@ -203,8 +203,11 @@ class Talk:
         self._in_step()
         return self._execute(script, reader, bounds, LOADING)
 
-    def secure(self) -> None:
+    def secure(self, failing: Callable[[DeviceError], None] | None = None) -> None:
         """Abort whatever runs, and switch the cell off with a script of its own.
+
+        Args:
+            failing: told of each try that failed.
 
         Raises:
             DeviceError: the instrument did not confirm that the cell is off.
@@ -221,6 +224,8 @@ class Talk:
                 problem = ProtocolError("the script that switches the cell off did not say so.", device=self._device)
             except DeviceError as found:
                 problem = found
+            if failing is not None:
+                failing(problem)
         assert problem is not None  # noqa: S101  three attempts, each of which returns or leaves one
         raise problem
 

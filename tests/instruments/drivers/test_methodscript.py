@@ -368,6 +368,14 @@ def test_a_spectrum_at_the_open_circuit_potential(emulator, device):
     assert any(b"meas_loop_eis" in frame and frame.endswith(b"-50m") for frame in emulator.heard)
 
 
+def test_what_is_overloaded_tells_no_resistance(emulator, device):
+    emulator.faults.arm("overload", times=None)
+    record = device.run(Impedance(points=5))
+    assert all(point.overload for point in record.points)
+    with pytest.raises(SignalError, match="0 of 5"):
+        record.resistance()
+
+
 def test_points_come_while_it_runs(device):
     seen = []
     record = device.run(HOLD, seen.append)
@@ -668,6 +676,14 @@ def test_whoever_can_cut_the_cell_off_hears_of_it_before_the_driver_has_tried(em
     with pytest.raises(DeviceFault):
         device.run(LONG, lambda point: emulator.faults.arm("runtime_error"))
     assert alarms == []  # it answers, and is off
+    emulator.faults.arm("no_cell_off")  # and its script fails, which is tried again
+    assert device.make_safe().confirmed
+    assert alarms == []
+    emulator.faults.arm("no_cell_off")
+    with pytest.raises(DeviceFault, match="0032"):
+        device.run(LONG, lambda point: emulator.faults.arm("runtime_error"))
+    assert len(alarms) == 1
+    alarms.clear()
     with pytest.raises(DeviceError, match="not known to be off"):
         device.run(LONG, lambda point: emulator.faults.arm("freeze", times=None))
     ((at, name, problem),) = alarms
