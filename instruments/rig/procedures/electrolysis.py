@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from instruments.errors import LabError
+from instruments.errors import LabError, SignalError
 from instruments.lab import Parameters, Scalar
 from instruments.rig.procedures.deposit import deposit_steps
+from instruments.rig.procedures.errors import ExperimentFailed
 from instruments.rig.procedures.execution import Execution
 from instruments.rig.procedures.holding import Hold, electrolyse, occupation
 from instruments.rig.procedures.options import ElectrolysisOptions
@@ -200,7 +201,10 @@ class Electrolysis(Procedure):
         def resistance(run: Execution) -> None:
             record = run.technique(self._spectrum())
             run.recorder.put("impedance", record.table())
-            value, sem = record.resistance()
+            try:
+                value, sem = record.resistance()
+            except SignalError as problem:
+                raise ExperimentFailed(f"resistance: {problem}", cause="equipment") from problem
             run.notes["resistance"] = run.notes["resistance_before"] = f"{value!r} +/- {sem!r} ohm"
 
         if rest > 0.0:
@@ -275,8 +279,13 @@ class Electrolysis(Procedure):
         yield Step("shut down", "idempotent", rest, tuple(sets), closing=True, says="flows off")
 
     def _resistance_after(self, run: Execution) -> None:
-        value, sem = run.technique(self._spectrum()).resistance()
-        run.notes["resistance_after"] = f"{value!r} +/- {sem!r} ohm"
+        record = run.technique(self._spectrum())
+        try:
+            value, sem = record.resistance()
+        except SignalError as problem:  # the results stand without it
+            run.problem(f"resistance after: {problem}")
+        else:
+            run.notes["resistance_after"] = f"{value!r} +/- {sem!r} ohm"
 
     def setup(self, execution: Execution) -> Mapping[str, Any]:
         """Notes of the steps, and what was analysed."""
