@@ -15,6 +15,7 @@ PACE = 300.0
 SPECIES = {"h2", "co", "ch4", "c2h4"}
 
 
+@pytest.mark.soak
 def test_a_calibration_over_the_wire_finds_the_response_of_the_emulated_chromatograph(bench, tmp_path):
     rig = RigBench(tmp_path / "bench", pace=PACE)
     with rig.emulated():
@@ -49,6 +50,7 @@ def _impatient(data):
     data["safety"] |= {"tries": 1, "bound": "1 s"}
 
 
+@pytest.mark.soak
 def test_a_rig_of_which_nothing_answers_is_told_in_a_line_a_device(bench, tmp_path):
     rig = RigBench(tmp_path / "bench", pace=PACE, changes=_impatient)
     with rig.emulated():

@@ -79,3 +79,11 @@ def malformed() -> Callable[..., Iterator[bytes]]:
             yield bytes(data)
 
     return answers
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What runs over a socket anyway runs over a pseudo-terminal too where there is time."""
+    for item in items:
+        variant = item.name.partition("[")[2].rstrip("]").split("-")
+        if item.path.is_relative_to(Path(__file__).parent) and "pty" in variant:
+            item.add_marker(pytest.mark.soak)

@@ -91,7 +91,7 @@ class Bench:
     def logs(self) -> str:
         return "\n".join(path.read_text() for path in sorted(self.folder.glob("*.log")))
 
-    def until(self, condition: Callable[[], bool], seconds: float = 10.0) -> float:
+    def until(self, condition: Callable[[], bool], seconds: float = 40.0) -> float:
         """Wait for something; when it was seen."""
         end = time.monotonic() + seconds
         while not condition():
@@ -187,6 +187,7 @@ def test_the_controller_is_killed_under_current(bench: Bench) -> None:
     child = bench.start()
 
 
+@pytest.mark.soak
 def test_devices_that_are_switched_off_after_they_confirmed_are_what_they_were(bench: Bench) -> None:
     child = bench.start()
     guardian = bench.guardian
@@ -218,6 +219,7 @@ def test_a_controller_that_stalls_is_fenced_off(bench: Bench) -> None:
     assert bench.is_off()
 
 
+@pytest.mark.soak
 def test_a_controller_that_watches_no_longer_gives_no_sign_of_life(bench: Bench) -> None:
     child = bench.start()
     assert child.stdin is not None
@@ -228,6 +230,7 @@ def test_a_controller_that_watches_no_longer_gives_no_sign_of_life(bench: Bench)
     bench.hear("fenced")
 
 
+@pytest.mark.soak
 def test_a_controller_that_stalls_on_a_port_is_killed(bench: Bench) -> None:
     bench.stations["potentiostat-2"] = Station("potentiostat-2", "potentiostat", exclusive=True)
     child = bench.start()
@@ -238,6 +241,7 @@ def test_a_controller_that_stalls_on_a_port_is_killed(bench: Bench) -> None:
     assert "is killed" in bench.logs()
 
 
+@pytest.mark.soak
 def test_a_signal_to_the_whole_group_leaves_the_guardian(bench: Bench) -> None:
     child = bench.start()
     os.killpg(child.pid, signal.SIGTERM)  # the controller has no handler, and ends
@@ -256,7 +260,7 @@ def test_an_orderly_end_halts_nothing(bench: Bench, number: signal.Signals | Non
         child.stdin.close()
         bench.hear("closed")
     bench.until(lambda: gone(guardian))
-    child.wait(10.0)
+    child.wait(40.0)
     assert bench.is_off()
     assert bench.halt is None
     assert {path.name for path in bench.folder.glob("*.json")} == {"rig.json"}
@@ -278,6 +282,7 @@ def test_a_guardian_that_dies_is_replaced_once(bench: Bench) -> None:
     assert "guardian is lost" in bench.reported().reason
 
 
+@pytest.mark.soak
 def test_a_guardian_that_hangs_is_replaced(bench: Bench) -> None:
     bench.start()
     first = bench.guardian
@@ -308,6 +313,7 @@ def test_a_guardian_starts_light() -> None:
     assert not {"numpy", "pandas", "torch", "pint", "scipy", "httpx", "pyvisa"} & set(done.stdout.split())
 
 
+@pytest.mark.soak
 def test_a_guardian_told_to_end_makes_safe_first(bench: Bench) -> None:
     bench.start()
     bench.guardian.terminate()
@@ -316,6 +322,7 @@ def test_a_guardian_told_to_end_makes_safe_first(bench: Bench) -> None:
     bench.hear("fenced")
 
 
+@pytest.mark.soak
 def test_devices_that_do_not_confirm_are_asked_until_they_do(bench: Bench) -> None:
     child = bench.start()
     guardian = bench.guardian
@@ -335,6 +342,7 @@ def test_devices_that_do_not_confirm_are_asked_until_they_do(bench: Bench) -> No
     assert bench.is_off()
 
 
+@pytest.mark.soak
 def test_a_controller_that_leaves_something_on_is_relieved_by_the_guardian(bench: Bench) -> None:
     child = bench.start()
     guardian = bench.guardian
