@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import httpx
@@ -89,11 +90,12 @@ class RigBench:
 
     def until(self, what: Callable[[dict[str, Any]], bool], longest: float = LONGEST) -> dict[str, Any]:
         """The cells, once they are so."""
-        end = time.monotonic() + longest
+        end, pause = time.monotonic() + longest, Event()
         while time.monotonic() < end:
             cells = self.cells()
             if what(cells):
                 return cells
+            pause.wait(0.05)  # leave the processor to the processes that are watched
         raise AssertionError(f"not within {longest} s: {self.cells()}")
 
 
