@@ -27,8 +27,8 @@ def polished(space: SearchSpace, score: Callable[[Tensor], Tensor], points: Floa
     """Points with their continuous columns moved to a nearby maximum of the score; (m, c) to (m, c).
 
     All points together in one batch of L-BFGS, each in the directions that keep sums and active constraints as they
-    are. Categories, grids, which components are present, and columns at a bound stay as they are: what changes these
-    are the random moves from which the points come.
+    are. Categories, grids and columns at a bound stay as they are, and no component comes in that was absent: what
+    changes these are the random moves from which the points come. A component may be pressed down to nothing.
 
     Args:
         space: whose points they are.

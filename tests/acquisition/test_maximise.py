@@ -91,7 +91,7 @@ def test_polished_points_are_inside_and_not_worse(seed, which):
     kinds = np.array([c in ("c", "n") for c in space.columns])
     np.testing.assert_array_equal(moved[:, kinds], points[:, kinds])
     fractions = np.array([c.startswith("x_") for c in space.columns])
-    np.testing.assert_array_equal(moved[:, fractions] > 0, points[:, fractions] > 0)
+    assert not ((moved[:, fractions] > 0) & (points[:, fractions] == 0)).any()  # one may be pressed out, none comes in
 
 
 def test_a_pool_of_which_only_a_part_is_searched_still_gives_a_very_good_row(monkeypatch):
