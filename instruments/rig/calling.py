@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from pathlib import Path
 from typing import Any, Final
@@ -11,6 +12,9 @@ from instruments.rig.file import RigFile
 from instruments.rig.guarding import Card, Channel, Post
 from instruments.rig.halting import Halt, Halting
 from instruments.rig.rig import Rig
+from instruments.rig.safety import SafetyReport
+
+logger = logging.getLogger(__name__)
 
 ANSWERS_WITHIN: Final = 2.0
 """s, for a guardian's answer."""
@@ -50,23 +54,44 @@ def emergency_stop(file: RigFile, folder: Path, reason: str = "emergency stop", 
         The halted state, with what each device confirmed; without a report where none came in time.
     """
     halting = Halting(folder, file.name)
-    if ask_guardian(folder, file.name, "stop", reason=reason) is None:
-        halting.write(reason, "emergency stop")  # a controller that runs sees it at once, and makes safe
-        _directly(file, folder, reason)
+    before = halting.read()
+    guarded = ask_guardian(folder, file.name, "stop", reason=reason) is not None
+    unwritten = "" if guarded else _written(halting, reason)  # a controller that runs sees it at once, and makes safe
     end = time.monotonic() + longest
     while time.monotonic() < end:
+        if not guarded and (report := _directly(file, folder, reason)) is not None:
+            return _told(halting, f"{reason}{unwritten}", report)
         halt = halting.read()
-        if halt is not None and halt.report is not None:
+        if halt is not None and halt.report is not None and (guarded or before is None or halt.report != before.report):
             return halt
         time.sleep(0.05)
-    return halting.read() or Halt("", reason, "emergency stop")
+    return halting.read() or Halt("", f"{reason}{unwritten}", "emergency stop")
 
 
-def _directly(file: RigFile, folder: Path, reason: str) -> None:
-    """Make a rig safe that nobody controls."""
+def _written(halting: Halting, reason: str) -> str:
+    """Halt the rig; what to add to the reason where that cannot be written down. Making safe does not wait for it."""
+    try:
+        halting.write(reason, "emergency stop")
+    except OSError as problem:
+        logger.critical("the halted state could not be written: %s", problem)
+        return f"; the halted state could NOT be written ({problem}), so that the rig may be started again"
+    return ""
+
+
+def _told(halting: Halting, reason: str, report: SafetyReport) -> Halt:
+    """The halted state; where it could not be written, what would stand there."""
+    halt = halting.read()
+    if halt is not None and halt.report is not None:
+        return halt
+    return Halt(report.time, reason, "emergency stop", report.to_json())
+
+
+def _directly(file: RigFile, folder: Path, reason: str) -> SafetyReport | None:
+    """Make a rig safe that nobody controls; ``None`` where another process has it, which may end any time."""
     rig = Rig(file, folder, guarded=False)
-    if rig.hold_unstarted():
-        try:
-            rig.emergency_stop(reason)
-        finally:
-            rig.close()
+    if not rig.hold_unstarted():
+        return None
+    try:
+        return rig.emergency_stop(reason)
+    finally:
+        rig.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 import time
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 import psutil
+
+logger = logging.getLogger(__name__)
 
 if sys.platform == "win32":
     import msvcrt
@@ -130,7 +133,7 @@ class Claim:
             Whether it is held now.
 
         Raises:
-            OSError: the file cannot be written.
+            OSError: the file cannot be opened.
         """
         self.path.parent.mkdir(parents=True, exist_ok=True)
         flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)
@@ -145,10 +148,13 @@ class Claim:
                     file.close()
                     return False
             time.sleep(0.02)
-        file.seek(0)
-        file.truncate()
-        file.write(json.dumps(Process.this().to_json()).encode())
         self._file = file
+        try:
+            file.seek(0)
+            file.truncate()
+            file.write(json.dumps(Process.this().to_json()).encode())
+        except OSError as problem:  # a full disk: it is held all the same, and nobody is told by whom
+            logger.error("%s cannot be written: %s", self.path.name, problem)
         return True
 
     def holder(self) -> Process | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -113,6 +114,37 @@ class JsonLog:
         line = {"time": datetime.now(UTC).isoformat(), "campaign": self._campaign, "experiment": experiment}
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({**line, "event": event, **data}) + "\n")
+
+
+class LogFile(logging.FileHandler):
+    """A log file. One that cannot be written, as on a full disk, says so once and ends nothing."""
+
+    def __init__(self, path: Path, formatter: logging.Formatter) -> None:
+        super().__init__(path, encoding="utf-8")
+        self.setFormatter(formatter)
+        self._told = False
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  as logging names it
+        """Say on the terminal that the file is incomplete."""
+        problem = sys.exc_info()[1]
+        if isinstance(problem, OSError):
+            self._tell(problem)
+        else:
+            super().handleError(record)
+
+    def close(self) -> None:
+        """Close the file; what could not be written is lost."""
+        try:
+            super().close()
+        except OSError as problem:  # what was left to write
+            self._tell(problem)
+
+    def _tell(self, problem: OSError) -> None:
+        if not self._told:
+            self._told = True
+            sys.stderr.write(
+                f"sabatier: {self.baseFilename} cannot be written ({problem.strerror}); the log has gaps.\n"
+            )
 
 
 class JsonFormatter(logging.Formatter):

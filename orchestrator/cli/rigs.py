@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from instruments.errors import InstrumentsError, LabError
 from instruments.rig.file import RigFile
-from orchestrator.cli.display import JsonFormatter
+from orchestrator.cli.display import JsonFormatter, LogFile
 from orchestrator.cli.failures import DONE, FAILED
 from orchestrator.cli.rig_words import found_lines, halt_lines, level_line
 from orchestrator.config.problems import own_problem, refuse
@@ -179,8 +179,7 @@ def _say(text: str) -> None:
 @contextmanager
 def _logged(file: RigFile, path: Path) -> Iterator[None]:
     """Write what the packages log to a file of the rig, and nothing to the terminal."""
-    handler = logging.FileHandler(path.parent / f"{file.name}.commands.jsonl", encoding="utf-8")
-    handler.setFormatter(JsonFormatter(rig=file.name))
+    handler = LogFile(path.parent / f"{file.name}.commands.jsonl", JsonFormatter(rig=file.name))
     logger = logging.getLogger("instruments")
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)

@@ -19,7 +19,7 @@ from rich.console import Console
 from acquisition.errors import AcquisitionError
 from instruments.errors import InstrumentsError
 from orchestrator.cli import text
-from orchestrator.cli.display import Display, JsonFormatter, JsonLog
+from orchestrator.cli.display import Display, JsonFormatter, JsonLog, LogFile
 from orchestrator.cli.failures import DONE, FAILED, INTERRUPTED, refuse
 from orchestrator.cli.guard import PACKAGES
 from orchestrator.cli.terminal import Terminal
@@ -198,8 +198,7 @@ def _handlers(handler: Callable[[int, FrameType | None], None]) -> Iterator[None
 def _logging(path: Path, campaign: str) -> Iterator[None]:
     """Write what the house's packages log to the campaign's log file, and warnings to stderr too."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    to_file = logging.FileHandler(path, encoding="utf-8")
-    to_file.setFormatter(JsonFormatter(campaign=campaign))
+    to_file = LogFile(path, JsonFormatter(campaign=campaign))
     to_stderr = logging.StreamHandler()
     to_stderr.setLevel(logging.WARNING)
     to_stderr.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))

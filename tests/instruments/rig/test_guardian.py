@@ -1,5 +1,6 @@
 """The guardian in processes of its own: who dies, hangs or leaves, and in which order everything is off then."""
 
+import errno
 import json
 import os
 import signal
@@ -20,11 +21,13 @@ from devices import rig_data
 from wire_device import Station
 
 from instruments.rig.calling import ask_guardian, emergency_stop
+from instruments.rig.claim import Claim
 from instruments.rig.errors import RigHalted
 from instruments.rig.file import RigFile
 from instruments.rig.guarding import Card, Channel, LinkLost, Post
 from instruments.rig.halting import Halt, Halting
 from instruments.rig.rig import Rig
+from instruments.rig.safety import SafetyReport
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
@@ -386,6 +389,39 @@ def test_an_emergency_stop_without_a_guardian(bench: Bench) -> None:
     assert halt.unconfirmed == ()
     with pytest.raises(RigHalted, match="smoke"):
         Rig(file, bench.folder).start()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a disk that is always full is a file of Linux")
+def test_an_emergency_stop_waits_for_no_disk(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    file = bench.file
+    (bench.folder / f"{NAME}.lock").symlink_to("/dev/full")
+    monkeypatch.setattr("instruments.rig.halting.write_whole", full)
+    bench.stations["potentiostat-1"].values["current"] = "-0.2"
+    halt = emergency_stop(file, bench.folder, "smoke")
+    assert bench.is_off()
+    assert halt.unconfirmed == ()
+    assert "could NOT be written" in halt.reason
+
+
+def test_an_emergency_stop_of_a_rig_that_is_being_looked_at(bench: Bench) -> None:
+    file = bench.file
+    bench.stations["potentiostat-1"].values["current"] = "-0.2"
+    looking = Claim(bench.folder / f"{NAME}.lock")
+    assert looking.take()
+    halting = Halting(bench.folder, NAME)
+    halting.write("an earlier one", "somebody", SafetyReport("an earlier one", "", {}))
+    found: list[Halt] = []
+    stop = Thread(target=lambda: found.append(emergency_stop(file, bench.folder, "smoke")))
+    stop.start()
+    bench.until(lambda: ("smoke", "emergency stop") in ((bench.halt or Halt("", "", "")).also))
+    assert not bench.is_off()
+    looking.release()
+    stop.join(20.0)
+    assert bench.is_off()
+    assert "potentiostat-1" in (found[0].report or {})["devices"]
 
 
 def test_a_guardian_hears_nobody_without_its_token(bench: Bench) -> None:
