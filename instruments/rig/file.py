@@ -21,7 +21,7 @@ from instruments.rig.address import is_emulated
 from instruments.rig.cells import CellBlock
 from instruments.rig.interlocks import Interlock
 from instruments.rig.names import Place, near
-from instruments.rig.roles import CURRENT, DISCONNECT, FLOWING, ROLES
+from instruments.rig.roles import CURRENT, DISCONNECT, FLOWING, OWN, ROLES
 from instruments.rig.safety import OPEN, Bounds, SafetyPlan
 from instruments.rig.safety_file import SafetyBlock
 
@@ -104,7 +104,10 @@ class RigFile(Declared):
             self._check_role(path, role, place)
         self._check_order()
         self._check_disconnects()
-        self._check_streams()
+        self._check_owners()
+        self._check_currents()
+        self._check_unique("stream")
+        self._check_unique("seat")
         for number, interlock in enumerate(self.safety.interlocks):
             field = f"safety.interlocks.{number}"
             self._check_device(interlock.device, f"{field}.device")
@@ -244,12 +247,50 @@ class RigFile(Declared):
                     mend="Write `safe: open`.",
                 )
 
-    def _check_streams(self) -> None:
-        seen: dict[int, str] = {}
-        for name, block in self.cells.items():
-            if block.stream is not None and (other := seen.setdefault(block.stream, name)) != name:
+    def _check_owners(self) -> None:
+        """What one cell switches, or measures of it, cannot be another cell's as well."""
+        seen: dict[tuple[str, Place], str] = {}
+        for cell, block in self.cells.items():
+            for role in OWN & set(block.roles):
+                place = Place.of(block.roles[role])
+                if (other := seen.setdefault((role, place), cell)) != cell:
+                    field = f"cells.{cell}.roles.{role}"
+                    raise LabError(
+                        f"{field}: {place} is the {role} of {other}.", field=field, mend="Give each cell its own."
+                    )
+
+    def _check_currents(self) -> None:
+        """Interlocks and making safe know the cell of each source of current: it has one, and its wire is its own."""
+        at: dict[str, str] = {}
+        for path, role, place in self.filled():
+            if role not in CURRENT:
+                continue
+            if path.startswith("shared."):
                 raise LabError(
-                    f"cells.{name}.stream: {block.stream} is the stream of {other}.", field=f"cells.{name}.stream"
+                    f"{path}: cells cannot share a {role}.", field=path, mend="Name it in `roles` of its cell."
+                )
+            if place.attribute:
+                mend = f"Write {place.device}."
+                raise LabError(f"{path}: a {role} is a whole device, not {place}.", field=path, mend=mend)
+            at.update(dict.fromkeys(self.options[place.device].addresses, place.device))
+        for name, options in self.options.items():
+            for address in options.addresses:
+                if (source := at.get(address, name)) != name:
+                    field = f"devices.{name}"
+                    raise LabError(
+                        f"{field}: {address} is the address of {source}.",
+                        field=field,
+                        mend="Each device that drives a current has an address of its own.",
+                    )
+
+    def _check_unique(self, key: Literal["stream", "seat"]) -> None:
+        seen: dict[int | str, str] = {}
+        for name, block in self.cells.items():
+            value = getattr(block, key)
+            if value is not None and (other := seen.setdefault(value, name)) != name:
+                field = f"cells.{name}.{key}"
+                raise LabError(
+                    f"{field}: {value} is the {key} of {other}.", field=field, mend="Give each cell its own."
                 )
 
 

@@ -67,6 +67,7 @@ class Program:
                 mend="Use a name of stock.precursors.",
             )
         plan = _block("calibration", lambda: CalibrationPlan(**file.calibration)) if file.calibration else None
+        _refuse_streams(file, plan)
         return cls(file, stock, recipe, known, plan)
 
     @cached_property
@@ -83,6 +84,18 @@ class Program:
     def calibrations(self, folder: Path) -> Path:
         """The folder of calibration records."""
         return folder / (self.file.calibrations or "calibrations")
+
+
+def _refuse_streams(file: RigFile, plan: CalibrationPlan | None) -> None:
+    """A standard does not come from a cell."""
+    cells = {block.stream: name for name, block in file.cells.items() if block.stream is not None}
+    for number, standard in enumerate(() if plan is None else plan.standards):
+        if standard.stream in cells:
+            raise LabError(
+                f"calibration: stream {standard.stream} is that of {cells[standard.stream]}, not of {standard.name}.",
+                field=f"calibration.standards.{number}.stream",
+                mend="Give the position of the selector at which the standard is connected.",
+            )
 
 
 def _block(name: str, build: Callable[[], T]) -> T:

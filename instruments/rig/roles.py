@@ -19,6 +19,12 @@ HEATING: Final = frozenset({"heater", "bath"})
 FLOWING: Final = frozenset({"electrolyte_pump", "anolyte_pump", "rinse_pump", "drain", "gas", "back_pressure"})
 """Roles that keep gas or liquid flowing, which must outlast the current."""
 
+DISCONNECT: Final = "disconnect"
+"""The role of the relay contact that cuts a cell off where its potentiostat does not confirm that it is off."""
+
+OWN: Final = CURRENT | FLOWING | {DISCONNECT, "outlet", "cell_voltage"}
+"""Roles that a device fills for one cell only, unless it is declared as shared."""
+
 Stages: TypeAlias = tuple[tuple[str, ...], ...]
 
 DEFAULT_ORDER: Final[Stages] = (
@@ -30,9 +36,6 @@ DEFAULT_ORDER: Final[Stages] = (
     ("selector", "valve"),
 )
 """Stages of making safe, one after another; devices of other roles, and of none, come last."""
-
-DISCONNECT: Final = "disconnect"
-"""The role of the relay contact that cuts a cell off where its potentiostat does not confirm that it is off."""
 
 ROLES: Final = frozenset(
     {role for stage in DEFAULT_ORDER for role in stage}

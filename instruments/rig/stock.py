@@ -258,6 +258,17 @@ class Stock(Declared):
     check_gases: dict[str, CheckGas] = Field(default_factory=dict)
     waste: Waste | None = None
 
+    @model_validator(mode="after")
+    def _apart(self) -> Stock:
+        liquids: dict[str, Fluid] = {f"precursors.{name}": one for name, one in self.precursors.items()}
+        liquids |= {name: one for name, one in (("solvent", self.solvent), ("rinse", self.rinse)) if one is not None}
+        seen: dict[str, str] = {}
+        for name, one in liquids.items():
+            if one.place is not None and (other := seen.setdefault(one.place, name)) != name:
+                field = f"{name}.place"
+                raise LabError(f"{field}: {one.place} is the place of {other}.", field=field, mend="Give each its own.")
+        return self
+
     def items(self) -> Mapping[str, Item]:
         """Everything that is counted, by dotted name."""
         return {item.name: item for item in self._items()}

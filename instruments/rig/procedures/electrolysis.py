@@ -219,6 +219,7 @@ class Electrolysis(Procedure):
 
     def _electrolysis(self, request: Request, site: Site) -> Step:
         hold = self.hold(request, site)
+        site.place("chromatograph")  # without one the sample would be used up for nothing
         times = self.options.injections.times(self.options.duration.value)
         sets = [*self.held(request, site)]
         if site.has("selector"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import Field, model_validator
 
@@ -12,6 +12,9 @@ from instruments.electrochemistry.units import Quantity, Time, Voltage, Volume
 from instruments.errors import LabError
 from instruments.metrics import PRODUCTS
 from instruments.rig.procedures.procedure import Options
+
+MOST: Final = 1000
+"""Injections of one electrolysis."""
 
 
 class Injections(Declared):
@@ -29,7 +32,7 @@ class Injections(Declared):
 
     first: Time = Quantity(900.0, "s")
     every: Time = Quantity(720.0, "s")
-    count: int | None = Field(default=None, ge=1, le=1000)
+    count: int | None = Field(default=None, ge=1, le=MOST)
     flush: Time = Quantity(30.0, "s")
     busy: Time = Quantity(200.0, "s")
     least: int = Field(default=2, ge=1)
@@ -56,6 +59,12 @@ class Injections(Declared):
             LabError: they do not fit into the electrolysis, or are fewer than ``least``.
         """
         fitting = int((duration - self.first.value) // self.every.value) + 1 if duration >= self.first.value else 0
+        if self.count is None and fitting > MOST:
+            raise LabError(
+                f"{fitting} injections fit into {duration:g} s, more than {MOST}.",
+                field="injections",
+                mend="Make the electrolysis shorter, or give `count`.",
+            )
         count = fitting if self.count is None else self.count
         if count > fitting or count < self.least:
             raise LabError(

@@ -111,7 +111,7 @@ class BenchOptions(DeviceOptions):
 
     @property
     def addresses(self) -> tuple[str, ...]:
-        return ("loop://",)
+        return (f"loop://{self.role}/{self.cell}",)
 
     def build(self, name: str, wiring: Wiring) -> BenchDevice:
         return KINDS[self.role](name, self, wiring)

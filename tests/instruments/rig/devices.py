@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import count
 from threading import Event, RLock
 from typing import Any
 
@@ -143,9 +144,12 @@ class MemoryOptions(DeviceOptions):
         return MemoryDevice(name, self, wiring)
 
 
+_NUMBERS = count()
+
+
 def memory(role: str, **more: Any) -> dict[str, Any]:
     """The block of a device in a rig file."""
-    return {"kind": "devices:MemoryOptions", "role": role, **more}
+    return {"kind": "devices:MemoryOptions", "role": role, "address": f"/dev/ttyUSB{next(_NUMBERS)}", **more}
 
 
 def rig_data(**more: Any) -> dict[str, Any]:

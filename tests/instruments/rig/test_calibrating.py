@@ -110,6 +110,12 @@ def test_a_plan_out_of_limits_sets_nothing(tmp_path: Path) -> None:
         lab.close()
 
 
+def test_a_standard_does_not_come_from_a_cell(tmp_path: Path) -> None:
+    with pytest.raises(LabError, match="is that of cell-2") as problem:
+        bench(tmp_path, calibration={"standards": [{**PLAN["standards"][0], "stream": 2}]})
+    assert problem.value.field == "calibration.standards.0.stream"
+
+
 def test_a_cancelled_calibration_writes_nothing(tmp_path: Path) -> None:
     lab, stop = bench(tmp_path), Event()
     stop.set()

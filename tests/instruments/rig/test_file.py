@@ -82,6 +82,12 @@ def test_what_a_potentiostat_tells_may_be_longer_in_coming() -> None:
         ("cells.cell-1.area", "1 kg", "cells.cell-1.area"),
         ("cells.cell-1.kind", "bucket", "cells.cell-1.kind"),
         ("cells.cell-1.stream", 2, "cells.cell-2.stream"),
+        ("cells.cell-2.roles.potentiostat", "potentiostat-1", "cells.cell-2.roles.potentiostat"),
+        ("cells.cell-2.roles.gas", "co2-1", "cells.cell-2.roles.gas"),
+        ("cells.cell-2.roles.electrolyte_pump", "pump-1", "cells.cell-2.roles.electrolyte_pump"),
+        ("cells.cell-2.roles.disconnect", "relay/cell-1", "cells.cell-2.roles.disconnect"),
+        ("cells.cell-2.roles.potentiostat", "potentiostat-2/current", "cells.cell-2.roles.potentiostat"),
+        ("shared.potentiostat", "potentiostat-2", "shared.potentiostat"),
         ("cells.cell-1.roles.gas", "co2-3", "cells.cell-1.roles.gas"),
         ("cells.cell-1.roles.gasp", "co2-1", "cells.cell-1.roles.gasp"),
         ("cells.cell-1.roles.disconnect", "relay", "cells.cell-1.roles.disconnect"),
@@ -103,6 +109,24 @@ def test_what_is_wrong_is_named(path: str, value: Any, field: str) -> None:
     with pytest.raises(LabError) as problem:
         RigFile.parse(changed(path, value))
     assert (problem.value.field or "").startswith(field)
+
+
+def test_what_drives_a_current_has_an_address_of_its_own() -> None:
+    data = rig_data()
+    for name in ("potentiostat-1", "potentiostat-2"):
+        data["devices"][name]["address"] = "socket://127.0.0.1:5101"
+    with pytest.raises(LabError, match="address of") as problem:
+        RigFile.parse(data)
+    assert (problem.value.field or "").startswith("devices.potentiostat-")
+
+
+def test_two_cells_have_two_seats() -> None:
+    data = rig_data()
+    for cell in data["cells"].values():
+        cell["seat"] = "cells/A1"
+    with pytest.raises(LabError, match="the seat of cell-1") as problem:
+        RigFile.parse(data)
+    assert problem.value.field == "cells.cell-2.seat"
 
 
 @pytest.mark.parametrize(
@@ -145,8 +169,8 @@ def test_a_disconnecting_contact_can_be_opened(tmp_path) -> None:
 
 def test_time_runs_faster_only_where_all_instruments_are_emulated(tmp_path) -> None:
     data = rig_data(pace=20)
-    for block in data["devices"].values():
-        block["address"] = "socket://127.0.0.1:5101"
+    for number, block in enumerate(data["devices"].values()):
+        block["address"] = f"socket://127.0.0.1:{5101 + number}"
     assert RigFile.parse(data).pace == 20
     data["devices"]["pump-2"]["address"] = "socket://192.168.0.7:5101"
     with pytest.raises(LabError, match=r"pump-2 at socket://192\.168\.0\.7:5101"):

@@ -118,6 +118,7 @@ def test_nothing_moves_for_what_the_dry_run_refuses(
         ({}, "procedure.name", "has no name"),
         ({"name": "constant_current", "purgee": "3 s"}, "procedure.purgee", "purgee"),
         ({"name": "constant_current", "duration": "100 s"}, "procedure.injections", "do not fit"),
+        ({"name": "constant_current", "duration": "1e12 h"}, "procedure.injections", "more than 1000"),
         (
             {"name": "constant_current", "injections": {"every": "100 s"}},
             "procedure.injections.every",

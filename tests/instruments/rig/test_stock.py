@@ -63,6 +63,7 @@ def test_wells_are_counted_by_column() -> None:
         ({"gases": {"co2": {"volume": "-1 L"}}}, "volume"),
         ({"check_gases": {"mix": {"volume": "1 L", "fractions": {"co": "0.9", "h2": "0.2"}}}}, "fractions"),
         ({"potions": {}}, "potions"),
+        ({"solvent": {"volume": "1 L", "place": "a/A1"}, "rinse": {"volume": "1 L", "place": "a/A1"}}, "rinse.place"),
     ],
 )
 def test_what_cannot_be_declared(block: dict[str, object], field: str) -> None:
