@@ -20,6 +20,7 @@ ANSWERS_WITHIN: Final = 2.0
 """s, for a guardian's answer."""
 LONGEST: Final = 60.0
 """s, for a report of making safe."""
+UNWRITTEN: Final = "; the halted state could NOT be written, so that nothing keeps the rig from being started"
 
 
 def ask_guardian(folder: Path, rig: str, do: str, **more: Any) -> dict[str, Any] | None:
@@ -57,15 +58,19 @@ def emergency_stop(file: RigFile, folder: Path, reason: str = "emergency stop", 
     before = halting.read()
     guarded = ask_guardian(folder, file.name, "stop", reason=reason) is not None
     unwritten = "" if guarded else _written(halting, reason)  # a controller that runs sees it at once, and makes safe
-    end = time.monotonic() + longest
-    while time.monotonic() < end:
+    began = asked = time.monotonic()
+    while time.monotonic() < began + longest:
+        if guarded and time.monotonic() >= asked + ANSWERS_WITHIN:
+            asked = time.monotonic()
+            if ask_guardian(folder, file.name, "status") is None and halting.read() is None:
+                guarded, unwritten = False, _written(halting, reason)  # they have gone, and could write nothing
         if not guarded and (report := _directly(file, folder, reason)) is not None:
             return _told(halting, f"{reason}{unwritten}", report)
         halt = halting.read()
         if halt is not None and halt.report is not None and (guarded or before is None or halt.report != before.report):
             return halt
         time.sleep(0.05)
-    return halting.read() or Halt("", f"{reason}{unwritten}", "emergency stop")
+    return halting.read() or Halt("", f"{reason}{unwritten or UNWRITTEN}", "emergency stop")
 
 
 def _written(halting: Halting, reason: str) -> str:
@@ -74,7 +79,7 @@ def _written(halting: Halting, reason: str) -> str:
         halting.write(reason, "emergency stop")
     except OSError as problem:
         logger.critical("the halted state could not be written: %s", problem)
-        return f"; the halted state could NOT be written ({problem}), so that the rig may be started again"
+        return f"{UNWRITTEN} ({problem})"
     return ""
 
 

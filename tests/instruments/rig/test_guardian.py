@@ -406,6 +406,17 @@ def test_an_emergency_stop_waits_for_no_disk(bench: Bench, monkeypatch: pytest.M
     assert "could NOT be written" in halt.reason
 
 
+def test_an_emergency_stop_whose_guardian_goes_without_a_word(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = iter([{"ok": True}])
+    monkeypatch.setattr("instruments.rig.calling.ask_guardian", lambda *_, **__: next(answers, None))
+    file = bench.file
+    bench.stations["potentiostat-1"].values["current"] = "-0.2"
+    halt = emergency_stop(file, bench.folder, "smoke")
+    assert bench.is_off()
+    assert halt.unconfirmed == ()
+    assert bench.reported().reason == "smoke"
+
+
 def test_an_emergency_stop_of_a_rig_that_is_being_looked_at(bench: Bench) -> None:
     file = bench.file
     bench.stations["potentiostat-1"].values["current"] = "-0.2"
