@@ -101,15 +101,17 @@ def reset(path: Path, who: str | None) -> None:
     """End the halted state, once every device has confirmed that it is safe; cells that were left unclean are free.
 
     Raises:
+        LabError: nothing says what is in the cells; nothing was touched.
         InstrumentsError: a device did not confirm; the rig stays halted.
     """
     from instruments.rig.mounted import MountedSamples
     from instruments.rig.rig import Rig
 
     file, _ = _program(path)
+    mounted = MountedSamples(path.parent / f"{file.name}.cells.json")
     with _logged(file, path):
         Rig(file, path.parent).reset(who or getpass.getuser())
-    freed = MountedSamples(path.parent / f"{file.name}.cells.json").clear()
+    freed = mounted.clear()
     _say(f"{file.name} is reset: every device confirmed that it is safe")
     if freed:
         _say(f"free again, with a fresh sample: {', '.join(freed)}")

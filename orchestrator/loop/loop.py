@@ -174,6 +174,9 @@ class Loop:
         """Bring the laboratory to its safe state; says what went wrong, if anything did."""
         try:
             self.lab.make_safe()
+        except InstrumentsError as problem:
+            logger.critical("the laboratory could not be made safe: %s", problem)
+            return f"the laboratory did not confirm its safe state ({problem}); a person must look"
         except Exception as problem:  # whatever it is, it must be told, not raised over
             logger.exception("the laboratory could not be made safe")
             return f"the laboratory did not confirm its safe state ({problem}); a person must look"

@@ -31,6 +31,14 @@ def test_a_calibration_over_the_wire_finds_the_response_of_the_emulated_chromato
         assert sem < 0.03 * true
 
 
+def test_a_reset_that_cannot_tell_what_is_in_the_cells_touches_nothing(bench, tmp_path):
+    rig = RigBench(tmp_path / "bench", pace=PACE)  # no instrument is there to be touched
+    (rig.wanted.parent / "twin-cells.cells.json").write_text("[1]")
+    done = bench.run("rig", "reset", rig.wanted, status=2)
+    assert "twin-cells.cells.json cannot be read" in done.stderr
+    assert not (rig.wanted.parent / "twin-cells.lock").exists()
+
+
 def test_stopping_halts_until_the_reset_and_says_what_each_device_confirmed(bench, tmp_path):
     rig = RigBench(tmp_path / "bench", pace=PACE)
     with rig.emulated():

@@ -363,7 +363,7 @@ def test_a_result_that_came_is_kept_when_another_cell_breaks_the_loop(tmp_path):
     assert campaign.to_dataframe()["state"].tolist() == ["needs_inspection", "completed"]
 
 
-def test_an_unconfirmed_safe_state_halts_the_campaign(tmp_path):
+def test_an_unconfirmed_safe_state_halts_the_campaign(tmp_path, caplog):
     class Stuck(Bench):
         def make_safe(self):
             super().make_safe()
@@ -374,6 +374,9 @@ def test_an_unconfirmed_safe_state_halts_the_campaign(tmp_path):
     record = campaign.store.campaign("c")
     assert record.state == "halted"
     assert "does not answer" in record.reason
+    (told,) = [one for one in caplog.records if one.levelname == "CRITICAL"]
+    assert told.exc_info is None  # what an instrument does is no mistake of the program
+    assert "does not answer" in told.getMessage()
     assert _states(campaign) == {"completed": 2}
 
 
