@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from instruments.errors import LabError, SignalError
 from instruments.lab import Parameters, Scalar
@@ -20,6 +20,10 @@ from instruments.rig.stock import MILLILITRE
 from instruments.rig.techniques import Impedance, OpenCircuit
 
 ZERO_CELSIUS = 273.15
+STOPPED: Final = 0.1
+"""Share of the gas flow by which a flow may differ from the idle one: a valve that is stuck differs by more."""
+STOPPING: Final = 60.0
+"""s, of the laboratory, in which it must be there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +191,7 @@ class Electrolysis(Procedure):
             return
 
         def connect(run: Execution) -> None:
+            run.confirm_off()  # by the potentiostat's own word: what was only cut off would draw at once
             run.set("disconnect", "closed")
 
         sets = (site.sets("disconnect", "closed"),)
@@ -264,6 +269,7 @@ class Electrolysis(Procedure):
             yield rinse_step(self.options.rinse, site)
         idle = self.options.idle_flow
         pumped = conditions.electrolyte_flow is not None
+        slack = STOPPED * conditions.gas_flow
 
         def rest(run: Execution) -> None:
             if site.has("disconnect"):
@@ -271,6 +277,8 @@ class Electrolysis(Procedure):
             if pumped:
                 run.set("electrolyte_pump", 0.0)
             run.set("gas", idle)
+            if idle < conditions.gas_flow:
+                run.until("gas", -slack, idle + slack, STOPPING)
 
         sets = [site.sets("gas", idle)]
         if pumped:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from instruments.device import Device, Reading, Value
 from instruments.electrochemistry.setup import Setup
-from instruments.errors import ExecutionCancelled, LabError, LabHalted
+from instruments.errors import DeviceError, ExecutionCancelled, LabError, LabHalted
 from instruments.lab import Context, Failure, Job, StepKind
 from instruments.rig.leases import Holder, Leases
 from instruments.rig.ledger import Reservation
@@ -211,6 +211,19 @@ class Execution:
         record = potentiostat.run(technique, on_point=seen, cancelled=stop)
         self.rig.cell_off(self.cell)
         return record
+
+    def confirm_off(self) -> None:
+        """Raise unless what drives the cell says itself that it is off; that a relay cuts it off is not enough.
+
+        Raises:
+            DeviceError: it does not say so.
+            RigTripped: it did not answer, and the rig was tripped.
+        """
+        report = self.rig.cell_off(self.cell)
+        self.go_on()
+        for name, found in report.devices.items():
+            if found.state != "safe":
+                raise DeviceError(f"it does not say that it is off: {found.detail}.", device=name)
 
     # Time
 
