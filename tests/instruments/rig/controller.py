@@ -5,6 +5,7 @@ Prints what happens, a word a line: on, refused, tripped, fenced, closed. Told `
 
 import json
 import logging
+import signal
 import sys
 import time
 from pathlib import Path
@@ -52,4 +53,5 @@ def main(path: str, folder: str) -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
     main(*sys.argv[1:])

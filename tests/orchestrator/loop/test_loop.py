@@ -655,7 +655,10 @@ def test_a_halt_leaves_the_experiment_to_a_person_and_lets_others_end(tmp_path):
 
     campaign, lab = _campaign(), Bench(behaviour, cells=2, repeat_is_safe=False)
     assert _loop(campaign, lab, tmp_path, experiments=5).run() == "halted"
-    assert _states(campaign) == {"completed": 1, "needs_inspection": 1}
+    states = _states(campaign)
+    assert states.pop("needs_inspection") == 1
+    assert set(states) == {"completed"}  # at most one more had begun before the halt was heard of
+    assert states["completed"] <= 2
     assert campaign.store.campaign("c").reason == "the pressure was too high."
 
 
