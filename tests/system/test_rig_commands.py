@@ -68,8 +68,9 @@ def test_a_rig_of_which_nothing_answers_is_told_in_a_line_a_device(bench, tmp_pa
     assert len(lines) <= number + 5
     assert max(map(len, lines)) <= 160
     refused = bench.run("rig", "calibrate", rig.rig, status=1).stderr.splitlines()
-    assert refused[0].startswith(f"sabatier: the rig twin-cells: {number} of {number} devices did not confirm")
-    assert len(refused) == number + 1
+    able = number - 2  # meters can do no harm, whether they answer or not
+    assert refused[0].startswith(f"sabatier: the rig twin-cells: {able} of {number} devices did not confirm")
+    assert len(refused) == able + 1
     assert max(map(len, refused[1:])) <= 162
 
 
