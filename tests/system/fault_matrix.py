@@ -272,7 +272,7 @@ def main() -> int:
             for problem in one.problems:
                 print(f"    PROBLEM: {problem}", flush=True)
     bad = [one for one in cells if one.problems]
-    if given.write and not given.only:
+    if given.write and not given.only and not bad:  # what the page says in prose is true only then
         given.write.write_text(page(cells), encoding="utf-8")
     print(f"{len(cells)} cells, {len(bad)} with problems")
     return 1 if bad else 0
