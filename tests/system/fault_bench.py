@@ -56,7 +56,8 @@ class Result:
         detail: verdict, failure or error, in words.
         reported: the potentiostat's state, as the rig last told it; empty where nothing had to be made safe.
         broken_off: whether the experiment ended before its time.
-        detected: real s from the fault to the first word of it in the log; ``None`` where there was none.
+        detected: real s from the fault to the first word in the log that it is acted on, or of it at all where the
+            experiment went on; ``None`` where there was none.
         off: real s from there until no current flowed; ``None`` where none had, infinite where it still does.
         off_by: whether the potentiostat or the relay ended it.
         gas_last: whether the gas flowed until the current was off; ``None`` where there was no current, or the gas flows.
@@ -107,6 +108,10 @@ class Attempt:
         return nullcontext()
 
 
+ACTING: Final = ("is switched off, because", "is made safe, because", "was tripped by")
+"""Words of the log that say that a fault is known and acted on; other warnings are notes of what goes on without."""
+
+
 class Words(logging.Handler):
     """When the program first said that something is wrong."""
 
@@ -118,8 +123,10 @@ class Words(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         self.said.append((self._now(), f"{record.name}: {record.getMessage()}"))
 
-    def first(self, after: float) -> float | None:
-        return next((at for at, _ in self.said if at >= after), None)
+    def first(self, after: float, acting: bool) -> float | None:
+        """When, after a moment, something was said at all, or that it is acted on."""
+        found = (at for at, text in self.said if at >= after and (not acting or any(word in text for word in ACTING)))
+        return next(found, None)
 
 
 class FaultBench:
@@ -237,15 +244,16 @@ class FaultBench:
     def _judged(self, outcome: Outcome | None, said: InstrumentsError | None, armed: float, folder: Path) -> Result:
         kind, detail = self._class(outcome, said)
         invented = [*self._not_seen(folder), *self._not_true(outcome)]
-        detected = self._words.first(armed)
+        in_order = outcome is not None and (outcome.failure is None or outcome.failure.cause == "analysis")
+        broken_off = not in_order or "," in kind
+        detected = self._words.first(armed, broken_off)
         at = armed if detected is None else detected
         off, off_by, gas = self._currents(armed)
-        in_order = outcome is not None and (outcome.failure is None or outcome.failure.cause == "analysis")
         return Result(
             kind,
             detail,
             self._reported(),
-            not in_order or "," in kind,
+            broken_off,
             None if detected is None else (detected - armed) / PACE,
             None if off is None else max(off - at, 0.0) / PACE,
             off_by,

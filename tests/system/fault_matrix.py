@@ -35,7 +35,7 @@ STEPS: Final = (
 SOON: Final = 1.0
 """Real s from the detection of a fault within which the cell must be off."""
 
-ELECTRICAL: Final = ("open circuit", "resistance", "electrolysis", UNDER_CURRENT, AFTER)
+ELECTRICAL: Final = ("connect", "open circuit", "resistance", "electrolysis", UNDER_CURRENT, AFTER)
 LIVE: Final = ("resistance", UNDER_CURRENT, AFTER)
 FED: Final = ("purge", "electrolysis", UNDER_CURRENT, "shut down")
 ANALYSED: Final = (UNDER_CURRENT,)
@@ -214,9 +214,13 @@ def page(cells: Iterable[Cell]) -> str:
         "",
         TIMES,
         "",
-        f"Of experiments that broke off while a current flowed. The emulated laboratory is {PACE:g} times as fast as a real one, and the",
-        f"potentiostat's driver waits {ANSWER:g} s for an answer instead of 1 s; detecting a silent instrument takes longer by the same factors. What comes after",
-        "does not depend on them: a potentiostat that does not answer is cut off after `disconnect_after`, 0.5 s.",
+        "Of experiments that broke off after a current had begun to flow, in real seconds. Detected is a fault when the log says first that it is acted",
+        "on: the driver gives up waiting or reads an error, an interlock does not hold, a step fails.",
+        "",
+        f"The emulated laboratory is {PACE:g} times as fast as a real one, and the potentiostat's driver waits {ANSWER:g} s for an answer instead of 1 s. A",
+        "potentiostat that falls silent under current is given up after twice the interval of its points and five answers' time: 9 s with points",
+        "every 2 s, during which it does what it was told to. What comes after the detection does not depend on these: one that does not answer is cut",
+        "off after `disconnect_after`, 0.5 s, while its driver still tries.",
         "",
         "| fault | step | detected after, s | then off after, s | by | reported as |",
         "| --- | --- | --- | --- | --- | --- |",
