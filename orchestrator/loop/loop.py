@@ -5,30 +5,32 @@ from __future__ import annotations
 import logging
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Event, Lock
-from typing import Final, Literal
+from typing import Final
 
 from acquisition.errors import SpaceExhaustedError
 from acquisition.stopping import Standing, StoppingRule
-from instruments.errors import ExecutionCancelled, InstrumentsError, LabHalted, LabHolds
-from instruments.lab import Attended, Controlled, Failure, Job, Lab, Outcome, VirtualTime
+from instruments.lab import Controlled, Job, Lab, Outcome, VirtualTime
 from orchestrator.campaign import Campaign
 from orchestrator.campaign.samples import name_of
 from orchestrator.errors import OrchestratorError, StaleWrite, ValueConflict
 from orchestrator.loop import raw
+from orchestrator.loop.attendance import Attendance, Wait
 from orchestrator.loop.context import AttemptContext, RealClock, VirtualClock
 from orchestrator.loop.controls import Controls
 from orchestrator.loop.ending import Ending, rule_of
-from orchestrator.loop.engine import Engine, Running
+from orchestrator.loop.engine import Engine
+from orchestrator.loop.executing import Flight, Unfinished, execute
 from orchestrator.loop.holding import holding
 from orchestrator.loop.late import LateResults
 from orchestrator.loop.listener import Listener, told
 from orchestrator.loop.outcome import told_of
 from orchestrator.loop.placing import homes, place
+from orchestrator.loop.recovery import left_running, queue_of
 from orchestrator.store.changes import Change, Note, PutAttempt, PutExperiment, SetCampaignState
 from orchestrator.store.records import AttemptRecord, AttemptState, CampaignState, ExperimentRecord
 
@@ -37,30 +39,6 @@ logger = logging.getLogger(__name__)
 MOST_ATTEMPTS: Final = 3
 RETRIED: Final = ("equipment", "analysis")
 """Causes of failure that say nothing about the experiment; it is tried again, at most MOST_ATTEMPTS times in all."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Unfinished:
-    """An execution that ended without an outcome.
-
-    Attributes:
-        message: why.
-        untouched: whether nothing had moved, so that it may be run again unasked.
-        ends: the state in which the campaign must wait for a person; empty where it need not.
-    """
-
-    message: str
-    untouched: bool = False
-    ends: Literal["", "holding", "halted"] = ""
-
-
-@dataclass(frozen=True, slots=True)
-class _Flight:
-    """An attempt under way."""
-
-    record: ExperimentRecord
-    attempt: AttemptRecord
-    running: Running[Outcome | _Unfinished]
 
 
 class Loop:
@@ -101,14 +79,14 @@ class Loop:
         self._files = files
         self._listeners = tuple(listeners)
         self._virtual = isinstance(lab, VirtualTime) and lab.virtual_time
-        self._flights: dict[int, _Flight] = {}
+        self._flights: dict[int, Flight] = {}
         self._landed: SimpleQueue[int] = SimpleQueue()
         self._queue: deque[ExperimentRecord] = deque()
         self._attempts: dict[int, AttemptRecord] = {}
         self._failures: Counter[int] = Counter()
         self._devices: dict[str, Lock] = {}
         self._exhausted = ""
-        self._waits: tuple[CampaignState, str] | None = None  # the state that a person must end, and why
+        self._waits: Wait | None = None
         rule = rule_of(experiments, stop)
         self._ending = Ending(campaign, lab, rule)
         campaign.budget = rule.most
@@ -116,6 +94,7 @@ class Loop:
         self._clock = RealClock(0.0)
         self._controls: Controls | None = None
         self._late = LateResults(campaign, lab)
+        self._attendance = Attendance(lab)
 
     # The whole campaign
 
@@ -146,15 +125,15 @@ class Loop:
             raise
         finally:
             self.engine.close()
-        if trouble := self._make_safe():
+        if trouble := self._attendance.make_safe():
             state, why = "halted", trouble
-        self._let_go()
+        self._attendance.close()
         self._set_state(state, why)
         return state
 
     def _sit(self) -> tuple[CampaignState, str]:
         """Go through all steps; how it ended, and why."""
-        closed = self._open()  # a laboratory makes itself safe before anything else is done
+        closed = self._attendance.open()  # a laboratory makes itself safe before anything else is done
         waiting = self._recover()
         if closed is not None:
             return closed
@@ -169,38 +148,6 @@ class Loop:
         if self.cancelled.is_set():
             return "interrupted", "a signal ended it"
         return "completed", self._why_done()
-
-    def _make_safe(self) -> str:
-        """Bring the laboratory to its safe state; says what went wrong, if anything did."""
-        try:
-            self.lab.make_safe()
-        except InstrumentsError as problem:
-            logger.critical("the laboratory could not be made safe: %s", problem)
-            return f"the laboratory did not confirm its safe state ({problem}); a person must look"
-        except Exception as problem:  # whatever it is, it must be told, not raised over
-            logger.exception("the laboratory could not be made safe")
-            return f"the laboratory did not confirm its safe state ({problem}); a person must look"
-        return ""
-
-    def _open(self) -> tuple[CampaignState, str] | None:
-        """Take hold of the laboratory; the state in which a person must act first, and why, if one must."""
-        if not isinstance(self.lab, Attended):
-            return None
-        try:
-            self.lab.open()
-        except LabHolds as problem:
-            return "holding", str(problem)
-        except LabHalted as problem:
-            return "halted", str(problem)
-        return None
-
-    def _let_go(self) -> None:
-        """Close the laboratory, which is safe by now; what goes wrong changes nothing any more."""
-        if isinstance(self.lab, Attended):
-            try:
-                self.lab.close()
-            except Exception:
-                logger.exception("the laboratory could not be closed")
 
     def step(self) -> bool:
         """Start what can be started, then wait for one result and learn it.
@@ -310,25 +257,10 @@ class Loop:
         )
         job = Job(self.campaign.name, record.id, dict(record.asked or {}))
         label = f"execute experiment {record.id} on {cell}"
-        flight = self.engine.submit("execute", label, lambda: self._execute(job, context))
-        self._flights[record.id] = _Flight(running, attempt, flight)
+        flight = self.engine.submit("execute", label, lambda: execute(self.lab, self._controls, job, context))
+        self._flights[record.id] = Flight(running, attempt, flight)
         told(self._listeners, "started", running, attempt)
         flight.add_done_callback(lambda _: self._landed.put(record.id))
-
-    def _execute(self, job: Job, context: AttemptContext) -> Outcome | _Unfinished:
-        """What came of a job. Runs in a thread of its own."""
-        try:
-            if self._controls is not None:
-                self._controls.before(context)
-            return self.lab.execute(job, context)
-        except ExecutionCancelled as problem:
-            return _Unfinished(str(problem), problem.untouched)
-        except LabHolds as problem:
-            return _Unfinished(str(problem), untouched=True, ends="holding")
-        except LabHalted as problem:
-            return _Unfinished(str(problem), ends="halted")
-        except InstrumentsError as problem:
-            return Outcome(failure=Failure("equipment", str(problem)))
 
     # Waiting
 
@@ -363,13 +295,17 @@ class Loop:
             return flight.attempt.clock_started, id
 
     def _drain(self) -> bool:
-        """The loop was cancelled: wait for what runs, and keep every result that came."""
+        """The loop was cancelled: make the laboratory safe, wait for what runs, and keep every result that came.
+
+        What runs should end by itself; a laboratory that does not hear of it must not go on meanwhile.
+        """
+        self._attendance.make_safe()
         for id, flight in sorted(self._flights.items()):
             outcome = flight.running.result()
-            if isinstance(outcome, _Unfinished):
+            if isinstance(outcome, Unfinished):
                 self._unfinished(flight, outcome)
             elif self._virtual:  # a virtual result comes again, in its turn
-                self._unfinished(flight, _Unfinished("interrupted", untouched=True))
+                self._unfinished(flight, Unfinished("interrupted", untouched=True))
             else:
                 self._land(flight, outcome)
             del self._flights[id]
@@ -378,16 +314,16 @@ class Loop:
 
     # Learning
 
-    def _learn(self, flight: _Flight) -> None:
+    def _learn(self, flight: Flight) -> None:
         id = flight.record.id
         outcome = flight.running.result()
-        if isinstance(outcome, _Unfinished):
+        if isinstance(outcome, Unfinished):
             self._unfinished(flight, outcome)
             return
         self._now = max(self._now, flight.attempt.clock_started + outcome.duration)
         self.engine.call("learn", f"learn from experiment {id}", lambda: self._land(flight, outcome))
 
-    def _land(self, flight: _Flight, outcome: Outcome) -> None:
+    def _land(self, flight: Flight, outcome: Outcome) -> None:
         """Write an outcome to the store, in one transaction with the end of its attempt."""
         digest = raw.keep(outcome, Path(flight.attempt.files or self._files))
         failure = outcome.failure
@@ -441,7 +377,7 @@ class Loop:
         now, why = datetime.now(UTC), f"its sample failed in experiment {record.id}"
         return [PutExperiment(replace(r, state="cancelled", updated=now), r.state, why) for r in lost]
 
-    def _unfinished(self, flight: _Flight, how: _Unfinished) -> None:
+    def _unfinished(self, flight: Flight, how: Unfinished) -> None:
         """An attempt ended without a result: run it again, or ask a person where that is not safe."""
         ends, why = how.ends, how.message
         if not (ends or how.untouched or self.lab.repeat_is_safe or self.cancelled.is_set()):
@@ -450,11 +386,11 @@ class Loop:
             self._waits = ends, why
         self._requeue(flight, "cancelled", how.message, untouched=how.untouched)
 
-    def _requeue(self, flight: _Flight, state: AttemptState, message: str, *, untouched: bool = False) -> None:
+    def _requeue(self, flight: Flight, state: AttemptState, message: str, *, untouched: bool = False) -> None:
         ended = replace(flight.attempt, state=state, finished=datetime.now(UTC), message=message)
         self._back(flight, ended, repeat=untouched or self.lab.repeat_is_safe)
 
-    def _back(self, flight: _Flight, ended: AttemptRecord, *, repeat: bool) -> None:
+    def _back(self, flight: Flight, ended: AttemptRecord, *, repeat: bool) -> None:
         record = replace(flight.record, state="queued" if repeat else "needs_inspection", updated=datetime.now(UTC))
         self.campaign.put(PutExperiment(record, "running", ended.message), PutAttempt(ended))
         self._attempts[record.id] = ended
@@ -477,31 +413,15 @@ class Loop:
             self._controls.load(every, self.campaign.store.events(self.campaign.name))
         for record in self.campaign.experiments():
             if record.state == "running":
-                self._recover_running(record, attempts.get(record.id))
+                changes = left_running(record, attempts.get(record.id), repeat=self.lab.repeat_is_safe)
+                self.campaign.put(*changes)
+                self._attempts |= {c.record.experiment: c.record for c in changes if isinstance(c, PutAttempt)}
         records = self.campaign.experiments()
         waiting = [r.id for r in records if r.state == "needs_inspection"]
         if waiting:
             return f"a person must say what became of experiment {', '.join(map(str, waiting))}"
-        self._queue = deque(sorted((r for r in records if r.state == "queued"), key=self._since))
+        self._queue = deque(queue_of(records, self._attempts))
         return ""
-
-    def _since(self, record: ExperimentRecord) -> datetime:
-        """Since when an experiment waits: its proposal, or the failure after which it is tried again."""
-        attempt = self._attempts.get(record.id)
-        failed = attempt is not None and attempt.state == "failed" and attempt.finished is not None
-        return attempt.finished if failed and attempt and attempt.finished else record.created
-
-    def _recover_running(self, record: ExperimentRecord, attempt: AttemptRecord | None) -> None:
-        changes: list[Change] = []
-        if attempt is not None and attempt.state == "running":
-            attempt = replace(
-                attempt, state="unknown", finished=datetime.now(UTC), message="the process ended while it ran"
-            )
-            self._attempts[record.id] = attempt
-            changes.append(PutAttempt(attempt))
-        state = "queued" if self.lab.repeat_is_safe else "needs_inspection"
-        after = replace(record, state=state, updated=datetime.now(UTC))  # type: ignore[arg-type]
-        self.campaign.put(PutExperiment(after, "running", "the process ended while it ran"), *changes)
 
     def _why_done(self) -> str:
         awaiting = sum(r.state == "awaiting_analysis" for r in self.campaign.experiments())
@@ -517,19 +437,20 @@ class Loop:
         logger.debug("the loop ends with an exception", exc_info=problem)
         self.cancelled.set()
         why = f"{type(problem).__name__}: {problem}"
+        self._attendance.make_safe()  # before anything is waited for
         for flight in list(self._flights.values()):
             self._rescue(flight, f"the loop ended: {why}")
-        trouble = self._make_safe()
-        self._let_go()
+        trouble = self._attendance.make_safe()
+        self._attendance.close()
         ended: CampaignState = "interrupted" if isinstance(problem, KeyboardInterrupt) else "failed"
         try:
             self._set_state("halted" if trouble else ended, f"{why}; {trouble}" if trouble else why)
         except OrchestratorError as second:  # the first problem is the one to raise
             logger.error("the failure could not be written to the store: %s", second)
 
-    def _rescue(self, flight: _Flight, why: str) -> None:
+    def _rescue(self, flight: Flight, why: str) -> None:
         """Keep the result of a flight that has one; the loop is failing, so that nothing here may raise."""
-        outcome: Outcome | _Unfinished | None = None
+        outcome: Outcome | Unfinished | None = None
         try:
             outcome = flight.running.result()
         except BaseException as other:  # noqa: BLE001  perhaps the very reason why the loop fails

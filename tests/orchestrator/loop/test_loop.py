@@ -680,3 +680,46 @@ def test_what_was_cancelled_before_anything_moved_waits_in_the_queue(tmp_path, u
         cancelled.set()
         assert running.result(30) == "interrupted"
     assert _states(campaign) == {state: 1}
+
+
+class Stubborn(Bench):
+    """Goes on although it is cancelled, until somebody makes it safe."""
+
+    def __init__(self):
+        super().__init__(self._go_on, repeat_is_safe=False)
+        self.on, self.safe = Event(), Event()
+
+    def _go_on(self, job, context):
+        self.on.set()
+        assert self.safe.wait(30)
+        raise ExecutionCancelled("somebody made it safe.")
+
+    def make_safe(self):
+        self.safe.set()
+
+
+def test_a_laboratory_that_does_not_hear_of_the_end_is_made_safe_while_it_runs(tmp_path):
+    campaign, lab, cancelled = _campaign(), Stubborn(), Event()
+    loop = _loop(campaign, lab, tmp_path, cancelled=cancelled)
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(loop.run)
+        assert lab.on.wait(30)
+        cancelled.set()
+        assert running.result(25) == "interrupted"
+    assert _states(campaign) == {"needs_inspection": 1}
+
+
+def test_a_failing_loop_makes_the_laboratory_safe_before_it_waits_for_what_runs(tmp_path, monkeypatch):
+    campaign, lab = _campaign(), Stubborn()
+    loop = _loop(campaign, lab, tmp_path)
+
+    def fails():
+        assert lab.on.wait(30)
+        raise RuntimeError("the loop is broken")
+
+    monkeypatch.setattr(loop, "_next", fails)
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(loop.run)
+        with pytest.raises(RuntimeError, match="broken"):
+            running.result(25)
+    assert campaign.store.campaign("c").state == "failed"
