@@ -10,11 +10,10 @@ from __future__ import annotations
 import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 from pydantic import Field, model_validator
 
@@ -22,7 +21,7 @@ from instruments.electrochemistry._schema import Declared
 from instruments.errors import DeviceError, LabError, LimitError
 
 if TYPE_CHECKING:
-    from instruments.transport.stream import Stream
+    pass
 
 Value: TypeAlias = float | str
 """Of an attribute: a number in its unit, or one of its choices."""
@@ -380,27 +379,6 @@ class Device(ABC):
         self.close()
 
 
-@runtime_checkable
-class Streamed(Protocol):
-    """A device behind a byte stream."""
-
-    stream: Stream
-
-
-@contextmanager
-def exchange(stream: Stream, *, fresh: bool = True) -> Iterator[Stream]:
-    """Hold a stream from a question to its answer.
-
-    Args:
-        stream: of the device.
-        fresh: drop what the device said unasked before.
-    """
-    with stream.lock:
-        if fresh and stream.is_open:
-            stream.clear()
-        yield stream
-
-
 def _quantity(value: float, unit: str) -> str:
     return f"{value:g} {unit}".strip()
 
@@ -409,51 +387,3 @@ def _range(low: float | None, high: float | None, unit: str) -> str:
     if low is None or math.isinf(low):
         return f"at most {_quantity(high if high is not None else math.inf, unit)}"
     return f"at least {_quantity(low, unit)}" if high is None or math.isinf(high) else f"{low:g} to {high:g} {unit}"
-
-
-def options_of(kind: str, block: Mapping[str, Any]) -> DeviceOptions:
-    """The options of one device of a rig file.
-
-    Args:
-        kind: names the driver, see entry points ``sabatier.drivers``; ``module:Class`` names a class of options that
-            is not installed as a plug-in.
-        block: the device's block.
-
-    Raises:
-        LabError: there is no such driver, or the block is wrong.
-    """
-    options: DeviceOptions = _options_class(kind)(**{**block, "kind": kind})
-    return options
-
-
-def _options_class(kind: str) -> type[DeviceOptions]:
-    from importlib import import_module
-    from importlib.metadata import entry_points
-
-    module, colon, name = kind.partition(":")
-    if colon:
-        try:
-            found = getattr(import_module(module), name)
-        except (ImportError, AttributeError, ValueError) as problem:
-            raise LabError(
-                f"the driver {kind!r} cannot be imported ({problem}).",
-                field="kind",
-                mend="Write module:Class, with the module's folder in PYTHONPATH.",
-            ) from problem
-        if not (isinstance(found, type) and issubclass(found, DeviceOptions)):
-            raise LabError(f"{kind!r} is no class of device options.", field="kind")
-        return found
-    known = {point.name: point for point in entry_points(group="sabatier.drivers")}
-    if kind not in known:
-        from difflib import get_close_matches
-
-        near = get_close_matches(kind, known, n=1)
-        mend = f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(sorted(known))}."
-        raise LabError(f"there is no driver {kind!r}.", field="kind", mend=mend)
-    try:
-        loaded: type[DeviceOptions] = known[kind].load()
-    except (ImportError, AttributeError) as problem:
-        raise LabError(
-            f"the driver {kind!r} cannot be imported ({problem}).", field="kind", mend="Install its package again."
-        ) from problem
-    return loaded

@@ -16,9 +16,9 @@ from typing import Annotated, Final, Literal, TypeVar
 
 from pydantic import Field
 
-from instruments.device import DEFAULT_TIMEOUT, Device, DeviceOptions, Identity, Wiring, exchange
+from instruments.device import DEFAULT_TIMEOUT, Device, DeviceOptions, Identity, Wiring
 from instruments.errors import CommunicationError, DeviceError, DeviceTimeout, LimitError, ProtocolError
-from instruments.transport.stream import SerialSettings, Stream
+from instruments.transport.stream import SerialSettings, Stream, exchange
 
 T = TypeVar("T")
 

@@ -13,7 +13,8 @@ from typing import Any, Final, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from instruments.device import DeviceOptions, options_of
+from instruments.device import DeviceOptions
+from instruments.drivers.installed import options_of
 from instruments.electrochemistry._schema import Declared
 from instruments.electrochemistry.units import Quantity
 from instruments.errors import InstrumentsError, LabError

@@ -23,7 +23,8 @@ from threading import Condition, Lock, Thread
 from types import FrameType
 from typing import Any, Final, Literal, TypeAlias
 
-from instruments.device import Device, Value, Wiring, options_of
+from instruments.device import Device, Value, Wiring
+from instruments.drivers.installed import options_of
 from instruments.errors import CommunicationError, Interlocked
 from instruments.rig.claim import Claim, Process
 from instruments.rig.errors import LinkLost

@@ -12,7 +12,8 @@ import logging
 import socket
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -347,6 +348,20 @@ def close_port(port: Port) -> None:
     with contextlib.suppress(OSError):
         raw.shutdown(socket.SHUT_RDWR)
     raw.close()
+
+
+@contextmanager
+def exchange(stream: Stream, *, fresh: bool = True) -> Iterator[Stream]:
+    """Hold a stream from a question to its answer.
+
+    Args:
+        stream: of the device.
+        fresh: drop what the device said unasked before.
+    """
+    with stream.lock:
+        if fresh and stream.is_open:
+            stream.clear()
+        yield stream
 
 
 class Replay:

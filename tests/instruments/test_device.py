@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 import pytest
 
-from instruments.device import Attribute, Band, Device, DeviceOptions, Identity, Reading, Safety, Wiring, options_of
+from instruments.device import Attribute, Band, Device, DeviceOptions, Identity, Reading, Safety, Wiring
+from instruments.drivers.installed import options_of
 from instruments.errors import DeviceError, Interlocked, LabError, LimitError
 
 

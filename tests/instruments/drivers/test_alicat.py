@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from instruments.device import Wiring, options_of
+from instruments.device import Wiring
 from instruments.drivers.alicat.frames import (
     Layout,
     parse_firmware,
@@ -21,6 +21,7 @@ from instruments.drivers.alicat.frames import (
     parse_setpoint,
 )
 from instruments.drivers.alicat.talk import Talk
+from instruments.drivers.installed import options_of
 from instruments.errors import (
     CommunicationError,
     DeviceError,

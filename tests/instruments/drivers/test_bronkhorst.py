@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from instruments.device import Wiring, options_of
+from instruments.device import Wiring
 from instruments.drivers.bronkhorst.bus import shared_bus
 from instruments.drivers.bronkhorst.frames import BEGIN, Splitter, parse
 from instruments.drivers.bronkhorst.units import bar_in, is_gauge, sccm_in
+from instruments.drivers.installed import options_of
 from instruments.errors import (
     CommunicationError,
     DeviceError,

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from instruments.device import Wiring, options_of
+from instruments.device import Wiring
 from instruments.drivers.handoff import (
     Handoff,
     HandoffOptions,
@@ -29,6 +29,7 @@ from instruments.drivers.handoff import (
 )
 from instruments.drivers.handoff import folder as folder_module
 from instruments.drivers.handoff.labels import check_character
+from instruments.drivers.installed import options_of
 from instruments.errors import CommunicationError, DeviceError, LabError, ReaderError
 from simulators.emulators.handoff import HandoffEmulator
 from simulators.emulators.pace import Pace

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from instruments.device import Band, Wiring, options_of
+from instruments.device import Band, Wiring
+from instruments.drivers.installed import options_of
 from instruments.drivers.methodscript import (
     ChronoAmperometry,
     ChronoPotentiometry,

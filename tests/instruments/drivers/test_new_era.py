@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from instruments.device import Wiring, options_of
+from instruments.device import Wiring
+from instruments.drivers.installed import options_of
 from instruments.drivers.new_era.dispensing import in_unit
 from instruments.drivers.new_era.frames import (
     RATES,

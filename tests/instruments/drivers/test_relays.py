@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from instruments.device import Wiring, options_of
+from instruments.device import Wiring
 from instruments.drivers._relay import Contact, RelayCard
+from instruments.drivers.installed import options_of
 from instruments.drivers.modbus_relay import crc16, parse_answer, parse_coil, parse_written, request
 from instruments.drivers.numato_relay import parse_reply, parse_state
 from instruments.errors import CommunicationError, DeviceFault, LabError, ProtocolError

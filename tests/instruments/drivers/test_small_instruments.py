@@ -15,8 +15,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from instruments.device import Device, Wiring, options_of
+from instruments.device import Device, Wiring
 from instruments.drivers import _scpi, atlas_ezo, julabo, modbus_relay, mt_sics, numato_relay, vici
+from instruments.drivers.installed import options_of
 from instruments.errors import CommunicationError, DeviceError, Interlocked, LabError, LimitError, ProtocolError
 from simulators.emulators.alone import Settable
 from simulators.emulators.faults import ON_THE_WIRE

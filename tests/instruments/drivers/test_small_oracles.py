@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from instruments.device import Device, Wiring, options_of
+from instruments.device import Device, Wiring
+from instruments.drivers.installed import options_of
 from instruments.errors import DeviceFault
 from simulators.emulators.alone import DummyCell, Settable
 from simulators.emulators.atlas_ezo import AtlasEzoEmulator

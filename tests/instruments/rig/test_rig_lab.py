@@ -21,9 +21,10 @@ from instruments.errors import LabError, LabHolds
 from instruments.lab import Attended, Job, Lab, LabOptions, Located, Observation, Outcome, Selective
 from instruments.rig.assembly import awaited, metrics_of
 from instruments.rig.calibrating import save
-from instruments.rig.lab import RigLab, RigOptions
+from instruments.rig.lab import RigLab
 from instruments.rig.late import completed, results
 from instruments.rig.mounted import Mounted, MountedSamples
+from instruments.rig.options import RigOptions
 from instruments.rig.stock import StockShort
 
 SETTINGS = {"x_Cu": 0.9, "x_Ag": 0.1, "current_density": 100.0}
