@@ -13,15 +13,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 from pydantic import Field, model_validator
 
 from instruments.electrochemistry._schema import Declared
 from instruments.errors import DeviceError, LabError, LimitError
-
-if TYPE_CHECKING:
-    pass
 
 Value: TypeAlias = float | str
 """Of an attribute: a number in its unit, or one of its choices."""

@@ -12,9 +12,9 @@ from typing import Any
 
 from devices import ATTRIBUTES, SAFE
 
-from instruments.device import Attribute, Device, DeviceOptions, Identity, Safety, Value, Wiring, exchange
+from instruments.device import Attribute, Device, DeviceOptions, Identity, Safety, Value, Wiring
 from instruments.errors import ProtocolError
-from instruments.transport.stream import Stream
+from instruments.transport.stream import Stream, exchange
 
 
 class WireDevice(Device):
