@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from instruments.lab import Controllable, Lab, Selective
+from orchestrator.config.approval import check_approval
 from orchestrator.config.checks import (
     check_executable,
     check_metrics,
@@ -77,6 +78,7 @@ class Definition:
         space = build_space(file, sources)
         check_strategy(file, space)
         check_plan(file, space)
+        check_approval(file.approval, space)
         sources |= lab_tables(file, space, sources)
         frames = {key: table.frame for key, table in sources.items()}
         definition = cls(file, space, MappingProxyType(frames), notices(file, space), MappingProxyType(sources))

@@ -29,6 +29,7 @@ from acquisition.costs import Costs
 from acquisition.objectives import Objective, OutcomeConstraint
 from acquisition.parameters import Parameter, Stage
 from instruments.lab import LabOptions
+from orchestrator.config.approval import Approval
 from orchestrator.config.block import Block
 from orchestrator.config.hints import listed
 from orchestrator.config.plugins import check_strategy, lab_class, lab_types
@@ -227,6 +228,9 @@ class CampaignFile(Block):
 
     stop: StopBlock
     """When the campaign is over."""
+
+    approval: Approval = "none"
+    """Which proposals wait for a person's word: none, all, or those outside a trusted region."""
 
     @model_validator(mode="before")
     @classmethod
