@@ -302,7 +302,9 @@ class Campaign:
     ) -> list[ExperimentRecord]:
         pairs = telling.take(self._ledger, self.space, rows, seed=self.seed, prior=prior, amend=amend)
         why = "amended" if amend else ""
-        changes = [PutExperiment(after, None if before is None else before.state, why) for before, after in pairs]
+        changes = [
+            PutExperiment(after, None if before is None else before.state, why, before) for before, after in pairs
+        ]
         self._apply([*changes, *samples.renamed(self._ledger, pairs), *extra])
         return [after for _, after in pairs]
 

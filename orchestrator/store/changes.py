@@ -27,11 +27,14 @@ class PutExperiment:
         record: what it is from now on.
         expected: the state that the store must still have it in; ``None``: it must not exist yet.
         why: for the log; by default the reason of a new experiment, or of a failure.
+        former: what the store must still have, so that nothing is lost that somebody else wrote into the same state;
+            ``None``: the state alone decides.
     """
 
     record: ExperimentRecord
     expected: ExperimentState | None
     why: str = ""
+    former: ExperimentRecord | None = None
 
 
 @dataclass(frozen=True, slots=True)

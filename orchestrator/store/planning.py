@@ -114,6 +114,10 @@ class _Planner:
                 field="state",
                 mend="Read the store again.",
             )
+        if change.former is not None and before is not None and codec.experiment_record(before) != change.former:
+            raise StaleWrite(
+                f"experiment {record.id} has changed since it was read.", field="former", mend="Read the store again."
+            )
         check_experiment(record.id, state, record.state)
         if record.ask is not None and not self._has_ask(record.ask):
             raise UnknownRecord(

@@ -1,5 +1,7 @@
 """Everything that may be told, and everything that is refused and changes nothing."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 from acquisition import Categorical, Composition, Continuous, Objective, OutcomeConstraint, SearchSpace
 from orchestrator import Campaign, OutsideSpaceWarning, TellError
 from orchestrator.errors import InvalidValue, PendingConflict, UnknownColumn, UnknownExperiment, ValueConflict
+from orchestrator.store import PutExperiment
 
 SPACE = SearchSpace(
     [
@@ -192,6 +195,17 @@ def test_telling_the_same_again_is_harmless_changing_needs_amend():
     last = campaign.store.events(campaign.name)[-1]
     assert last.why == "amended"
     assert "0.5" in str(last.data["was"])
+
+
+def test_what_another_process_wrote_meanwhile_is_not_overwritten():
+    campaign = _campaign(metrics=["j_total"])
+    campaign.tell(campaign.ask(1).assign(fe_c2h4=0.5))
+    store, now = campaign.store, campaign.store.experiment(campaign.name, 1)
+    store.apply(campaign.name, [PutExperiment(replace(now, verdict="invalid"), "completed")], who="somebody")
+    campaign.tell(pd.DataFrame({"experiment": [1], "j_total": [200.0]}))
+    kept = store.experiment(campaign.name, 1)
+    assert kept.verdict == "invalid"
+    assert kept.values["j_total"].value == 200.0
 
 
 def test_a_failure_may_be_amended_to_a_result():

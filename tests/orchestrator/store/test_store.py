@@ -361,6 +361,17 @@ class TestApply:
             store.apply("alloys", [PutExperiment(experiment(1, "rejected"), "proposed")], who="me")
         assert store.experiment("alloys", 1).state == "queued"
 
+    def test_a_change_of_content_needs_the_former_content(self, store: Store, campaign):
+        store.apply("alloys", [PutExperiment(experiment(1), None)], who="me")
+        seen = store.experiment("alloys", 1)
+        mine, theirs = (dataclasses.replace(seen, sample=name) for name in ("mine", "theirs"))
+        store.apply("alloys", [PutExperiment(mine, "proposed", former=seen)], who="me")
+        with pytest.raises(StaleWrite, match="experiment 1 has changed since it was read"):
+            store.apply("alloys", [PutExperiment(theirs, "proposed", former=seen)], who="they")
+        assert store.experiment("alloys", 1).sample == "mine"
+        store.apply("alloys", [PutExperiment(theirs, "proposed", former=mine)], who="they")
+        assert store.experiment("alloys", 1).sample == "theirs"
+
     def test_a_change_needs_a_legal_transition(self, store: Store, campaign):
         with pytest.raises(IllegalTransition, match="experiment 1 cannot begin as running"):
             store.apply("alloys", [PutExperiment(experiment(1, "running"), None)], who="me")
