@@ -15,6 +15,7 @@ from instruments.errors import (
     MetricError,
     ReaderError,
     SignalError,
+    ToldElsewhere,
 )
 from instruments.lab import (
     Attended,
@@ -33,6 +34,7 @@ from instruments.lab import (
     Measurement,
     Observation,
     Outcome,
+    Resuming,
     Selective,
     Verdict,
     VirtualTime,
@@ -87,9 +89,11 @@ __all__ = [
     "ReaderError",
     "Recording",
     "Reduction",
+    "Resuming",
     "Selective",
     "Setup",
     "SignalError",
+    "ToldElsewhere",
     "Verdict",
     "VirtualTime",
     "merge",

@@ -43,6 +43,10 @@ class ExecutionCancelled(InstrumentsError):
         self.untouched = untouched
 
 
+class ToldElsewhere(ExecutionCancelled):
+    """An execution ended because somebody told its result: there is nothing more to measure."""
+
+
 class LabHolds(InstrumentsError):
     """A laboratory can start nothing until a person has acted: stock is short, a calibration has expired.
 

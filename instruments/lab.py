@@ -188,6 +188,10 @@ class Context(Protocol):
     def cancelled(self) -> Event:
         """Set when the execution must end; every wait honours it."""
 
+    @property
+    def told(self) -> Event:
+        """Set when somebody told this experiment's result; whoever waits for that raises :class:`ToldElsewhere`."""
+
     def journal(self, step: str, kind: StepKind) -> AbstractContextManager[None]:
         """Write down that a step begins, and that it has ended."""
 
@@ -239,6 +243,18 @@ class VirtualTime(Protocol):
     @property
     def virtual_time(self) -> bool:
         """Whether time passes only in the simulation."""
+
+
+@runtime_checkable
+class Resuming(Protocol):
+    """What a laboratory adds to :class:`Lab` when its experiments go on while no process runs, as people do.
+
+    What was running when a process ended is then not lost and not run again: the same attempt is waited for further.
+    """
+
+    @property
+    def resumes(self) -> bool:
+        """Whether a job that was under way is taken up where it is when it is executed again."""
 
 
 @runtime_checkable

@@ -15,10 +15,10 @@ from acquisition.strategies.two_stage import TwoStage
 from orchestrator.campaign import samples
 from orchestrator.campaign.ledger import Ledger, seed_of
 from orchestrator.campaign.progress import spent
-from orchestrator.store.records import ExperimentRecord, ExperimentState
+from orchestrator.store.records import ExperimentRecord
 
 if TYPE_CHECKING:
-    from orchestrator.campaign.campaign import Campaign
+    from orchestrator.campaign.campaign import Campaign, FirstState
 
 
 def choose(campaign: Campaign, ledger: Ledger, problem: Problem, n: int, *, apart: bool) -> Proposals:
@@ -62,7 +62,7 @@ def _due(campaign: Campaign, ledger: Ledger, wanted: int) -> list[tuple[Array, i
 
 
 def records(
-    campaign: Campaign, problem: Problem, answer: Proposals, first: int, state: ExperimentState
+    campaign: Campaign, problem: Problem, answer: Proposals, first: int, state: FirstState
 ) -> list[ExperimentRecord]:
     """Proposals as experiments with ids from ``first``."""
     proposals = answer.proposals
@@ -72,12 +72,13 @@ def records(
     if campaign.conditions_per_sample is not None:
         names = samples.named(proposals, problem.open_samples, campaign.name, campaign.seed, first)
     prices = samples.prices(problem, points, names)
+    settings = [{str(k): v for k, v in row.items()} for row in rows]
     return [
         ExperimentRecord(
             id=id,
-            state=state,
+            state=state(row) if callable(state) else state,
             ask=problem.ask,
-            asked={str(k): v for k, v in row.items()},
+            asked=row,
             reason=proposal.reason,
             prediction={metric: dict(belief) for metric, belief in proposal.prediction.items()},
             gain=None if proposal.gain is None else float(proposal.gain),
@@ -86,6 +87,6 @@ def records(
             sample=name,
         )
         for id, proposal, row, name, price in zip(
-            range(first, first + len(proposals)), proposals, rows, names, prices, strict=True
+            range(first, first + len(proposals)), proposals, settings, names, prices, strict=True
         )
     ]

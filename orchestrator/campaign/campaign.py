@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from threading import RLock
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -39,11 +39,13 @@ from orchestrator.errors import (
 from orchestrator.store.changes import Change, PutAsk, PutAttempt, PutExperiment
 from orchestrator.store.memory import MemoryStore
 from orchestrator.store.protocol import Store
-from orchestrator.store.records import AskRecord, CampaignRecord, ExperimentRecord, ExperimentState
+from orchestrator.store.records import AskRecord, CampaignRecord, EventRecord, ExperimentRecord, ExperimentState
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
+FirstState: TypeAlias = ExperimentState | Callable[[Mapping[str, Any]], ExperimentState]
+"""State of a proposed experiment, or what says it for given settings."""
 
 MOST_TRIES: Final = 3
 
@@ -128,6 +130,7 @@ class Campaign:
         self._ledger = Ledger(space, self.metrics)
         self._cells = samples.Cells()
         self._seen = 0
+        self._news: list[EventRecord] = []
         self._load()
 
     def _register(self) -> None:
@@ -198,13 +201,13 @@ class Campaign:
         return frame if self.conditions_per_sample is None else frame.assign(sample=[str(r.sample) for r in records])
 
     def propose(
-        self, n: int, *, state: ExperimentState, apart: bool = False, purse: float = math.inf
+        self, n: int, *, state: FirstState, apart: bool = False, purse: float = math.inf
     ) -> list[ExperimentRecord]:
         """As :meth:`ask`, but gives the experiments as records.
 
         Args:
             n: how many.
-            state: of the records.
+            state: of the records, or what says it for given settings.
             apart: each on a sample of its own on which nothing is pending: for cells that work at the same time.
             purse: what they may cost in all; what does not fit is not proposed. Where nothing of it fits, one that does
                 is looked for, so that there is none only where nothing can be paid.
@@ -215,7 +218,7 @@ class Campaign:
             self._catch_up()
             return self._again_if_stale(lambda: self._propose(int(n), state, apart, purse))
 
-    def _propose(self, n: int, state: ExperimentState, apart: bool, purse: float) -> list[ExperimentRecord]:
+    def _propose(self, n: int, state: FirstState, apart: bool, purse: float) -> list[ExperimentRecord]:
         problem = self.problem(idle=apart)
         answer = asking.choose(self, self._ledger, problem, n, apart=apart)
         records = asking.records(self, problem, answer, self._ledger.next_id, state)
@@ -418,21 +421,33 @@ class Campaign:
         with self._lock:
             self._load()
 
+    def news(self) -> list[EventRecord]:
+        """Take over what others have written; the events of that since this was last asked, oldest first."""
+        with self._lock:
+            self._catch_up()
+            news, self._news = self._news, []
+            return news
+
     def _catch_up(self) -> None:
         """Take over what changed since this was last done, so that late results told by another process count too."""
         events = self.store.events(self.name, after=self._seen)
         if not events:
             return
-        changed = sorted({event.experiment for event in events if event.experiment is not None})
+        if self.token is not None:  # a loop runs, and wants to know
+            self._news += events
+        changed = sorted({event.experiment for event in events if event.kind == "experiment" and event.experiment})
         self._ledger.put([self.store.experiment(self.name, id) for id in changed])
         if self.token is None and any(event.kind == "attempt" for event in events):  # else they are this process's own
             self._cells = samples.Cells(self.store.attempts(self.name))
         self._seen = events[-1].sequence
-        self._fitted = None
+        if changed:
+            self._fitted = None
 
     def _load(self) -> None:
-        events = self.store.events(self.name)
-        self._seen = events[-1].sequence if events else 0
+        events = self.store.events(self.name, after=self._seen)
+        if self.token is not None:  # a loop must not miss what a new start passes over
+            self._news += events
+        self._seen = events[-1].sequence if events else self._seen
         self._ledger = Ledger(self.space, self.metrics, self.store.experiments(self.name))
         self._cells = samples.Cells(self.store.attempts(self.name))
         asks = self.store.asks(self.name)
@@ -441,7 +456,9 @@ class Campaign:
         self._fitted = None
 
     def _apply(self, changes: Sequence[Change]) -> None:
-        self.store.apply(self.name, changes, who="campaign", token=self.token)
+        last, written = self.store.apply(self.name, changes, who="campaign", token=self.token), len(changes)
+        if last == self._seen + written:  # else others have written too, which is read when it is wanted
+            self._seen = last
         self._ledger.put(change.record for change in changes if isinstance(change, PutExperiment))
         for change in changes:
             if isinstance(change, PutAttempt):

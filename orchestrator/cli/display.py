@@ -17,10 +17,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from acquisition.objectives import Objective, OutcomeConstraint
 from orchestrator.campaign.merit import incumbent
 from orchestrator.cli import text
-from orchestrator.store.records import AttemptRecord, ExperimentRecord
+from orchestrator.loop.listener import Listener
+from orchestrator.store.records import AttemptRecord, CampaignState, ExperimentRecord
 
 
-class Display:
+class Display(Listener):
     """A progress bar with the best so far, and a line for each proposal and each result."""
 
     def __init__(
@@ -59,8 +60,14 @@ class Display:
         for record in records:
             self._line(f"{record.id:>4}  proposed  {text.settings(record.asked, self._fractions)}  ({record.reason})")
 
-    def started(self, record: ExperimentRecord, attempt: AttemptRecord) -> None:
+    def state_changed(self, state: CampaignState, why: str) -> None:
         """See :class:`orchestrator.loop.Listener`."""
+        if state in ("paused", "stopping"):
+            self._line(f"      {state}  {why}".rstrip())
+
+    def noticed(self, kind: str, text: str) -> None:
+        """See :class:`orchestrator.loop.Listener`."""
+        self._line(f"      {kind}  {text}")
 
     def learned(self, record: ExperimentRecord, attempt: AttemptRecord) -> None:  # noqa: ARG002
         """See :class:`orchestrator.loop.Listener`."""
@@ -87,7 +94,7 @@ class Display:
             self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-class JsonLog:
+class JsonLog(Listener):
     """Appends one JSON line for each thing that happens."""
 
     def __init__(self, path: Path, campaign: str) -> None:
@@ -110,7 +117,15 @@ class JsonLog:
             "learned", record.id, attempt=attempt.number, state=record.state, metrics=values, verdict=record.verdict
         )
 
-    def _write(self, event: str, experiment: int, **data: Any) -> None:
+    def state_changed(self, state: CampaignState, why: str) -> None:
+        """See :class:`orchestrator.loop.Listener`."""
+        self._write("state", None, state=state, why=why)
+
+    def noticed(self, kind: str, text: str) -> None:
+        """See :class:`orchestrator.loop.Listener`."""
+        self._write(kind, None, text=text)
+
+    def _write(self, event: str, experiment: int | None, **data: Any) -> None:
         line = {"time": datetime.now(UTC).isoformat(), "campaign": self._campaign, "experiment": experiment}
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({**line, "event": event, **data}) + "\n")

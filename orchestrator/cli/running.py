@@ -27,10 +27,9 @@ from orchestrator.config.definition import Definition
 from orchestrator.config.load import load
 from orchestrator.errors import InputError, LeaseHeld, NothingTold, OrchestratorError
 from orchestrator.flows.sitting import Sitting, sit
-from orchestrator.loop.assembly import Assembly, assemble, definition_of, files_of, open_for, register
+from orchestrator.loop.assembly import Assembly, assemble, definition_of, files_of, loop_of, open_for, register
 from orchestrator.loop.engine import ThreadEngine
 from orchestrator.loop.listener import Listener
-from orchestrator.loop.loop import Loop
 from orchestrator.store.opening import default_url, open_store
 from orchestrator.store.protocol import Store
 from orchestrator.store.records import CampaignState
@@ -136,17 +135,7 @@ def _sit(engine: str, parts: Assembly, store: Store, cancelled: Event, listeners
     if engine == "prefect":
         logs = files_of(store).parent / "logs"
         return sit(parts.campaign.name, store.url, cancelled=cancelled, listeners=listeners, logs=logs)
-    file = parts.definition.file
-    loop = Loop(
-        parts.campaign,
-        parts.lab,
-        stop=file.stop.rule(),
-        batch=file.strategy.batch or 1,
-        engine=ThreadEngine(len(parts.lab.cells)),
-        files=files_of(store),
-        cancelled=cancelled,
-        listeners=listeners,
-    )
+    loop = loop_of(parts, store, engine=ThreadEngine(len(parts.lab.cells)), cancelled=cancelled, listeners=listeners)
     return Sitting(loop.run(), orderly=True)
 
 

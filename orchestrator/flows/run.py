@@ -28,9 +28,8 @@ from prefect.artifacts import (  # noqa: E402
 from orchestrator.campaign import Campaign  # noqa: E402
 from orchestrator.campaign.merit import incumbent  # noqa: E402
 from orchestrator.flows.engine import PrefectEngine  # noqa: E402
-from orchestrator.loop.assembly import assemble, files_of  # noqa: E402
+from orchestrator.loop.assembly import assemble, loop_of  # noqa: E402
 from orchestrator.loop.listener import Listener  # noqa: E402
-from orchestrator.loop.loop import Loop  # noqa: E402
 from orchestrator.store.opening import open_store  # noqa: E402
 from orchestrator.store.records import AttemptRecord, CampaignState, ExperimentRecord  # noqa: E402
 
@@ -106,16 +105,8 @@ def _run(campaign: str, store: str | None, hooks: Hooks) -> CampaignState:
     stop = parts.definition.file.stop.rule()
     artifacts = _Artifacts(parts.campaign, stop.most)
     try:
-        loop = Loop(
-            parts.campaign,
-            parts.lab,
-            stop=stop,
-            batch=parts.definition.file.strategy.batch or 1,
-            engine=PrefectEngine(),
-            files=files_of(reading),
-            cancelled=hooks.cancelled,
-            listeners=(*hooks.listeners, artifacts),
-        )
+        listeners = (*hooks.listeners, artifacts)
+        loop = loop_of(parts, reading, engine=PrefectEngine(), cancelled=hooks.cancelled, listeners=listeners)
         hooks.state = loop.run()
         return hooks.state
     finally:
@@ -124,7 +115,7 @@ def _run(campaign: str, store: str | None, hooks: Hooks) -> CampaignState:
         reading.close()
 
 
-class _Artifacts:
+class _Artifacts(Listener):
     """Shows progress and the best point in Prefect's pages, from its own thread: a slow server holds up nothing."""
 
     def __init__(self, campaign: Campaign, budget: int | None) -> None:
@@ -134,12 +125,6 @@ class _Artifacts:
         self._key = re.sub(r"[^a-z0-9]+", "-", campaign.name.lower()).strip("-")
         self._progress: UUID | None = None
         self._last = -BETWEEN_ARTIFACTS
-
-    def proposed(self, records: list[ExperimentRecord]) -> None:
-        """See :class:`orchestrator.loop.Listener`."""
-
-    def started(self, record: ExperimentRecord, attempt: AttemptRecord) -> None:
-        """See :class:`orchestrator.loop.Listener`."""
 
     def learned(self, record: ExperimentRecord, attempt: AttemptRecord) -> None:  # noqa: ARG002
         """See :class:`orchestrator.loop.Listener`."""

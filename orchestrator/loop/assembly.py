@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 
 from acquisition.strategies.registry import make_strategy
 from instruments.lab import Lab
 from orchestrator.campaign import Campaign
 from orchestrator.config.definition import Definition
 from orchestrator.errors import CampaignError, CampaignExists
+from orchestrator.loop.engine import Engine
+from orchestrator.loop.listener import Listener
+from orchestrator.loop.loop import Loop
 from orchestrator.store.opening import open_store
 from orchestrator.store.protocol import Store
 from orchestrator.store.records import CampaignRecord
@@ -98,6 +103,36 @@ def assemble(store: Store, name: str, definition: Definition | None = None) -> A
         definition=record.definition,
     )
     return Assembly(campaign, lab, definition)
+
+
+def loop_of(
+    parts: Assembly,
+    store: Store,
+    *,
+    engine: Engine,
+    cancelled: Event | None = None,
+    listeners: Sequence[Listener] = (),
+) -> Loop:
+    """The loop that runs a campaign as its definition says.
+
+    Args:
+        parts: campaign and laboratory.
+        store: where the campaign is kept.
+        engine: runs the pieces.
+        cancelled: ends the loop in good order.
+        listeners: are told what happens.
+    """
+    file = parts.definition.file
+    return Loop(
+        parts.campaign,
+        parts.lab,
+        stop=file.stop.rule(),
+        batch=file.strategy.batch or 1,
+        engine=engine,
+        files=files_of(store),
+        cancelled=cancelled,
+        listeners=listeners,
+    )
 
 
 def open_for(url: str | None, lab: Lab, *, create: bool = True) -> Store:

@@ -57,6 +57,7 @@ class AttemptContext:
     folder: Path
     cancelled: Event
     devices: dict[str, Lock]
+    told: Event = field(default_factory=Event)
 
     @property
     def files(self) -> Path:

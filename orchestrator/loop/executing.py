@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from instruments.errors import ExecutionCancelled, InstrumentsError, LabHalted, LabHolds
+from instruments.errors import ExecutionCancelled, InstrumentsError, LabHalted, LabHolds, ToldElsewhere
 from instruments.lab import Failure, Job, Lab, Outcome
 from orchestrator.loop.context import AttemptContext
 from orchestrator.loop.controls import Controls
@@ -21,11 +21,13 @@ class Unfinished:
         message: why.
         untouched: whether nothing had moved, so that it may be run again unasked.
         ends: the state in which the campaign must wait for a person; empty where it need not.
+        told: whether the store has its result, from somebody else.
     """
 
     message: str
     untouched: bool = False
     ends: Literal["", "holding", "halted"] = ""
+    told: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,7 @@ class Flight:
 
     record: ExperimentRecord
     attempt: AttemptRecord
+    context: AttemptContext
     running: Running[Outcome | Unfinished]
 
 
@@ -43,6 +46,8 @@ def execute(lab: Lab, controls: Controls | None, job: Job, context: AttemptConte
         if controls is not None:
             controls.before(context)
         return lab.execute(job, context)
+    except ToldElsewhere as ended:
+        return Unfinished(str(ended), told=True)
     except ExecutionCancelled as problem:
         return Unfinished(str(problem), problem.untouched)
     except LabHolds as problem:

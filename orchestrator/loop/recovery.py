@@ -30,7 +30,7 @@ def left_running(record: ExperimentRecord, attempt: AttemptRecord | None, *, rep
 
 
 def queue_of(records: Iterable[ExperimentRecord], attempts: Mapping[int, AttemptRecord]) -> list[ExperimentRecord]:
-    """What waits for a cell, in the order in which it came to wait.
+    """What waits for a cell: the most urgent first, then in the order in which it came to wait.
 
     Args:
         records: all experiments.
@@ -44,4 +44,5 @@ def queue_of(records: Iterable[ExperimentRecord], attempts: Mapping[int, Attempt
             return record.created
         return attempt.finished
 
-    return sorted((record for record in records if record.state == "queued"), key=since)
+    waiting = (record for record in records if record.state in ("approved", "queued"))
+    return sorted(waiting, key=lambda record: (-getattr(record, "priority", 0), since(record)))

@@ -143,16 +143,17 @@ class MemoryStore:
                 counts[row["state"]] += 1
         return counts
 
-    def apply(self, name: str, changes: Sequence[Change], *, who: str, token: int | None = None) -> None:
+    def apply(self, name: str, changes: Sequence[Change], *, who: str, token: int | None = None) -> int:
         """Do all changes, or none."""
         with self._open():
             kept = self._kept(name)
             if token is not None:
                 leases.check_token(kept.lease, name, token)
             if not (wanted := tuple(changes)):
-                return
+                return 0
             sequence, now = len(kept.events), self._clock.now()
             kept.write(plan(kept.campaign, wanted, kept, who=who, sequence=sequence, now=now))
+            return len(kept.events)
 
     def acquire(self, name: str, owner: Owner, ttl: float = 30.0) -> Lease:
         """Take control of a campaign for ``ttl`` seconds."""

@@ -75,7 +75,7 @@ class Store(Protocol):
     def counts(self, name: str) -> dict[ExperimentState, int]:
         """How many experiments are in each state; every state is a key."""
 
-    def apply(self, name: str, changes: Sequence[Change], *, who: str, token: int | None = None) -> None:
+    def apply(self, name: str, changes: Sequence[Change], *, who: str, token: int | None = None) -> int:
         """Do all changes in one transaction, or none.
 
         Args:
@@ -83,6 +83,9 @@ class Store(Protocol):
             changes: in their order. None at all is allowed: then only the token is checked.
             who: the person or part of the program that does it.
             token: of the caller's lease.
+
+        Returns:
+            The sequence number of the last event, which is 0 where no changes were given.
 
         Raises:
             LeaseLost: the token is not that of the campaign's present lease.

@@ -166,17 +166,18 @@ class SqlStore:
         counts: dict[ExperimentState, int] = dict.fromkeys(EXPERIMENT_STATES, 0)
         return counts | {row[0]: row[1] for row in found}
 
-    def apply(self, name: str, changes: Sequence[Change], *, who: str, token: int | None = None) -> None:
+    def apply(self, name: str, changes: Sequence[Change], *, who: str, token: int | None = None) -> int:
         """Do all changes in one transaction, or none."""
         with self._write() as connection:
             campaign = _campaign(connection, name, lock=True)
             if token is not None:
                 leases.check_token(_lease(connection, campaign["name"]), name, token)
             if not (wanted := tuple(changes)):
-                return
+                return 0
             key, sequence, now = campaign["key"], campaign["last_event"], self._clock.now()
             done = plan(campaign, wanted, _View(connection, key), who=who, sequence=sequence, now=now)
             _carry_out(connection, key, done, sequence)
+            return int(sequence) + len(done.events)
 
     def acquire(self, name: str, owner: Owner, ttl: float = 30.0) -> Lease:
         """Take control of a campaign for ``ttl`` seconds."""

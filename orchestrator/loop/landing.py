@@ -1,0 +1,165 @@
+"""What comes of an execution, written to the store in one transaction with the end of its attempt."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from instruments.lab import Outcome
+from orchestrator.errors import TellError
+from orchestrator.loop import raw
+from orchestrator.loop.executing import Flight, Unfinished
+from orchestrator.loop.listener import told
+from orchestrator.loop.outcome import told_of
+from orchestrator.loop.work import Work
+from orchestrator.store.changes import Change, Note, PutAttempt, PutExperiment
+from orchestrator.store.records import AttemptRecord, AttemptState, ExperimentRecord
+
+logger = logging.getLogger(__name__)
+
+MOST_ATTEMPTS: Final = 3
+RETRIED: Final = ("equipment", "analysis")
+"""Causes of failure that say nothing about the experiment; it is tried again, at most MOST_ATTEMPTS times in all."""
+
+
+class Landing:
+    """Brings executions to their end in the store.
+
+    Args:
+        work: what is in hand.
+    """
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+
+    def land(self, flight: Flight, outcome: Outcome) -> None:
+        """Write an outcome."""
+        work, id = self._work, flight.record.id
+        digest = raw.keep(outcome, Path(flight.attempt.files or work.files))
+        ended = _ended(flight.attempt, outcome, digest)
+        if outcome.failure is not None:
+            work.failures[id] += 1
+            if outcome.failure.cause in RETRIED and work.failures[id] < MOST_ATTEMPTS:
+                logger.warning("experiment %d: %s; it is tried again", id, ended.message)
+                self._back(flight, ended, repeat=True)
+                return
+        record = self._recorded(flight, outcome, ended)
+        if record.sample != flight.record.sample and flight.record.sample is not None:  # others waited for it too
+            now = {r.id: r for r in work.campaign.experiments()}
+            work.queue = deque(now[r.id] for r in work.queue)
+        self._learned(record, ended)
+
+    def _recorded(self, flight: Flight, outcome: Outcome, ended: AttemptRecord) -> ExperimentRecord:
+        """The experiment with its result. Where a person told one meanwhile, theirs stands, ours is in the log."""
+        campaign, id = self._work.campaign, flight.record.id
+        result = told_of(flight.record, outcome, ended.sample)
+        try:
+            return campaign.record(result, PutAttempt(ended), *self._given_up(flight.record, outcome))
+        except TellError as conflict:
+            logger.warning("experiment %d was told or called off elsewhere: %s", id, conflict)
+            measured = {metric: asdict(value) for metric, value in result.values.items()}
+            note = Note("conflict", str(conflict), experiment=id, data={"measured": measured})
+            campaign.put(PutAttempt(ended), note)
+            return campaign.store.experiment(campaign.name, id)
+
+    def _learned(self, record: ExperimentRecord, ended: AttemptRecord) -> None:
+        work = self._work
+        work.attempts[record.id] = ended
+        if work.controls is not None and ended.state == "finished":
+            work.controls.landed(record.id, ended.cell)
+        told(work.listeners, "learned", record, ended)
+
+    def write_controls(self) -> None:
+        """Write what controls found, and which experiments became suspect by it."""
+        campaign, controls = self._work.campaign, self._work.controls
+        if controls is None:
+            return
+        if changes := controls.changes(lambda id: campaign.store.experiment(campaign.name, id)):
+            campaign.put(*changes)
+
+    def _given_up(self, record: ExperimentRecord, outcome: Outcome) -> list[Change]:
+        """A sample that failed for its material is not used again: what waits for it is called off."""
+        work = self._work
+        if outcome.failure is None or outcome.failure.cause != "material" or record.sample is None:
+            return []
+        lost = [r for r in work.queue if r.sample == record.sample]
+        for waiting in lost:
+            work.queue.remove(waiting)
+        now, why = datetime.now(UTC), f"its sample failed in experiment {record.id}"
+        return [PutExperiment(replace(r, state="cancelled", updated=now), r.state, why) for r in lost]
+
+    def unfinished(self, flight: Flight, how: Unfinished) -> None:
+        """An attempt ended without a result: run it again, or ask a person where that is not safe."""
+        work = self._work
+        if how.told:
+            self._told_elsewhere(flight, how)
+            return
+        if how.ends:
+            work.wait_for(how.ends, how.message)
+        elif not (how.untouched or work.lab.repeat_is_safe or work.cancelled.is_set()):
+            work.wait_for("halted", f"a person must say what became of experiment {flight.record.id}: {how.message}")
+        self.requeue(flight, "cancelled", how.message, untouched=how.untouched)
+
+    def _told_elsewhere(self, flight: Flight, how: Unfinished) -> None:
+        """Somebody told the result of what ran: only its attempt is to be ended."""
+        work = self._work
+        now, began = datetime.now(UTC), flight.attempt.clock_started
+        ended = replace(
+            flight.attempt, state="finished", finished=now, duration=work.time - began, files=None, message=how.message
+        )
+        work.campaign.put(PutAttempt(ended))
+        self._learned(work.campaign.store.experiment(work.campaign.name, flight.record.id), ended)
+
+    def requeue(self, flight: Flight, state: AttemptState, message: str, *, untouched: bool = False) -> None:
+        """End an attempt that has no result; the experiment waits again where that is safe, else for a person."""
+        ended = replace(flight.attempt, state=state, finished=datetime.now(UTC), message=message)
+        self._back(flight, ended, repeat=untouched or self._work.lab.repeat_is_safe)
+
+    def _back(self, flight: Flight, ended: AttemptRecord, *, repeat: bool) -> None:
+        work = self._work
+        now = work.campaign.store.experiment(work.campaign.name, flight.record.id)
+        work.attempts[flight.record.id] = ended
+        if now.state != "running":  # a person has decided about it meanwhile
+            work.campaign.put(PutAttempt(ended))
+            return
+        record = replace(now, state="queued" if repeat else "needs_inspection", updated=datetime.now(UTC))
+        work.campaign.put(PutExperiment(record, "running", ended.message), PutAttempt(ended))
+        if repeat:
+            work.queue.append(record)
+
+    def rescue(self, flight: Flight, why: str) -> None:
+        """Keep the result of a flight that has one; the loop is failing, so that nothing here may raise."""
+        work = self._work
+        outcome: Outcome | Unfinished | None = None
+        try:
+            outcome = flight.running.result()
+        except BaseException as other:  # noqa: BLE001  perhaps the very reason why the loop fails
+            logger.debug("a flight ended with %r", other)
+        try:
+            record = work.campaign.store.experiment(work.campaign.name, flight.record.id)
+            if record.state != "running":
+                return
+            if isinstance(outcome, Outcome) and not work.virtual:
+                self.land(flight, outcome)
+            else:
+                self.requeue(flight, "unknown", why)
+        except Exception:
+            logger.exception("experiment %d could not be brought to an end in the store", flight.record.id)
+
+
+def _ended(attempt: AttemptRecord, outcome: Outcome, digest: str | None) -> AttemptRecord:
+    failure = outcome.failure
+    return replace(
+        attempt,
+        state="finished" if failure is None else "failed",
+        finished=datetime.now(UTC),
+        duration=outcome.duration,
+        sample=outcome.sample or attempt.sample,
+        files=attempt.files if digest else None,
+        digest=digest,
+        message="" if failure is None else f"{failure.cause}: {failure.reason}",
+    )

@@ -1,0 +1,94 @@
+"""Filling free cells: what the queue gives them, and what is proposed for the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+from acquisition.errors import SpaceExhaustedError
+from acquisition.stopping import Standing
+from orchestrator.loop.ending import Ending
+from orchestrator.loop.listener import told
+from orchestrator.loop.placing import homes, place
+from orchestrator.loop.work import Work
+from orchestrator.store.records import ExperimentRecord, ExperimentState
+
+Approval: TypeAlias = Callable[[Mapping[str, Any]], bool]
+"""Whether an experiment of these settings must be approved by a person."""
+
+
+def nobody(settings: Mapping[str, Any]) -> bool:  # noqa: ARG001
+    """Nothing needs approval."""
+    return False
+
+
+class Proposing:
+    """Proposes for one loop.
+
+    Args:
+        work: what is in hand.
+        ending: whether the campaign is over.
+        batch: propose so many together; cells that are free at once may ask for more.
+        approval: what a person must approve before it is started.
+    """
+
+    def __init__(self, work: Work, ending: Ending, batch: int, approval: Approval) -> None:
+        self._work, self._ending, self._batch, self._approval = work, ending, batch, approval
+        self.exhausted = ""
+        """Why a finite space has nothing left, once it has not."""
+
+    def fill(self, free: Sequence[str], waiting: int) -> None:
+        """Propose until every free cell has an experiment, or the campaign is over.
+
+        Args:
+            free: cells without an experiment.
+            waiting: proposals that wait for a person's approval: so many cells are spoken for.
+        """
+        for _ in free:
+            missing = len(free) - len(self.placed(free)) - waiting
+            if missing < 1 or not self._more(missing) or self._work.campaign.conditions_per_sample is None:
+                return
+
+    def placed(self, free: Sequence[str]) -> list[tuple[ExperimentRecord, str]]:
+        """Which waiting experiment goes to which free cell."""
+        work = self._work
+        if work.campaign.conditions_per_sample is None:
+            return list(zip(work.queue, free, strict=False))
+        at_home = homes(work.campaign.experiments(), work.attempts)
+        running = [flight.record.sample for flight in work.flights.values()]
+        return place(work.queue, free, work.lab.cells, at_home, running)
+
+    def _more(self, missing: int) -> bool:
+        """Propose for so many cells, unless the campaign is over; whether anything was."""
+        work = self._work
+        shared = bool(work.campaign.fixed)
+        if self.exhausted or (shared and (work.flights or work.queue)):
+            return False  # a batch that shares settings ends before the next one begins
+        standing = self._ending.ask(work.now / 3600.0)
+        wanted = min(max(missing, self._batch), standing.room)
+        if wanted < 1:
+            return False
+        records = self._propose(int(wanted), wanted <= missing, standing)
+        if not records and not self.exhausted:
+            self._ending.too_dear(standing)
+        return any(record.state == "queued" for record in records)
+
+    def _propose(self, n: int, apart: bool, standing: Standing) -> list[ExperimentRecord]:
+        work = self._work
+        first = max((r.id for r in work.campaign.experiments()), default=0) + 1
+        label = f"propose experiment {first}" if n == 1 else f"propose experiments {first} to {first + n - 1}"
+        records = work.engine.call("propose", label, lambda: self._choose(n, apart, standing.purse))
+        work.queue.extend(record for record in records if record.state == "queued")
+        if records:
+            told(work.listeners, "proposed", records)
+        return records
+
+    def _choose(self, n: int, apart: bool, purse: float) -> list[ExperimentRecord]:
+        def state(settings: Mapping[str, Any]) -> ExperimentState:
+            return "proposed" if self._approval(settings) else "queued"
+
+        try:
+            return self._work.campaign.propose(n, state=state, apart=apart, purse=purse)
+        except SpaceExhaustedError as nothing:
+            self.exhausted = str(nothing)
+            return []

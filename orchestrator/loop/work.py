@@ -1,0 +1,98 @@
+"""What a loop has in hand: the pieces of it share this, and only the loop's own thread changes it."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from queue import SimpleQueue
+from threading import Event, Lock
+
+from instruments.lab import Lab, Outcome, VirtualTime
+from orchestrator.campaign import Campaign
+from orchestrator.loop.attendance import Wait
+from orchestrator.loop.context import RealClock
+from orchestrator.loop.controls import Controls
+from orchestrator.loop.engine import Engine
+from orchestrator.loop.executing import Flight
+from orchestrator.loop.listener import Listener
+from orchestrator.store.records import AttemptRecord, CampaignState, ExperimentRecord
+
+
+@dataclass
+class Work:
+    """The state of one sitting.
+
+    Attributes:
+        campaign: proposes and learns; kept in its store.
+        lab: executes.
+        engine: runs the pieces.
+        files: folder for raw signals.
+        cancelled: when set, nothing more is started and what runs ends.
+        listeners: are told what happens.
+        queue: experiments that may be started, the next one first.
+        flights: what runs, by experiment.
+        landed: experiments whose execution has ended, as they come.
+        attempts: the last attempt of each experiment that had one.
+        failures: by experiment, how many of its attempts failed.
+        devices: what the cells of this process share.
+        controls: of the laboratory.
+        waits: the state in which the campaign must wait for a person, and why.
+        paused: nothing is started, what runs goes on.
+        stops: why a person has ended the campaign; what runs goes on.
+        stop_now: what runs is cancelled, too.
+        stale: a person has decided about something that was about to be started.
+        now: by a virtual clock, s.
+        clock: the laboratory's, where time is real.
+    """
+
+    campaign: Campaign
+    lab: Lab
+    engine: Engine
+    files: Path
+    cancelled: Event
+    listeners: Sequence[Listener]
+    queue: deque[ExperimentRecord] = field(default_factory=deque)
+    flights: dict[int, Flight] = field(default_factory=dict)
+    landed: SimpleQueue[int] = field(default_factory=SimpleQueue)
+    attempts: dict[int, AttemptRecord] = field(default_factory=dict)
+    failures: Counter[int] = field(default_factory=Counter)
+    devices: dict[str, Lock] = field(default_factory=dict)
+    controls: Controls | None = None
+    waits: Wait | None = None
+    paused: bool = False
+    stops: str | None = None
+    stop_now: bool = False
+    stale: bool = False
+    now: float = 0.0
+    clock: RealClock = field(default_factory=lambda: RealClock(0.0))
+
+    @property
+    def virtual(self) -> bool:
+        """Whether the laboratory's time passes only in a simulation."""
+        return isinstance(self.lab, VirtualTime) and self.lab.virtual_time
+
+    @property
+    def time(self) -> float:
+        """By the laboratory's clock, s."""
+        return self.now if self.virtual else self.clock.now()
+
+    @property
+    def starts(self) -> bool:
+        """Whether anything may be started."""
+        return not (self.cancelled.is_set() or self.paused or self.stops is not None or self.waits is not None)
+
+    def lands_at(self, id: int) -> tuple[float, int]:
+        """When a flight that has ended does so by a virtual clock, in s, and its id: the order of results."""
+        flight = self.flights[id]
+        try:
+            outcome = flight.running.result()
+            return flight.attempt.clock_started + (outcome.duration if isinstance(outcome, Outcome) else 0.0), id
+        except Exception:  # noqa: BLE001  it is raised again, and dealt with, when this flight is learned from
+            return flight.attempt.clock_started, id
+
+    def wait_for(self, state: CampaignState, why: str) -> None:
+        """Let the campaign wait for a person; the first reason stays, unless the next one is graver."""
+        if state in ("holding", "halted") and (self.waits is None or state == "halted"):
+            self.waits = ("holding" if state == "holding" else "halted"), why
