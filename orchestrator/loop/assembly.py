@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from threading import Event
 
 from acquisition.strategies.registry import make_strategy
 from instruments.lab import Lab
 from orchestrator.campaign import Campaign
+from orchestrator.config.approval import needs_approval
 from orchestrator.config.definition import Definition
 from orchestrator.errors import CampaignError, CampaignExists
 from orchestrator.loop.engine import Engine
@@ -128,6 +130,7 @@ def loop_of(
         parts.lab,
         stop=file.stop.rule(),
         batch=file.strategy.batch or 1,
+        approval=partial(needs_approval, file.approval),
         engine=engine,
         files=files_of(store),
         cancelled=cancelled,

@@ -162,7 +162,7 @@ class Loop:
             Whether there is more to do.
         """
         work = self._work
-        self._watch.look(at_once=work.virtual)
+        self._watch.look(at_once=True)
         if work.starts:
             self._start()
         if not work.flights:
@@ -180,13 +180,12 @@ class Loop:
         work = self._work
         if self.cancelled.is_set() or work.stops is not None or work.waits is not None:
             return False
-        if work.stale:  # a person was faster: look again at what there is
+        if work.stale or self._watch.look(at_once=True):  # a person was faster: look again at what there is
             work.stale = False
             return True
         if not (work.paused or self._watch.awaits_approval() or work.queue):
             return False
-        if not self._watch.look(at_once=True):
-            self.cancelled.wait(TICK)
+        self.cancelled.wait(TICK)
         self._late.take_at_times()
         return not self.cancelled.is_set()
 

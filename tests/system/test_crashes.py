@@ -107,6 +107,8 @@ def test_killed_twenty_times_under_prefect(bench, tmp_path_factory, campaign_tex
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_in_good_order(bench, number):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        pytest.skip("whoever started the tests ignores this signal, and so does what they start")
     bench.write((bench.folder / "campaign.yaml").read_text().replace("experiments: 20", "experiments: 300"))
     process = bench.start("run", "campaign.yaml", "--engine", "threads")
     for line in process.stdout:

@@ -9,8 +9,9 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from loop_bench import SPACE, Bench, answer, campaign_of, loop_of, states
 
-from acquisition import Continuous, Integer, Objective, OutcomeConstraint, SearchSpace
+from acquisition import Integer, Objective, OutcomeConstraint, SearchSpace
 from instruments import (
     ExecutionCancelled,
     Failure,
@@ -30,53 +31,9 @@ from instruments import (
 from instruments.rig.controls import ControlBlock, ControlResult
 from orchestrator import Campaign
 from orchestrator.errors import LeaseHeld, LeaseLost
-from orchestrator.loop import Loop, ThreadEngine, raw
+from orchestrator.loop import raw
 from orchestrator.store.opening import open_store
 from orchestrator.store.records import CampaignRecord, Owner
-
-SPACE = SearchSpace([Continuous("a", 0.0, 1.0), Continuous("b", 0.0, 1.0)])
-
-
-class Bench:
-    """A laboratory whose behaviour is a function of job and context."""
-
-    metrics: Mapping[str, str] = {"y": "1"}
-
-    def __init__(self, behaviour=None, cells=1, repeat_is_safe=True, virtual_time=False):
-        self.cells = tuple(f"cell-{i + 1}" for i in range(cells))
-        self.repeat_is_safe, self.virtual_time = repeat_is_safe, virtual_time
-        self.behaviour = behaviour or (lambda job, _: answer(job))
-        self.executed: list[int] = []
-        self.made_safe = 0
-
-    def check(self, parameters):
-        pass
-
-    def execute(self, job, context):
-        self.executed.append(job.experiment)
-        return self.behaviour(job, context)
-
-    def make_safe(self):
-        self.made_safe += 1
-
-
-def answer(job, duration=60.0, **more):
-    value = float(np.exp(-4 * (job.parameters["a"] - 0.3) ** 2))
-    return Outcome(Observation({"y": Figure(value, 0.01)}), duration=duration, **more)
-
-
-def _campaign(store=None, space=SPACE, name="c", **options):
-    store = store or open_store("memory:")
-    store.create(CampaignRecord(name=name, definition={}, definition_hash=""))
-    return Campaign(space, [Objective("y")], store=store, name=name, definition={}, **{"initial": 4, **options})
-
-
-def _loop(campaign, lab, tmp_path, experiments=10, **options):
-    return Loop(campaign, lab, experiments=experiments, engine=ThreadEngine(len(lab.cells)), files=tmp_path, **options)
-
-
-def _states(campaign):
-    return campaign.to_dataframe()["state"].value_counts().to_dict()
 
 
 def test_a_bench_is_a_lab():
@@ -86,9 +43,9 @@ def test_a_bench_is_a_lab():
 @pytest.mark.parametrize("cells", [1, 3])
 @pytest.mark.parametrize("virtual", [True, False])
 def test_runs_to_its_budget(tmp_path, cells, virtual):
-    campaign, lab = _campaign(), Bench(cells=cells, virtual_time=virtual)
-    assert _loop(campaign, lab, tmp_path).run() == "completed"
-    assert _states(campaign) == {"completed": 10}
+    campaign, lab = campaign_of(), Bench(cells=cells, virtual_time=virtual)
+    assert loop_of(campaign, lab, tmp_path).run() == "completed"
+    assert states(campaign) == {"completed": 10}
     assert sorted(lab.executed) == list(range(1, 11))
     assert lab.made_safe >= 1
     record = campaign.store.campaign("c")
@@ -100,9 +57,9 @@ def test_runs_to_its_budget(tmp_path, cells, virtual):
 
 
 def test_prior_data_do_not_spend_the_budget(tmp_path):
-    campaign = _campaign()
+    campaign = campaign_of()
     campaign.tell(pd.DataFrame({"a": [0.1, 0.2], "b": 0.5, "y": 0.1}))
-    _loop(campaign, Bench(), tmp_path, experiments=3).run()
+    loop_of(campaign, Bench(), tmp_path, experiments=3).run()
     assert campaign.to_dataframe()["origin"].tolist() == ["prior"] * 2 + ["asked"] * 3
 
 
@@ -113,18 +70,18 @@ def test_cells_really_run_at_once(tmp_path):
         together.wait()  # breaks unless three jobs are here at the same time
         return answer(job)
 
-    campaign = _campaign()
-    assert _loop(campaign, Bench(behaviour, cells=3), tmp_path, experiments=9).run() == "completed"
+    campaign = campaign_of()
+    assert loop_of(campaign, Bench(behaviour, cells=3), tmp_path, experiments=9).run() == "completed"
 
 
 def test_virtual_completions_are_learned_in_virtual_order(tmp_path):
     """Whichever thread is first: the same run times give the same campaign."""
     frames = []
     for _ in range(2):
-        campaign = _campaign()
+        campaign = campaign_of()
         hours = np.random.default_rng(5).random(30)
         lab = Bench(lambda job, _, hours=hours: answer(job, 3600.0 * hours[job.experiment]), cells=4, virtual_time=True)
-        _loop(campaign, lab, tmp_path, experiments=14).run()
+        loop_of(campaign, lab, tmp_path, experiments=14).run()
         frames.append(campaign.to_dataframe())
         told = sorted(campaign.experiments(), key=lambda r: r.told)
         ends = {a.experiment: a.clock_started + a.duration for a in campaign.store.attempts("c")}
@@ -134,9 +91,9 @@ def test_virtual_completions_are_learned_in_virtual_order(tmp_path):
 
 def test_no_cell_waits_for_another(tmp_path):
     """One slow job in virtual time: the other cell does all the rest."""
-    campaign = _campaign(strategy="random")
+    campaign = campaign_of(strategy="random")
     lab = Bench(lambda job, _: answer(job, 1000.0 if job.experiment == 1 else 1.0), cells=2, virtual_time=True)
-    _loop(campaign, lab, tmp_path, experiments=20).run()
+    loop_of(campaign, lab, tmp_path, experiments=20).run()
     cells = {a.experiment: a.cell for a in campaign.store.attempts("c")}
     assert [cell for id, cell in cells.items() if cell == cells[1]] == [cells[1]]
 
@@ -152,8 +109,8 @@ def test_material_failures_are_final_equipment_failures_are_tried_again(tmp_path
             return Outcome(failure=Failure(cause or "equipment", "it broke"))
         return answer(job)
 
-    campaign = _campaign(strategy="random")
-    assert _loop(campaign, Bench(behaviour), tmp_path, experiments=6).run() == "completed"
+    campaign = campaign_of(strategy="random")
+    assert loop_of(campaign, Bench(behaviour), tmp_path, experiments=6).run() == "completed"
     frame = campaign.to_dataframe()
     assert tries == {1: 1, 2: 1, 3: 3, 4: 3, 5: 3, 6: 1}
     assert frame["state"].tolist() == ["completed", "failed", "completed", "completed", "failed", "completed"]
@@ -168,8 +125,8 @@ def test_a_laboratory_that_raises_its_own_error_has_an_equipment_failure(tmp_pat
             raise InstrumentsError("the valve is stuck.")
         return answer(job)
 
-    campaign = _campaign(strategy="random")
-    _loop(campaign, Bench(behaviour), tmp_path, experiments=3).run()
+    campaign = campaign_of(strategy="random")
+    loop_of(campaign, Bench(behaviour), tmp_path, experiments=3).run()
     assert campaign.to_dataframe().loc[2, "failure_reason"] == "the valve is stuck."
 
 
@@ -180,16 +137,16 @@ def test_a_bug_in_a_laboratory_fails_the_campaign_and_loses_nothing(tmp_path, sa
             raise ZeroDivisionError("a bug")
         return answer(job)
 
-    campaign, lab = _campaign(strategy="random"), Bench(behaviour, repeat_is_safe=safe)
+    campaign, lab = campaign_of(strategy="random"), Bench(behaviour, repeat_is_safe=safe)
     with pytest.raises(ZeroDivisionError):
-        _loop(campaign, lab, tmp_path).run()
-    assert _states(campaign) == {"completed": 2, state: 1}
+        loop_of(campaign, lab, tmp_path).run()
+    assert states(campaign) == {"completed": 2, state: 1}
     assert campaign.store.campaign("c").state == "failed"
     assert "a bug" in campaign.store.campaign("c").reason
     assert lab.made_safe >= 1
     again = Bench(repeat_is_safe=safe)
     campaign.refresh()
-    result = _loop(campaign, again, tmp_path).run()
+    result = loop_of(campaign, again, tmp_path).run()
     assert result == ("completed" if safe else "halted")
     assert (3 in again.executed) == safe
 
@@ -202,10 +159,10 @@ def test_an_interruption_waits_for_what_runs_and_keeps_it(tmp_path):
             cancelled.set()
         return answer(job)
 
-    campaign, lab = _campaign(strategy="random"), Bench(behaviour)
-    assert _loop(campaign, lab, tmp_path, cancelled=cancelled).run() == "interrupted"
-    assert _states(campaign) == {"completed": 4}
-    assert _loop(campaign, lab, tmp_path).run() == "completed"
+    campaign, lab = campaign_of(strategy="random"), Bench(behaviour)
+    assert loop_of(campaign, lab, tmp_path, cancelled=cancelled).run() == "interrupted"
+    assert states(campaign) == {"completed": 4}
+    assert loop_of(campaign, lab, tmp_path).run() == "completed"
     assert sorted(lab.executed) == list(range(1, 11))
 
 
@@ -220,9 +177,11 @@ def test_a_cancelled_execution_is_queued_again_or_inspected(tmp_path, safe):
             raise ExecutionCancelled("stopped")
         return answer(job)
 
-    campaign = _campaign(strategy="random")
-    assert _loop(campaign, Bench(behaviour, repeat_is_safe=safe), tmp_path, cancelled=cancelled).run() == "interrupted"
-    assert _states(campaign) == {"completed": 1, "queued" if safe else "needs_inspection": 1}
+    campaign = campaign_of(strategy="random")
+    assert (
+        loop_of(campaign, Bench(behaviour, repeat_is_safe=safe), tmp_path, cancelled=cancelled).run() == "interrupted"
+    )
+    assert states(campaign) == {"completed": 1, "queued" if safe else "needs_inspection": 1}
 
 
 def test_results_that_come_later(tmp_path):
@@ -231,19 +190,19 @@ def test_results_that_come_later(tmp_path):
             return Outcome(awaiting=("y",))
         return answer(job)
 
-    campaign = _campaign(strategy="random")
-    assert _loop(campaign, Bench(behaviour), tmp_path, experiments=4).run() == "completed"
-    assert _states(campaign) == {"completed": 3, "awaiting_analysis": 1}
+    campaign = campaign_of(strategy="random")
+    assert loop_of(campaign, Bench(behaviour), tmp_path, experiments=4).run() == "completed"
+    assert states(campaign) == {"completed": 3, "awaiting_analysis": 1}
     assert "1 experiments await" in campaign.store.campaign("c").reason
     campaign.tell(pd.DataFrame({"experiment": [2], "y": [0.4]}))
-    assert _states(campaign) == {"completed": 4}
+    assert states(campaign) == {"completed": 4}
 
 
 def test_a_used_up_space_completes_the_campaign(tmp_path):
     space = SearchSpace([Integer("a", 0, 1), Integer("b", 0, 1)])
-    campaign = _campaign(space=space, strategy="random")
-    assert _loop(campaign, Bench(cells=3), tmp_path).run() == "completed"
-    assert _states(campaign) == {"completed": 4}
+    campaign = campaign_of(space=space, strategy="random")
+    assert loop_of(campaign, Bench(cells=3), tmp_path).run() == "completed"
+    assert states(campaign) == {"completed": 4}
     assert "each of the 4 points" in campaign.store.campaign("c").reason
 
 
@@ -261,8 +220,8 @@ def test_executed_inputs_verdicts_and_raw_signals_are_kept(tmp_path):
         measurement = Measurement({"potentiostat": trace, "chromatogram/fid": trace}, {"area": "1.0 cm2"})
         return Outcome(seen, measurement=measurement, duration=5.0, sample="E-12")
 
-    campaign = _campaign(strategy="random")
-    _loop(campaign, Bench(behaviour), tmp_path, experiments=1).run()
+    campaign = campaign_of(strategy="random")
+    loop_of(campaign, Bench(behaviour), tmp_path, experiments=1).run()
     row = campaign.to_dataframe().loc[1]
     assert (row["a_executed"], row["b_measured"], row["sample"]) == (0.25, 0.55, "E-12")
     assert (row["verdict"], row["verdict_reasons"], row["calibrations"]) == ("suspect", "Q07", "gc-7")
@@ -287,13 +246,13 @@ def test_metadata_that_no_file_can_hold_are_refused(tmp_path):
 def test_what_a_dead_process_left_running_is_classified(tmp_path):
     """A process that ended between the start of an experiment and its result."""
     for safe in (True, False):
-        campaign = _campaign(strategy="random", name=f"c{safe}")
-        loop = _loop(campaign, Bench(repeat_is_safe=safe), tmp_path)
+        campaign = campaign_of(strategy="random", name=f"c{safe}")
+        loop = loop_of(campaign, Bench(repeat_is_safe=safe), tmp_path)
         loop._start()  # the process would end here
         loop.engine.close()
         campaign.refresh()
         lab = Bench(repeat_is_safe=safe)
-        state = _loop(campaign, lab, tmp_path, experiments=2).run()
+        state = loop_of(campaign, lab, tmp_path, experiments=2).run()
         attempts = campaign.store.attempts(campaign.name, 1)
         if safe:
             assert state == "completed"
@@ -306,18 +265,18 @@ def test_what_a_dead_process_left_running_is_classified(tmp_path):
 
 def test_a_second_controller_is_refused_with_the_name_of_the_first(tmp_path):
     store = open_store(tmp_path / "s.db")
-    campaign = _campaign(store)
+    campaign = campaign_of(store)
     other = Owner("elsewhere", 17, 0.0, "boot", "marie")
     store.acquire("c", other)
     with pytest.raises(LeaseHeld, match="marie"):
-        _loop(campaign, Bench(), tmp_path).run()
+        loop_of(campaign, Bench(), tmp_path).run()
     assert campaign.to_dataframe().empty
     store.close()
 
 
 def test_a_controller_that_was_superseded_writes_nothing_more(tmp_path):
     store = open_store("memory:")
-    campaign = _campaign(store, strategy="random")
+    campaign = campaign_of(store, strategy="random")
     taken_over = SimpleNamespace(done=False)
 
     def behaviour(job, _):
@@ -330,7 +289,7 @@ def test_a_controller_that_was_superseded_writes_nothing_more(tmp_path):
 
     lab = Bench(behaviour)
     with pytest.raises(LeaseLost):
-        _loop(campaign, lab, tmp_path).run()
+        loop_of(campaign, lab, tmp_path).run()
     assert taken_over.done
     assert lab.made_safe >= 1
     assert sum(r.state == "completed" for r in store.experiments("c")) == 2
@@ -344,7 +303,7 @@ def test_an_outcome_constraint_is_part_of_what_is_measured(tmp_path):
 
     lab = Bench(behaviour)
     lab.metrics = {"y": "1", "h": "1"}
-    _loop(campaign, lab, tmp_path, experiments=12).run()
+    loop_of(campaign, lab, tmp_path, experiments=12).run()
     assert 0.4 < campaign.best()["a"].iloc[0] <= 0.51
 
 
@@ -357,9 +316,9 @@ def test_a_result_that_came_is_kept_when_another_cell_breaks_the_loop(tmp_path):
             raise ZeroDivisionError("a bug")
         return answer(job)
 
-    campaign, lab = _campaign(strategy="random"), Bench(behaviour, cells=2, repeat_is_safe=False)
+    campaign, lab = campaign_of(strategy="random"), Bench(behaviour, cells=2, repeat_is_safe=False)
     with pytest.raises(ZeroDivisionError):
-        _loop(campaign, lab, tmp_path, experiments=2).run()
+        loop_of(campaign, lab, tmp_path, experiments=2).run()
     assert campaign.to_dataframe()["state"].tolist() == ["needs_inspection", "completed"]
 
 
@@ -369,20 +328,20 @@ def test_an_unconfirmed_safe_state_halts_the_campaign(tmp_path, caplog):
             super().make_safe()
             raise InstrumentsError("the cell does not answer.")
 
-    campaign = _campaign(strategy="random")
-    assert _loop(campaign, Stuck(), tmp_path, experiments=2).run() == "halted"
+    campaign = campaign_of(strategy="random")
+    assert loop_of(campaign, Stuck(), tmp_path, experiments=2).run() == "halted"
     record = campaign.store.campaign("c")
     assert record.state == "halted"
     assert "does not answer" in record.reason
     (told,) = [one for one in caplog.records if one.levelname == "CRITICAL"]
     assert told.exc_info is None  # what an instrument does is no mistake of the program
     assert "does not answer" in told.getMessage()
-    assert _states(campaign) == {"completed": 2}
+    assert states(campaign) == {"completed": 2}
 
 
 def test_interruptions_do_not_use_up_the_attempts(tmp_path):
     """Twice cancelled, then twice broken: the fifth attempt may still succeed."""
-    campaign = _campaign(strategy="random")
+    campaign = campaign_of(strategy="random")
     cancelled: Event
 
     def behaviour(job, context):
@@ -395,7 +354,7 @@ def test_interruptions_do_not_use_up_the_attempts(tmp_path):
 
     for expected in ("interrupted", "interrupted", "completed"):
         cancelled = Event()
-        assert _loop(campaign, Bench(behaviour), tmp_path, experiments=1, cancelled=cancelled).run() == expected
+        assert loop_of(campaign, Bench(behaviour), tmp_path, experiments=1, cancelled=cancelled).run() == expected
     attempts = [a.state for a in campaign.store.attempts("c")]
     assert attempts == ["cancelled", "cancelled", "failed", "failed", "finished"]
 
@@ -411,24 +370,24 @@ def test_a_listener_that_fails_does_not_stop_a_campaign(tmp_path):
         def learned(self, record, attempt):
             raise ValueError
 
-    campaign = _campaign(strategy="random")
-    assert _loop(campaign, Bench(), tmp_path, experiments=3, listeners=[Broken()]).run() == "completed"
+    campaign = campaign_of(strategy="random")
+    assert loop_of(campaign, Bench(), tmp_path, experiments=3, listeners=[Broken()]).run() == "completed"
 
 
 def test_ctrl_c_in_python_interrupts(tmp_path):
     def behaviour(job, _):
         raise KeyboardInterrupt
 
-    campaign = _campaign(strategy="random")
+    campaign = campaign_of(strategy="random")
     with pytest.raises(KeyboardInterrupt):
-        _loop(campaign, Bench(behaviour), tmp_path).run()
+        loop_of(campaign, Bench(behaviour), tmp_path).run()
     assert campaign.store.campaign("c").state == "interrupted"
 
 
 def test_results_told_from_elsewhere_while_a_campaign_runs(tmp_path):
     """Prior data, a result of a running experiment and one of a queued one, told by another process."""
     store = open_store(tmp_path / "s.db")
-    campaign = _campaign(store, strategy="random")
+    campaign = campaign_of(store, strategy="random")
 
     def behaviour(job, _):
         elsewhere = Campaign(SPACE, [Objective("y")], store=store, name="c", definition={})
@@ -438,7 +397,7 @@ def test_results_told_from_elsewhere_while_a_campaign_runs(tmp_path):
             elsewhere.tell(pd.DataFrame({"experiment": [4], "y": [0.123]}))
         return answer(job)
 
-    assert _loop(campaign, Bench(behaviour), tmp_path, experiments=6).run() == "completed"
+    assert loop_of(campaign, Bench(behaviour), tmp_path, experiments=6).run() == "completed"
     frame = Campaign(SPACE, [Objective("y")], store=store, name="c", definition={}).to_dataframe()
     assert frame["state"].eq("completed").all()
     assert frame["origin"].tolist().count("prior") == 1
@@ -472,7 +431,7 @@ class Attended(Bench):
 
 def test_a_laboratory_is_held_from_before_its_first_job_until_it_is_safe(tmp_path):
     lab = Attended()
-    assert _loop(_campaign(), lab, tmp_path, experiments=2).run() == "completed"
+    assert loop_of(campaign_of(), lab, tmp_path, experiments=2).run() == "completed"
     assert lab.log == ["open", "execute 1", "execute 2", "safe", "close"]
 
 
@@ -481,14 +440,14 @@ def test_a_laboratory_is_held_from_before_its_first_job_until_it_is_safe(tmp_pat
     [(LabHolds("copper is short.", mend="Refill it."), "holding"), (LabHalted("tripped."), "halted")],
 )
 def test_a_laboratory_that_does_not_open_makes_the_campaign_wait_for_a_person(tmp_path, problem, state):
-    campaign, lab = _campaign(), Attended()
+    campaign, lab = campaign_of(), Attended()
     lab.opening = problem
-    assert _loop(campaign, lab, tmp_path).run() == state
+    assert loop_of(campaign, lab, tmp_path).run() == state
     assert lab.log == ["open", "safe", "close"]
     assert campaign.store.campaign("c").reason == str(problem)
-    assert _states(campaign) == {}
+    assert states(campaign) == {}
     lab.opening = None
-    assert _loop(campaign, lab, tmp_path, experiments=2).run() == "completed"
+    assert loop_of(campaign, lab, tmp_path, experiments=2).run() == "completed"
 
 
 class SelfTesting(Bench):
@@ -516,47 +475,47 @@ def _controls(campaign):
 
 
 def test_controls_are_done_before_the_first_experiment_and_after_every_few(tmp_path):
-    campaign, lab = _campaign(), SelfTesting([], every_experiments=2)
-    assert _loop(campaign, lab, tmp_path, experiments=5).run() == "completed"
+    campaign, lab = campaign_of(), SelfTesting([], every_experiments=2)
+    assert loop_of(campaign, lab, tmp_path, experiments=5).run() == "completed"
     assert [before for *_, before in lab.done] == [0, 2, 4]
-    assert _states(campaign) == {"completed": 5}  # controls do not count
+    assert states(campaign) == {"completed": 5}  # controls do not count
     assert _controls(campaign) == ["good"] * 3
 
 
 def test_cells_wait_for_a_control_of_what_they_share(tmp_path):
-    campaign, lab = _campaign(), SelfTesting([], cells=3, every_experiments=100)
-    assert _loop(campaign, lab, tmp_path, experiments=6).run() == "completed"
+    campaign, lab = campaign_of(), SelfTesting([], cells=3, every_experiments=100)
+    assert loop_of(campaign, lab, tmp_path, experiments=6).run() == "completed"
     assert len(lab.done) == 1
 
 
 def test_a_failed_control_holds_and_is_repeated_first(tmp_path):
-    campaign, lab = _campaign(), SelfTesting(["good", "failed"], every_experiments=2)
-    assert _loop(campaign, lab, tmp_path, experiments=5).run() == "holding"
+    campaign, lab = campaign_of(), SelfTesting(["good", "failed"], every_experiments=2)
+    assert loop_of(campaign, lab, tmp_path, experiments=5).run() == "holding"
     assert "control check_gas: off by 20 %" in campaign.store.campaign("c").reason
-    assert _states(campaign) == {"completed": 2, "queued": 1}
+    assert states(campaign) == {"completed": 2, "queued": 1}
     assert _controls(campaign) == ["good", "failed"]
     lab.verdicts = ["broken"]
-    assert _loop(campaign, lab, tmp_path, experiments=5).run() == "holding"
+    assert loop_of(campaign, lab, tmp_path, experiments=5).run() == "holding"
     assert "the valve is stuck" in campaign.store.campaign("c").reason
-    assert _loop(campaign, lab, tmp_path, experiments=5).run() == "completed"
+    assert loop_of(campaign, lab, tmp_path, experiments=5).run() == "completed"
     assert _controls(campaign) == ["good", "failed", "undecided", "good", "good"]
-    assert _states(campaign) == {"completed": 5}
+    assert states(campaign) == {"completed": 5}
 
 
 def test_a_failed_check_gas_may_calibrate_anew(tmp_path):
-    campaign, lab = _campaign(), SelfTesting(["failed", "good"], every_experiments=50, on_fail="recalibrate")
-    assert _loop(campaign, lab, tmp_path, experiments=3).run() == "completed"
+    campaign, lab = campaign_of(), SelfTesting(["failed", "good"], every_experiments=50, on_fail="recalibrate")
+    assert loop_of(campaign, lab, tmp_path, experiments=3).run() == "completed"
     assert lab.calibrated == 1
-    campaign, lab = _campaign(), SelfTesting(["failed", "failed"], every_experiments=50, on_fail="recalibrate")
-    assert _loop(campaign, lab, tmp_path, experiments=3).run() == "holding"
+    campaign, lab = campaign_of(), SelfTesting(["failed", "failed"], every_experiments=50, on_fail="recalibrate")
+    assert loop_of(campaign, lab, tmp_path, experiments=3).run() == "holding"
 
 
 def test_experiments_since_the_last_good_control_become_suspect(tmp_path):
     campaign, lab = (
-        _campaign(),
+        campaign_of(),
         SelfTesting(["good", "good", "failed"], every_experiments=2, on_fail="flag_since_last_good"),
     )
-    assert _loop(campaign, lab, tmp_path, experiments=6).run() == "completed"
+    assert loop_of(campaign, lab, tmp_path, experiments=6).run() == "completed"
     frame = campaign.to_dataframe()
     assert frame["verdict"].tolist() == ["valid", "valid", "suspect", "suspect", "valid", "valid"]
     assert campaign.store.experiment("c", 3).verdict_reasons == ("control check_gas",)
@@ -599,10 +558,10 @@ def _waiting(store=None):
 
 def test_late_results_find_their_experiment(tmp_path):
     campaign, lab = _waiting(), Waiting()
-    assert _loop(campaign, lab, tmp_path, experiments=3).run() == "completed"
-    assert _states(campaign) == {"awaiting_analysis": 3}
+    assert loop_of(campaign, lab, tmp_path, experiments=3).run() == "completed"
+    assert states(campaign) == {"awaiting_analysis": 3}
     lab.files = [[("c", 1, 1, 0.1), ("c", 3, 1, 0.3)], [("c", 2, 1, 0.2), ("other", 1, 1, 0.9)]]
-    assert _loop(campaign, lab, tmp_path, experiments=3).run() == "completed"
+    assert loop_of(campaign, lab, tmp_path, experiments=3).run() == "completed"
     frame = campaign.to_dataframe()
     assert frame["z"].tolist() == [0.1, 0.2, 0.3]
     assert frame["y"].tolist() == [0.5] * 3
@@ -616,15 +575,15 @@ def test_late_results_find_their_experiment(tmp_path):
 
 def test_late_results_that_are_of_no_use_are_told_and_kept_for_a_person(tmp_path):
     campaign, lab = _waiting(), Waiting()
-    assert _loop(campaign, lab, tmp_path, experiments=1).run() == "completed"
+    assert loop_of(campaign, lab, tmp_path, experiments=1).run() == "completed"
     lab.files = [[("c", 1, 1, None)], [("c", 7, 1, 0.5)]]
-    assert _loop(campaign, lab, tmp_path, experiments=1).run() == "completed"
+    assert loop_of(campaign, lab, tmp_path, experiments=1).run() == "completed"
     said = [event.why for event in campaign.store.events("c") if event.kind == "late"]
     assert len(said) == 2
     assert any("experiment 1, attempt 1, could not be used: the table is wrong." in line for line in said)
     assert any("experiment 7" in line and "no such attempt" in line for line in said)
     assert lab.kept == []
-    assert _states(campaign) == {"awaiting_analysis": 1}
+    assert states(campaign) == {"awaiting_analysis": 1}
 
 
 def test_short_stock_holds_before_the_start_and_the_experiment_waits(tmp_path):
@@ -635,12 +594,12 @@ def test_short_stock_holds_before_the_start_and_the_experiment_waits(tmp_path):
             raise LabHolds("copper is short.")
         return answer(job)
 
-    campaign, lab = _campaign(), Bench(behaviour, repeat_is_safe=False)
-    assert _loop(campaign, lab, tmp_path, experiments=5).run() == "holding"
-    assert _states(campaign) == {"completed": 2, "queued": 1}
+    campaign, lab = campaign_of(), Bench(behaviour, repeat_is_safe=False)
+    assert loop_of(campaign, lab, tmp_path, experiments=5).run() == "holding"
+    assert states(campaign) == {"completed": 2, "queued": 1}
     short.clear()
-    assert _loop(campaign, lab, tmp_path, experiments=5).run() == "completed"
-    assert _states(campaign) == {"completed": 5}
+    assert loop_of(campaign, lab, tmp_path, experiments=5).run() == "completed"
+    assert states(campaign) == {"completed": 5}
 
 
 def test_a_halt_leaves_the_experiment_to_a_person_and_lets_others_end(tmp_path):
@@ -653,12 +612,12 @@ def test_a_halt_leaves_the_experiment_to_a_person_and_lets_others_end(tmp_path):
         assert halted.wait(30)
         return answer(job)
 
-    campaign, lab = _campaign(), Bench(behaviour, cells=2, repeat_is_safe=False)
-    assert _loop(campaign, lab, tmp_path, experiments=5).run() == "halted"
-    states = _states(campaign)
-    assert states.pop("needs_inspection") == 1
-    assert set(states) == {"completed"}  # at most one more had begun before the halt was heard of
-    assert states["completed"] <= 2
+    campaign, lab = campaign_of(), Bench(behaviour, cells=2, repeat_is_safe=False)
+    assert loop_of(campaign, lab, tmp_path, experiments=5).run() == "halted"
+    counts = states(campaign)
+    assert counts.pop("needs_inspection") == 1
+    assert set(counts) == {"completed"}  # at most one more had begun before the halt was heard of
+    assert counts["completed"] <= 2
     assert campaign.store.campaign("c").reason == "the pressure was too high."
 
 
@@ -671,15 +630,15 @@ def test_what_was_cancelled_before_anything_moved_waits_in_the_queue(tmp_path, u
         assert context.cancelled.wait(30)
         raise ExecutionCancelled("told to end.", untouched=untouched)
 
-    campaign, lab = _campaign(), Bench(behaviour, repeat_is_safe=False)
+    campaign, lab = campaign_of(), Bench(behaviour, repeat_is_safe=False)
     cancelled = Event()
-    loop = _loop(campaign, lab, tmp_path, cancelled=cancelled)
+    loop = loop_of(campaign, lab, tmp_path, cancelled=cancelled)
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(loop.run)
         assert stop.wait(30)
         cancelled.set()
         assert running.result(30) == "interrupted"
-    assert _states(campaign) == {state: 1}
+    assert states(campaign) == {state: 1}
 
 
 class Stubborn(Bench):
@@ -699,19 +658,19 @@ class Stubborn(Bench):
 
 
 def test_a_laboratory_that_does_not_hear_of_the_end_is_made_safe_while_it_runs(tmp_path):
-    campaign, lab, cancelled = _campaign(), Stubborn(), Event()
-    loop = _loop(campaign, lab, tmp_path, cancelled=cancelled)
+    campaign, lab, cancelled = campaign_of(), Stubborn(), Event()
+    loop = loop_of(campaign, lab, tmp_path, cancelled=cancelled)
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(loop.run)
         assert lab.on.wait(30)
         cancelled.set()
         assert running.result(25) == "interrupted"
-    assert _states(campaign) == {"needs_inspection": 1}
+    assert states(campaign) == {"needs_inspection": 1}
 
 
 def test_a_failing_loop_makes_the_laboratory_safe_before_it_waits_for_what_runs(tmp_path, monkeypatch):
-    campaign, lab = _campaign(), Stubborn()
-    loop = _loop(campaign, lab, tmp_path)
+    campaign, lab = campaign_of(), Stubborn()
+    loop = loop_of(campaign, lab, tmp_path)
 
     def fails():
         assert lab.on.wait(30)

@@ -1,0 +1,56 @@
+"""A laboratory whose behaviour a test says, and loops in it."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from acquisition import Continuous, Objective, SearchSpace
+from instruments import Figure, Observation, Outcome
+from orchestrator import Campaign
+from orchestrator.loop import Loop, ThreadEngine
+from orchestrator.store.opening import open_store
+from orchestrator.store.records import CampaignRecord
+
+SPACE = SearchSpace([Continuous("a", 0.0, 1.0), Continuous("b", 0.0, 1.0)])
+
+
+class Bench:
+    """A laboratory whose behaviour is a function of job and context."""
+
+    metrics: Mapping[str, str] = {"y": "1"}
+
+    def __init__(self, behaviour=None, cells=1, repeat_is_safe=True, virtual_time=False):
+        self.cells = tuple(f"cell-{i + 1}" for i in range(cells))
+        self.repeat_is_safe, self.virtual_time = repeat_is_safe, virtual_time
+        self.behaviour = behaviour or (lambda job, _: answer(job))
+        self.executed: list[int] = []
+        self.made_safe = 0
+
+    def check(self, parameters):
+        pass
+
+    def execute(self, job, context):
+        self.executed.append(job.experiment)
+        return self.behaviour(job, context)
+
+    def make_safe(self):
+        self.made_safe += 1
+
+
+def answer(job, duration=60.0, **more):
+    value = float(np.exp(-4 * (job.parameters["a"] - 0.3) ** 2))
+    return Outcome(Observation({"y": Figure(value, 0.01)}), duration=duration, **more)
+
+
+def campaign_of(store=None, space=SPACE, name="c", **options):
+    store = store or open_store("memory:")
+    store.create(CampaignRecord(name=name, definition={}, definition_hash=""))
+    return Campaign(space, [Objective("y")], store=store, name=name, definition={}, **{"initial": 4, **options})
+
+
+def loop_of(campaign, lab, tmp_path, experiments=10, **options):
+    return Loop(campaign, lab, experiments=experiments, engine=ThreadEngine(len(lab.cells)), files=tmp_path, **options)
+
+
+def states(campaign):
+    return campaign.to_dataframe()["state"].value_counts().to_dict()
