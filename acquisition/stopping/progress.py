@@ -60,6 +60,7 @@ class Standing:
         reason: why the campaign is over by it; empty while it is not.
         room: so many experiments may still be started before it can be met by their number alone.
         purse: what they may cost.
+        left: of a budget; ``None`` for what is no budget.
         parts: of a combination.
     """
 
@@ -72,6 +73,7 @@ class Standing:
     reason: str = ""
     room: float = math.inf
     purse: float = math.inf
+    left: float | None = None
     parts: tuple[Standing, ...] = ()
 
     def plain(self) -> dict[str, Any]:
@@ -83,6 +85,7 @@ class Standing:
             "now": None if self.now is None or not math.isfinite(self.now) else self.now,
             "limit": self.limit,
             "unit": self.unit,
+            "left": self.left,
             "parts": [part.plain() for part in self.parts],
         }
 

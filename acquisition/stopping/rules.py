@@ -44,6 +44,7 @@ class Experiments(StoppingRule):
             "experiments",
             f"the budget of {self.text()} is used" if left <= 0 else "",
             room=max(left, 0),
+            left=max(left, 0),
         )
 
     def text(self) -> str:
@@ -78,7 +79,8 @@ class Hours(StoppingRule):
         met = progress.hours >= self.hours
         reason = f"{self.text()} are over" if met else ""
         room = 0.0 if met else math.inf
-        return Standing(self.key, self.text(), met, progress.hours, self.hours, "h", reason, room=room)
+        left = max(self.hours - progress.hours, 0.0)
+        return Standing(self.key, self.text(), met, progress.hours, self.hours, "h", reason, room=room, left=left)
 
     def text(self) -> str:
         """See :meth:`StoppingRule.text`."""
@@ -109,7 +111,10 @@ class CostBudget(StoppingRule):
         unit = "" if progress.problem.costs is None else progress.problem.costs.unit
         reason = "" if room else f"what is left of a cost of {self.cost:g} {unit} pays no further experiment"
         text = f"{self.text()} {unit}".rstrip()
-        return Standing(self.key, text, not room, progress.cost, self.cost, unit, reason, room=room, purse=left)
+        still = max(self.cost - progress.cost, 0.0)
+        return Standing(
+            self.key, text, not room, progress.cost, self.cost, unit, reason, room=room, purse=left, left=still
+        )
 
     def text(self) -> str:
         """See :meth:`StoppingRule.text`."""

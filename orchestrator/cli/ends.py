@@ -76,4 +76,6 @@ def words(standing: dict[str, Any] | None, indent: str = "") -> list[str]:
         head = "when any of these is met" if standing["rule"] == "any" else "when all of these are met"
         return [f"{indent}{head}", *(line for part in standing["parts"] for line in words(part, indent + "  "))]
     now = "nothing known yet" if standing["now"] is None else f"now {standing['now']:.4g} {standing['unit']}".rstrip()
+    if standing.get("left") is not None:  # a note of an earlier release has none
+        now += f", {standing['left']:.4g} left"
     return [f"{indent}{standing['text']} ({'met' if standing['met'] else now})"]

@@ -85,7 +85,8 @@ def test_in_words(campaign: Campaign) -> None:
     _tell(campaign, 2)
     text = _words(_summary(campaign))
     assert "cost         140 min" in text
-    assert "9 experiments (now 2 experiments)" in text
+    assert "9 experiments (now 2 experiments, 7 left)" in text
+    assert "a cost of 400 min (now 140 min, 260 left)" in text
     assert "no improvement in 3 experiments (nothing known yet)" in text
     assert words(None) == []
 
