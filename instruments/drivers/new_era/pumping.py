@@ -114,6 +114,8 @@ class Pumping(Talking):
         """Write the program: one phase, and a second one that ends it; and read it back."""
         text, unit, _ = self._told(rate)
         way = CODES[direction]
+        if self._options.watchdog:  # another process that let go of the pump has told it not to watch
+            self._command(f"SAF{self._options.watchdog}")
         for command in ("PHN1", "FUNRAT", f"VOL{volume}", f"RAT{text}{unit}", f"DIR{way}", "PHN2", "FUNSTP", "PHN1"):
             self._command(command)
         stands = (

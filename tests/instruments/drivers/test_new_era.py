@@ -245,6 +245,16 @@ class TestWatchdog:
             assert caught.value.code == "T"
             assert device.read("rate").number == 0.0
 
+    def test_one_that_another_host_ended_is_begun_anew_before_anything_moves(self):
+        with emulated() as emulator, rigged(emulator, watchdog=10) as device:
+            device.connect()
+            with rigged(emulator, watchdog=10) as other:
+                other.connect()
+            assert emulator.state()["watchdog"] == 0, "the other let go of a pump that stood"
+            device.set("rate", 1.0)
+            assert emulator.state()["watchdog"] == 10
+            assert emulator.flow.value() == 1.0
+
     def test_an_orderly_end_ends_it(self):
         with emulated() as emulator:
             with rigged(emulator) as device:
