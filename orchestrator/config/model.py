@@ -31,6 +31,7 @@ from acquisition.parameters import Parameter, Stage
 from instruments.lab import LabOptions
 from orchestrator.config.approval import Approval
 from orchestrator.config.block import Block
+from orchestrator.config.breakers import Breakers
 from orchestrator.config.hints import listed
 from orchestrator.config.plugins import check_strategy, lab_class, lab_types
 from orchestrator.config.stop import StopBlock
@@ -234,6 +235,9 @@ class CampaignFile(Block):
 
     approval: Approval = "none"
     """Which proposals wait for a person's word: none, all, or those outside a trusted region."""
+
+    breakers: Breakers = Breakers()
+    """When a cell is taken out of service by itself, and when the campaign waits for a person since too many are."""
 
     @model_validator(mode="before")
     @classmethod

@@ -131,6 +131,7 @@ def loop_of(
         stop=file.stop.rule(),
         batch=file.strategy.batch or 1,
         approval=partial(needs_approval, file.approval),
+        breakers=file.breakers,
         engine=engine,
         files=files_of(store),
         cancelled=cancelled,

@@ -1,5 +1,8 @@
 """Tests of the laboratory between experiments: when they are due, and what follows where one fails.
 
+A failed control makes what was measured since it was last good suspect, whatever else follows. A good one later does
+not undo that: nobody can know which of the two was right about the time between them, so that a person decides.
+
 A control runs in the thread of the experiment that waits for it, before that begins. Its result, and what it makes of
 earlier experiments, is written by the loop's own thread. Controls are no experiments: they never count in a budget.
 """
@@ -8,12 +11,12 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from queue import Empty, SimpleQueue
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from instruments.errors import ExecutionCancelled, InstrumentsError, LabHalted, LabHolds
 from instruments.lab import Controlled
@@ -23,6 +26,8 @@ from orchestrator.store.records import AttemptRecord, EventRecord, ExperimentRec
 
 if TYPE_CHECKING:
     from instruments.rig.controls import ControlBlock, ControlResult, Done
+
+T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +51,7 @@ class Controls:
         self._landed: list[tuple[int, str]] = []  # experiment and cell, in the order of their ends
         self._shared, self._lock = Lock(), Lock()
         self._written: SimpleQueue[tuple[ControlResult, Done, tuple[int, ...]]] = SimpleQueue()
+        self._meanwhile: SimpleQueue[tuple[int, str]] = SimpleQueue()  # what ran while a control failed
 
     # What the loop tells
 
@@ -61,6 +67,12 @@ class Controls:
         """An experiment has ended on a cell."""
         with self._lock:
             self._landed.append((experiment, cell))
+            for name, where in dict.fromkeys((d.name, d.cell) for d in self._history if d.cell in ("", cell)):
+                last = next(d for d in reversed(self._history) if (d.name, d.cell) == (name, where))
+                block = self._blocks.get(name)
+                # nothing starts before that one is good again, so that this ran while it failed
+                if block is not None and block.on_fail != "flag_since_last_good" and last.verdict == "failed":
+                    self._meanwhile.put((experiment, f"control {name}"))
 
     def before(self, context: AttemptContext) -> None:
         """Do what is due before an experiment on the context's cell; in that experiment's thread.
@@ -79,20 +91,24 @@ class Controls:
     def changes(self, known: Callable[[int], ExperimentRecord]) -> list[Change]:
         """What is to be written since this was last asked: results, and experiments that became suspect."""
         found: list[Change] = []
-        while True:
-            try:
-                result, done, flagged = self._written.get_nowait()
-            except Empty:
-                return found
+        suspects: dict[int, ExperimentRecord] = {}
+
+        def suspect(id: int, control: str, why: str) -> None:
+            record = suspects.get(id) or known(id)
+            if record.state == "completed" and (id in suspects or record.verdict == "valid"):
+                reasons = tuple(dict.fromkeys((*record.verdict_reasons, control)))
+                suspects[id] = replace(record, verdict="suspect", verdict_reasons=reasons, updated=datetime.now(UTC))
+                found.append(PutExperiment(suspects[id], record.state, why))
+
+        for result, done, flagged in _taken(self._written):
             said = f"control {result.name} {result.cell}".rstrip() + f": {result.verdict}"
             data: dict[str, Any] = {"result": asdict(result), "done": asdict(done)}
             found.append(Note(NOTE, "; ".join([said, *result.reasons]), data=data))
             for id in flagged:
-                record = known(id)
-                if record.verdict == "valid" and record.state == "completed":
-                    reasons = (*record.verdict_reasons, f"control {result.name}")
-                    suspect = replace(record, verdict="suspect", verdict_reasons=reasons, updated=datetime.now(UTC))
-                    found.append(PutExperiment(suspect, record.state, f"{said}, after it was measured"))
+                suspect(id, f"control {result.name}", f"{said}, after it was measured")
+        for id, control in _taken(self._meanwhile):
+            suspect(id, control, f"{control} failed while it ran")
+        return found
 
     # Inside
 
@@ -135,8 +151,17 @@ class Controls:
             here = [id for id, where in self._landed if not cell or where == cell]
             done = Done(block.name, cell, len(here), self._hours(), result.verdict)
             flagged: tuple[int, ...] = ()
-            if result.verdict != "good" and block.on_fail == "flag_since_last_good":
+            if result.verdict == "failed" or (result.verdict != "good" and block.on_fail == "flag_since_last_good"):
                 flagged = tuple(here[since_last_good(self._history, block.name, cell) :])
             self._history.append(done)
         self._written.put((result, done, flagged))
         return result
+
+
+def _taken(queue: SimpleQueue[T]) -> Iterator[T]:
+    """What is in a queue now."""
+    while True:
+        try:
+            yield queue.get_nowait()
+        except Empty:
+            return

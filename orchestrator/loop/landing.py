@@ -12,6 +12,7 @@ from typing import Final
 from instruments.lab import Outcome
 from orchestrator.errors import TellError
 from orchestrator.loop import raw
+from orchestrator.loop.cells import EQUIPMENT
 from orchestrator.loop.executing import Flight, Unfinished
 from orchestrator.loop.listener import told
 from orchestrator.loop.outcome import told_of
@@ -22,8 +23,7 @@ from orchestrator.store.records import AttemptRecord, AttemptState, ExperimentRe
 logger = logging.getLogger(__name__)
 
 MOST_ATTEMPTS: Final = 3
-RETRIED: Final = ("equipment", "analysis")
-"""Causes of failure that say nothing about the experiment; it is tried again, at most MOST_ATTEMPTS times in all."""
+"""So often an experiment is tried whose equipment or analysis fails, beside what a cell is to blame for."""
 
 
 class Landing:
@@ -43,10 +43,15 @@ class Landing:
         ended = _ended(flight.attempt, outcome, digest)
         if outcome.failure is not None:
             work.failures[id] += 1
-            if outcome.failure.cause in RETRIED and work.failures[id] < MOST_ATTEMPTS:
+            lost = work.cells.ended(ended, None)
+            tries = work.failures[id] - work.cells.blamed(id)
+            if outcome.failure.cause in EQUIPMENT and tries < MOST_ATTEMPTS:
                 logger.warning("experiment %d: %s; it is tried again", id, ended.message)
-                self._back(flight, ended, repeat=True)
+                self._back(flight, ended, *lost, repeat=True)
+                self._hold()
                 return
+            if lost:
+                work.campaign.put(*lost)
         record = self._recorded(flight, outcome, ended)
         if record.sample != flight.record.sample and flight.record.sample is not None:  # others waited for it too
             now = {r.id: r for r in work.campaign.experiments()}
@@ -69,9 +74,17 @@ class Landing:
     def _learned(self, record: ExperimentRecord, ended: AttemptRecord) -> None:
         work = self._work
         work.attempts[record.id] = ended
+        if ended.state == "finished" and (lost := work.cells.ended(ended, record)):
+            work.campaign.put(*lost)
+        self._hold()
         if work.controls is not None and ended.state == "finished":
             work.controls.landed(record.id, ended.cell)
         told(work.listeners, "learned", record, ended)
+
+    def _hold(self) -> None:
+        """Let the campaign wait for a person where too many cells are out of service."""
+        if why := self._work.cells.holds:
+            self._work.wait_for("holding", why)
 
     def write_controls(self) -> None:
         """Write what controls found, and which experiments became suspect by it."""
@@ -119,15 +132,15 @@ class Landing:
         ended = replace(flight.attempt, state=state, finished=datetime.now(UTC), message=message)
         self._back(flight, ended, repeat=untouched or self._work.lab.repeat_is_safe)
 
-    def _back(self, flight: Flight, ended: AttemptRecord, *, repeat: bool) -> None:
+    def _back(self, flight: Flight, ended: AttemptRecord, *notes: Change, repeat: bool) -> None:
         work = self._work
         now = work.campaign.store.experiment(work.campaign.name, flight.record.id)
         work.attempts[flight.record.id] = ended
         if now.state != "running":  # a person has decided about it meanwhile
-            work.campaign.put(PutAttempt(ended))
+            work.campaign.put(PutAttempt(ended), *notes)
             return
         record = replace(now, state="queued" if repeat else "needs_inspection", updated=datetime.now(UTC))
-        work.campaign.put(PutExperiment(record, "running", ended.message), PutAttempt(ended))
+        work.campaign.put(PutExperiment(record, "running", ended.message), PutAttempt(ended), *notes)
         if repeat:
             work.queue.append(record)
 

@@ -16,8 +16,10 @@ from acquisition.stopping import StoppingRule
 from instruments.lab import Controlled, Job, Lab, Resuming
 from orchestrator.campaign import Campaign
 from orchestrator.campaign.samples import name_of
+from orchestrator.config.breakers import Breakers
 from orchestrator.errors import OrchestratorError, StaleWrite
 from orchestrator.loop.attendance import Attendance
+from orchestrator.loop.cells import Cells
 from orchestrator.loop.context import AttemptContext, RealClock, VirtualClock
 from orchestrator.loop.controls import Controls
 from orchestrator.loop.ending import Ending, rule_of
@@ -51,6 +53,8 @@ class Loop:
         stop: a stopping rule, beside the budget or instead of it.
         batch: propose so many together; cells that are free at once may ask for more.
         approval: what a person must approve before it is started.
+        breakers: how much may go wrong before a cell is taken out of service, and before the campaign waits for a
+            person; ``None``: no cell is taken out by itself.
         engine: runs the pieces.
         files: folder for raw signals.
         cancelled: when set, the loop starts nothing more, waits for what runs, and ends ``interrupted``.
@@ -70,6 +74,7 @@ class Loop:
         stop: StoppingRule | None = None,
         batch: int = 1,
         approval: Approval = nobody,
+        breakers: Breakers | None = None,
         engine: Engine,
         files: Path,
         cancelled: Event | None = None,
@@ -77,7 +82,8 @@ class Loop:
     ) -> None:
         self.campaign, self.lab, self.engine = campaign, lab, engine
         self.cancelled = cancelled or Event()
-        self._work = Work(campaign, lab, engine, files, self.cancelled, tuple(listeners))
+        cells = Cells(lab.cells, breakers, listeners)
+        self._work = Work(campaign, lab, engine, files, self.cancelled, tuple(listeners), cells)
         rule = rule_of(experiments, stop)
         self._ending = Ending(campaign, lab, rule)
         campaign.budget = rule.most
@@ -194,7 +200,7 @@ class Loop:
     def _start(self) -> None:
         work = self._work
         busy = {flight.attempt.cell for flight in work.flights.values()}
-        free = [cell for cell in self.lab.cells if cell not in busy]
+        free = [cell for cell in work.cells.in_service if cell not in busy]
         self._proposing.fill(free, self._watch.awaits_approval())
         # what was interrupted takes the cell and the time that it had
         again = [r for r in work.queue if r.id in work.attempts and work.attempts[r.id].cell in free]
@@ -317,13 +323,17 @@ class Loop:
         every = self.campaign.store.attempts(self.campaign.name)
         attempts: Mapping[int, AttemptRecord] = {a.experiment: a for a in every}
         work.attempts = dict(attempts)
+        known = {record.id: record for record in self.campaign.experiments()}
+        log = self.campaign.store.events(self.campaign.name)
+        if lost := work.cells.load(every, known, log):
+            self.campaign.put(*lost)
         work.failures = Counter(a.experiment for a in every if a.state == "failed")
         times = [a.clock_started + (a.duration or 0.0) for a in attempts.values() if a.state in ("finished", "failed")]
         work.now = max(times, default=0.0)
         work.clock = RealClock(work.now)
         if isinstance(self.lab, Controlled) and self.lab.controls:
             work.controls = Controls(self.lab, lambda: work.time / 3600.0)
-            work.controls.load(every, self.campaign.store.events(self.campaign.name))
+            work.controls.load(every, log)
         resumes = isinstance(self.lab, Resuming) and self.lab.resumes
         for record in self.campaign.experiments():
             attempt = attempts.get(record.id)
@@ -340,6 +350,8 @@ class Loop:
         if waiting:
             return f"a person must say what became of experiment {', '.join(map(str, waiting))}"
         work.queue = deque(queue_of(records, work.attempts))
+        if why := work.cells.holds:
+            work.wait_for("holding", why)
         return ""
 
     def _why_done(self) -> str:

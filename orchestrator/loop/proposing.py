@@ -56,7 +56,7 @@ class Proposing:
             return list(zip(work.queue, free, strict=False))
         at_home = homes(work.campaign.experiments(), work.attempts)
         running = [flight.record.sample for flight in work.flights.values()]
-        return place(work.queue, free, work.lab.cells, at_home, running)
+        return place(work.queue, free, work.cells.in_service, at_home, running)
 
     def _more(self, missing: int) -> bool:
         """Propose for so many cells, unless the campaign is over; whether anything was."""

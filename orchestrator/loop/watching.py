@@ -62,6 +62,9 @@ class Watch:
 
     def _hear(self, event: EventRecord) -> None:
         work = self._work
+        work.cells.hear(event)
+        if event.kind == words.CELL and (why := work.cells.holds):
+            work.wait_for("holding", why)
         if event.kind == words.STOP_NOW:
             logger.warning("stopped at once by %s: %s", event.who, event.why)
             work.stops = event.why or f"{event.who} stopped it at once"

@@ -12,6 +12,7 @@ from threading import Event, Lock
 from instruments.lab import Lab, Outcome, VirtualTime
 from orchestrator.campaign import Campaign
 from orchestrator.loop.attendance import Wait
+from orchestrator.loop.cells import Cells
 from orchestrator.loop.context import RealClock
 from orchestrator.loop.controls import Controls
 from orchestrator.loop.engine import Engine
@@ -31,6 +32,7 @@ class Work:
         files: folder for raw signals.
         cancelled: when set, nothing more is started and what runs ends.
         listeners: are told what happens.
+        cells: those in service.
         queue: experiments that may be started, the next one first.
         flights: what runs, by experiment.
         landed: experiments whose execution has ended, as they come.
@@ -53,6 +55,7 @@ class Work:
     files: Path
     cancelled: Event
     listeners: Sequence[Listener]
+    cells: Cells
     queue: deque[ExperimentRecord] = field(default_factory=deque)
     flights: dict[int, Flight] = field(default_factory=dict)
     landed: SimpleQueue[int] = field(default_factory=SimpleQueue)

@@ -502,6 +502,36 @@ def test_a_failed_control_holds_and_is_repeated_first(tmp_path):
     assert states(campaign) == {"completed": 5}
 
 
+def test_a_control_that_holds_re_judges_what_was_measured_since_it_was_good(tmp_path):
+    campaign, lab = campaign_of(), SelfTesting(["good", "good", "failed"], every_experiments=2)
+    assert loop_of(campaign, lab, tmp_path, experiments=5).run() == "holding"
+    assert campaign.to_dataframe()["verdict"].tolist()[:4] == ["valid", "valid", "suspect", "suspect"]
+    assert loop_of(campaign, lab, tmp_path, experiments=5).run() == "completed"  # it is good again: nothing is undone
+    assert campaign.to_dataframe()["verdict"].tolist() == ["valid", "valid", "suspect", "suspect", "valid"]
+
+
+def test_what_ran_while_a_control_failed_is_suspect_too(tmp_path):
+    failed = Event()
+
+    class Slow(SelfTesting):
+        def control(self, name, context):
+            result = super().control(name, context)
+            if result.verdict == "failed":
+                failed.set()
+            return result
+
+    def behaviour(job, _):
+        if job.experiment == 1:
+            assert failed.wait(20)
+        return answer(job)
+
+    campaign, lab = campaign_of(), Slow(["good", "failed"], cells=2, every_experiments=2)
+    lab.behaviour = behaviour
+    assert loop_of(campaign, lab, tmp_path, experiments=8).run() == "holding"
+    assert campaign.store.experiment("c", 1).verdict == "suspect"
+    assert campaign.store.experiment("c", 1).verdict_reasons == ("control check_gas",)
+
+
 def test_a_failed_check_gas_may_calibrate_anew(tmp_path):
     campaign, lab = campaign_of(), SelfTesting(["failed", "good"], every_experiments=50, on_fail="recalibrate")
     assert loop_of(campaign, lab, tmp_path, experiments=3).run() == "completed"
