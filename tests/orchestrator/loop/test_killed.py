@@ -16,7 +16,6 @@ from orchestrator import Campaign
 from orchestrator.campaign import words
 from orchestrator.store.changes import Note, PutExperiment, SetCampaignState
 from orchestrator.store.memory import MemoryStore
-from orchestrator.store.opening import open_store
 from orchestrator.store.records import ExperimentRecord
 
 
@@ -77,8 +76,8 @@ def _sitting(store, lab, folder, *, dies_at=None, written=False, experiments=6, 
             store.release(holder)
 
 
-def _new(tmp_path, number):
-    store = open_store(tmp_path / f"{number}.db", durable=False)
+def _new():
+    store = MemoryStore()
     campaign_of(store, strategy="random")
     return store
 
@@ -98,7 +97,7 @@ def _check(store, executed, *, safe):
 @pytest.mark.parametrize("written", [False, True])
 @pytest.mark.parametrize("safe", [True, False])
 def test_death_around_every_write(tmp_path, safe, written):
-    calm = _new(tmp_path, "calm")
+    calm = _new()
     state, writes = _sitting(calm, Bench(cells=2, repeat_is_safe=safe), tmp_path)
     assert state == "completed"
     assert writes >= 12
@@ -106,7 +105,7 @@ def test_death_around_every_write(tmp_path, safe, written):
     calm.close()
     ended = Counter()
     for point in range(1, writes + 1):
-        store, lab = _new(tmp_path, point), Bench(cells=2, repeat_is_safe=safe)
+        store, lab = _new(), Bench(cells=2, repeat_is_safe=safe)
         assert _sitting(store, lab, tmp_path, dies_at=point, written=written)[0] is None
         before = {r.id: r.values for r in store.experiments("c") if r.state == "completed"}
         state, _ = _sitting(store, lab, tmp_path)
