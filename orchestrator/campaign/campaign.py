@@ -110,6 +110,8 @@ class Campaign:
         self.name = name
         self.token: int | None = None
         """Fencing number of the lease under which this process writes, if it holds one."""
+        self.who = "campaign"
+        """By whom the log says that something was written."""
         checks.check(self, metrics)
         self.fixed = check_stages(space, self.replicates, costs, fixed_within_batch, conditions_per_sample)
         """Columns that are equal in all experiments of one ask."""
@@ -456,7 +458,7 @@ class Campaign:
         self._fitted = None
 
     def _apply(self, changes: Sequence[Change]) -> None:
-        last, written = self.store.apply(self.name, changes, who="campaign", token=self.token), len(changes)
+        last, written = self.store.apply(self.name, changes, who=self.who, token=self.token), len(changes)
         if last == self._seen + written:  # else others have written too, which is read when it is wanted
             self._seen = last
         self._ledger.put(change.record for change in changes if isinstance(change, PutExperiment))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from orchestrator.cli.failures import plain_failures
+from orchestrator.cli.options import Engine, Json, Quiet, Report, RigFile, Store, Table, Who
+from orchestrator.cli.people_app import people_app
 
 app = typer.Typer(
     name="sabatier",
@@ -21,26 +23,7 @@ store_app = typer.Typer(help="Look after the store.", no_args_is_help=True, rich
 app.add_typer(store_app, name="store")
 rig_app = typer.Typer(help="Look after a rig.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(rig_app, name="rig")
-
-Store = Annotated[
-    str | None,
-    typer.Option("--store", help="Address of the store [default: SABATIER_STORE, else ./sabatier-data/sabatier.db]."),
-]
-Engine = Annotated[
-    Literal["prefect", "threads"],
-    typer.Option("--engine", help="Run under Prefect, or in plain threads of this process."),
-]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print the outcome only.")]
-Report = Annotated[
-    Path | None,
-    typer.Option("--report", help="Where the HTML report goes [default: beside the store]."),
-]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-RigFile = Annotated[Path, typer.Argument(help="The rig file.", metavar="RIG.yaml")]
-Who = Annotated[str | None, typer.Option("--who", help="Your name, for the record [default: that of your account].")]
-Table = Annotated[
-    Path | None, typer.Option("--table", help="A data file in place of the campaign file's pool and replayed table.")
-]
+app.add_typer(people_app)
 
 
 @app.command()

@@ -18,7 +18,7 @@ from orchestrator.cli.ends import standing, words
 from orchestrator.errors import InputError
 from orchestrator.store.opening import open_store
 from orchestrator.store.protocol import Store
-from orchestrator.store.records import CampaignRecord, ExperimentRecord
+from orchestrator.store.records import CampaignRecord, ExperimentRecord, Owner
 
 
 def show_status(name: str | None, *, store: str | None, as_json: bool) -> None:
@@ -44,7 +44,8 @@ def summary(store: Store, record: CampaignRecord) -> dict[str, Any]:
     objectives = [Objective(**o) for o in definition.get("objectives", [])]
     constraints = [OutcomeConstraint(**c) for c in definition.get("outcome_constraints", [])]
     state, reason = record.state, record.reason
-    if state == "running" and store.holder(record.name) is None:
+    holder = store.holder(record.name)
+    if state in ("running", "stopping") and holder is None:
         state, reason = "interrupted", "its process ended without a word; `sabatier resume` continues it"
     more = definition.get("metrics", [])
     every = store.experiments(record.name)
@@ -59,6 +60,7 @@ def summary(store: Store, record: CampaignRecord) -> dict[str, Any]:
         "name": record.name,
         "state": state,
         "reason": reason,
+        "controller": None if holder is None else _controller(holder.owner),
         "experiments": store.counts(record.name),
         "verdicts": {verdict: verdicts[verdict] for verdict in ("valid", "suspect", "invalid")},
         "results": results,
@@ -95,6 +97,7 @@ def _words(one: dict[str, Any]) -> str:
     counts = ", ".join(f"{count} {state}" for state, count in one["experiments"].items() if count)
     lines = [f"{one['name']}: {one['state']}" + (f" ({one['reason']})" if one["reason"] else "")]
     lines.append(f"  experiments  {counts or 'none'}" + (f"; budget {one['budget']}" if one["budget"] else ""))
+    lines += [f"  waits for    {line}" for line in _wanted(one)]
     if one["cost"] is not None:
         lines.append(f"  cost         {one['cost']['spent']:g} {one['cost']['unit']}")
     lines += [f"  ends         {line}" for line in words(one["stop"])]
@@ -114,6 +117,22 @@ def _words(one: dict[str, Any]) -> str:
         lines.append(f"               {text.settings(best['parameters'])}")
     lines.append(f"  updated      {one['updated']}")
     return "\n".join(lines)
+
+
+def _controller(owner: Owner) -> dict[str, Any]:
+    """The process that runs a campaign."""
+    return {"host": owner.host, "pid": owner.pid, "user": owner.user}
+
+
+def _wanted(one: dict[str, Any]) -> list[str]:
+    """What a person should do."""
+    name, counts = one["name"], one["experiments"]
+    found = []
+    if counts["proposed"]:
+        found.append(f"approval of {counts['proposed']} proposals: sabatier approve {name} ID, or reject, or edit")
+    if counts["needs_inspection"]:
+        found.append(f"a look at {counts['needs_inspection']} experiments: sabatier resolve {name} ID rerun or discard")
+    return found
 
 
 def validate_file(file: Path, *, table: Path | None) -> None:

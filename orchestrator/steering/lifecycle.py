@@ -1,0 +1,91 @@
+"""Pause, continue and stop a campaign, whichever process runs it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from orchestrator.campaign import words
+from orchestrator.errors import CampaignError
+from orchestrator.steering.saying import say, too_late
+from orchestrator.store.changes import Change, Note, SetCampaignState
+from orchestrator.store.protocol import Store
+from orchestrator.store.records import CampaignState
+from orchestrator.store.states import CAMPAIGN_ENDED
+
+STOPPABLE: Final[tuple[CampaignState, ...]] = ("running", "paused", "holding", "halted", "interrupted", "created")
+
+
+def pause(store: Store, name: str, *, who: str, why: str = "") -> str:
+    """Let what runs end, and start nothing more. The process stays, with its laboratory.
+
+    Returns:
+        What happened, as a sentence.
+
+    Raises:
+        UnknownCampaign: there is none of this name.
+        CampaignError: it does not run.
+    """
+    state = store.campaign(name).state
+    if state == "paused":
+        return f"campaign {name} is paused already."
+    if state != "running":
+        raise too_late(store, name, "be paused")
+    say(store, name, [SetCampaignState("running", "paused", why or f"paused by {who}")], who=who, doing="be paused")
+    if store.holder(name) is None:
+        return f"campaign {name} is paused; no process runs it."
+    return f"campaign {name} is paused: what runs ends, nothing more is started."
+
+
+def go_on(store: Store, name: str, *, who: str, why: str = "") -> str:
+    """Let a paused campaign go on.
+
+    Raises:
+        UnknownCampaign: there is none of this name.
+        CampaignError: it is not paused, or no process runs it.
+    """
+    state, holder = store.campaign(name).state, store.holder(name)
+    if holder is None:
+        raise CampaignError(
+            f"campaign {name!r} is {state}, and no process runs it.",
+            field="name",
+            mend=f"Run `sabatier resume {name}`.",
+        )
+    if state == "running":
+        return f"campaign {name} runs already."
+    if state != "paused":
+        raise too_late(store, name, "be continued")
+    say(store, name, [SetCampaignState("paused", "running", why)], who=who, doing="be continued")
+    return f"campaign {name} goes on."
+
+
+def stop(store: Store, name: str, *, now: bool = False, who: str, why: str = "") -> str:
+    """End a campaign: what runs goes to its end, or with ``now`` is cancelled and the laboratory made safe.
+
+    It can be resumed later by a person's word.
+
+    Returns:
+        What happened, as a sentence.
+
+    Raises:
+        UnknownCampaign: there is none of this name.
+        CampaignError: it has ended.
+    """
+    state, reason = store.campaign(name).state, why or f"stopped by {who}"
+    if state in CAMPAIGN_ENDED:
+        return f"campaign {name} is {state} already."
+    alone = store.holder(name) is None
+    changes: list[Change] = []
+    if alone:
+        changes.append(SetCampaignState((*STOPPABLE, "stopping"), "stopped", reason))
+    elif state != "stopping":
+        changes.append(SetCampaignState(STOPPABLE, "stopping", reason))
+    if now and not alone:
+        changes.append(Note(words.STOP_NOW, reason))
+    if not changes:
+        return f"campaign {name} is stopping already; `--now` does not wait for what runs."
+    say(store, name, changes, who=who, doing="be stopped")
+    if alone:
+        return f"campaign {name} is stopped; no process ran it."
+    if now:
+        return f"campaign {name} stops at once: what runs is cancelled and the laboratory made safe."
+    return f"campaign {name} stops when what runs has ended."

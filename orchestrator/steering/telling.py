@@ -1,0 +1,91 @@
+"""Results that a person enters from a table, and the sheet to enter them in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from orchestrator.campaign.told import ID
+from orchestrator.errors import InputError, TellError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from orchestrator.campaign import Campaign
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """A CSV file of results.
+
+    Raises:
+        InputError: it cannot be read, or holds no rows.
+    """
+    import pandas as pd
+
+    try:
+        frame = pd.read_csv(path, comment="#", skipinitialspace=True)
+    except OSError as problem:
+        raise InputError(f"{path} cannot be read: {problem.strerror}.", file=str(path)) from problem
+    except (ValueError, pd.errors.ParserError) as problem:
+        raise InputError(f"{path} is no CSV table: {problem}.", file=str(path)) from problem
+    return frame.dropna(axis="columns", how="all")
+
+
+def tell(campaign: Campaign, path: Path, *, prior: bool, amend: bool, who: str) -> str:
+    """Take in results from a CSV file: a column ``experiment``, one column a metric, in the campaign's units.
+
+    Args:
+        campaign: whose results.
+        path: of the file.
+        prior: whether rows without an id are prior data.
+        amend: whether told values may change.
+        who: tells them.
+
+    Returns:
+        What was taken, as a sentence.
+
+    Raises:
+        InputError: the file cannot be read, or anything in it is wrong; nothing was taken then.
+    """
+    frame = read_table(path)
+    if ID not in frame.columns and not prior:
+        raise InputError(
+            f"{path}: there is no column `{ID}`.",
+            file=str(path),
+            field=ID,
+            mend="Add it, or say --prior for prior data.",
+        )
+    if ID in frame.columns and frame[ID].isna().any() and not prior:
+        line = int(frame[ID].isna().to_numpy().argmax()) + 2
+        raise InputError(
+            f"{path}:{line}: the row has no id.",
+            file=str(path),
+            field=ID,
+            mend="Give it, or say --prior for prior data.",
+        )
+    campaign.who = who
+    try:
+        campaign.tell(frame, prior=prior, amend=amend)
+    except TellError as problem:
+        raise InputError(
+            f"{path}: {problem} (The first row is line 2.)", file=str(path), field=problem.field
+        ) from problem
+    told = [] if ID not in frame.columns else [int(id) for id in frame[ID].dropna()]
+    left = len(frame) - len(told)
+    parts = [f"experiment {', '.join(map(str, told))}"] if told else []
+    parts += [f"{left} rows of prior data"] if left else []
+    return f"told: {' and '.join(parts)}."
+
+
+def sheet(campaign: Campaign) -> pd.DataFrame:
+    """The experiments that run or wait for results, with their settings and empty columns for the metrics.
+
+    Returns:
+        One row an experiment; to be filled in and told.
+    """
+    import pandas as pd
+
+    waiting = [r for r in campaign.experiments() if r.state in ("running", "awaiting_analysis", "needs_inspection")]
+    empty = {column: None for metric in campaign.metrics for column in (metric, f"{metric}_sem")}
+    rows = [{ID: r.id, "sample": r.sample, **(r.asked or {}), **empty} for r in waiting]
+    return pd.DataFrame(rows, columns=[ID, "sample", *campaign.space.columns, *empty])
