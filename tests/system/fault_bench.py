@@ -27,7 +27,7 @@ from instruments.rig.assembly import RIG as RIG_NOTES
 from instruments.rig.file import RigFile
 from instruments.rig.lab import RigLab
 from instruments.rig.safety import SafetyReport
-from orchestrator.loop.loop import RETRIED
+from orchestrator.loop.cells import EQUIPMENT
 from simulators.emulators.rig import EmulatedRig
 from simulators.emulators.roles import Electrical
 
@@ -273,7 +273,7 @@ class FaultBench:
             return ("needs inspection" if isinstance(said, ExecutionCancelled) else "retried"), str(said)
         if outcome.failure is not None:
             cause = outcome.failure.cause
-            return ("retried" if cause in RETRIED else "failed"), f"{cause}: {outcome.failure.reason}"
+            return ("retried" if cause in EQUIPMENT else "failed"), f"{cause}: {outcome.failure.reason}"
         assert outcome.observation is not None
         assert outcome.measurement is not None
         problems = outcome.measurement.metadata[RIG_NOTES]["problems"]  # type: ignore[index]
