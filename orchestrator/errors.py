@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class OrchestratorError(Exception):
     """Root of everything that this package raises on purpose.
@@ -72,19 +74,29 @@ class IllegalTransition(StoreError):
 
 
 class LeaseHeld(StoreError):
-    """Another process controls the campaign.
+    """Another process controls the campaign, or holds the device or whatever else is leased.
 
     Attributes:
         owner: that process (an :class:`orchestrator.store.Owner`).
+        data: what it noted with its lease.
     """
 
-    def __init__(self, message: str, *, owner: object, field: str | None = None, mend: str | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        owner: object,
+        data: dict[str, Any] | None = None,
+        field: str | None = None,
+        mend: str | None = None,
+    ) -> None:
         super().__init__(message, field=field, mend=mend)
         self.owner = owner
+        self.data = data or {}
 
 
 class LeaseLost(StoreError):
-    """This process no longer controls the campaign: it gave its lease up, or another took over. Nothing was written."""
+    """This process no longer has the lease: it gave it up, or another took over. Nothing was written."""
 
 
 class StoreTooNew(StoreError):

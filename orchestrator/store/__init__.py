@@ -1,6 +1,6 @@
 """The store: keeps campaigns, and is the truth about everything that was asked, done and measured."""
 
-from orchestrator.store.changes import Change, Note, PutAsk, PutAttempt, PutExperiment, SetCampaignState
+from orchestrator.store.changes import Amend, Change, Note, PutAsk, PutAttempt, PutExperiment, SetCampaignState
 from orchestrator.store.memory import MemoryStore
 from orchestrator.store.opening import backup, default_url, open_store, upgrade
 from orchestrator.store.protocol import Store
@@ -13,6 +13,7 @@ from orchestrator.store.records import (
     EventRecord,
     ExperimentRecord,
     ExperimentState,
+    Hold,
     Lease,
     Origin,
     Owner,
@@ -20,6 +21,7 @@ from orchestrator.store.records import (
 )
 
 __all__ = [
+    "Amend",
     "AskRecord",
     "AttemptRecord",
     "AttemptState",
@@ -29,6 +31,7 @@ __all__ = [
     "EventRecord",
     "ExperimentRecord",
     "ExperimentState",
+    "Hold",
     "Lease",
     "MemoryStore",
     "Note",

@@ -61,6 +61,23 @@ class SetCampaignState:
 
 
 @dataclass(frozen=True, slots=True)
+class Amend:
+    """Give the campaign another definition, by compare-and-swap. Its version is one more from then on.
+
+    Attributes:
+        definition: the whole of it from now on.
+        definition_hash: what it is compared by.
+        expected_hash: that of the definition that the store must still have.
+        why: for the log, which also keeps the former content of every block that changes.
+    """
+
+    definition: dict[str, Any]
+    definition_hash: str
+    expected_hash: str
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Note:
     """An event that changes nothing: a comment, a decision, something seen."""
 
@@ -70,4 +87,4 @@ class Note:
     data: dict[str, Any] = field(default_factory=dict)
 
 
-Change: TypeAlias = PutAsk | PutExperiment | PutAttempt | SetCampaignState | Note
+Change: TypeAlias = PutAsk | PutExperiment | PutAttempt | SetCampaignState | Amend | Note

@@ -87,9 +87,13 @@ def campaign_row(record: CampaignRecord) -> Row:
         "updated": utc(record.updated, "updated"),
         "started": record.started and utc(record.started, "started"),
         "finished": record.finished and utc(record.finished, "finished"),
-        # a seed may be wider than any database's integers
-        "document": encode({"definition": record.definition, "seed": record.seed}, "campaign"),
+        "document": campaign_document(record.definition, record.seed, record.version),
     }
+
+
+def campaign_document(definition: Mapping[str, Any], seed: int, version: int) -> str:
+    """What of a campaign is no column. A seed may be wider than any database's integers."""
+    return encode({"definition": definition, "seed": seed, "version": version}, "campaign")
 
 
 def campaign_record(row: Mapping[str, Any]) -> CampaignRecord:
@@ -147,6 +151,7 @@ def experiment_row(record: ExperimentRecord) -> Row:
                 "prediction": record.prediction,
                 "gain": record.gain,
                 "cost": record.cost,
+                "priority": record.priority,
                 "seed": record.seed,
                 "verdict_reasons": record.verdict_reasons,
                 "calibrations": record.calibrations,

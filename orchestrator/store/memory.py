@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from threading import RLock
+from types import MappingProxyType
+from typing import Any
 
 from orchestrator.errors import StoreError
 from orchestrator.store import codec, leases
@@ -19,7 +22,7 @@ from orchestrator.store.creation import (
     unknown_experiment,
     verified_blob,
 )
-from orchestrator.store.leases import Clock, SystemClock
+from orchestrator.store.leases import CAMPAIGN, Clock, SystemClock, Terms
 from orchestrator.store.planning import Plan, plan
 from orchestrator.store.records import (
     AskRecord,
@@ -28,6 +31,7 @@ from orchestrator.store.records import (
     EventRecord,
     ExperimentRecord,
     ExperimentState,
+    Hold,
     Lease,
     Owner,
 )
@@ -72,10 +76,12 @@ class MemoryStore:
     def __init__(self, *, clock: Clock | None = None) -> None:
         self.url = "memory:"
         self._clock = clock or SystemClock()
+        self._terms = Terms(self._clock)
         self._lock = RLock()
         self._closed = False
         self._campaigns: dict[str, _Kept] = {}
         self._blobs: dict[str, bytes] = {}
+        self._things: dict[tuple[str, str], Row] = {}
 
     def create(self, record: CampaignRecord, blobs: Mapping[str, bytes] = {}, *, who: str = "sabatier") -> None:
         """Add a campaign and the contents that its definition refers to."""
@@ -108,11 +114,22 @@ class MemoryStore:
             rows = sorted(self._kept(name).asks.items())
         return [codec.ask_record(row) for _, row in rows]
 
-    def experiments(self, name: str) -> list[ExperimentRecord]:
-        """All experiments by id."""
+    def experiments(
+        self,
+        name: str,
+        *,
+        ids: Collection[int] | None = None,
+        states: Collection[ExperimentState] | None = None,
+    ) -> list[ExperimentRecord]:
+        """Experiments by id, all or those of some ids and states."""
         with self._open():
             rows = sorted(self._kept(name).experiments.items())
-        return [codec.experiment_record(row) for _, row in rows]
+        wanted = None if ids is None else frozenset(ids)
+        return [
+            codec.experiment_record(row)
+            for id, row in rows
+            if (wanted is None or id in wanted) and (states is None or row["state"] in states)
+        ]
 
     def experiment(self, name: str, id: int) -> ExperimentRecord:
         """One experiment."""
@@ -128,12 +145,30 @@ class MemoryStore:
             rows = sorted(self._kept(name).attempts.items())
         return [codec.attempt_record(row) for (of, _), row in rows if experiment in (None, of)]
 
-    def events(self, name: str, after: int = 0, limit: int | None = None) -> list[EventRecord]:
+    def events(
+        self,
+        name: str,
+        after: int = 0,
+        limit: int | None = None,
+        *,
+        kinds: Collection[str] | None = None,
+        experiment: int | None = None,
+    ) -> list[EventRecord]:
         """The log behind an event's sequence number, oldest first."""
-        start = max(after, 0)
+        wanted = None if kinds is None else frozenset(map(codec.text, kinds))
         with self._open():
-            rows = self._kept(name).events[start : None if limit is None else start + max(limit, 0)]
-        return [codec.event_record(row) for row in rows]
+            rows = self._kept(name).events[max(after, 0) :]
+        found = (
+            row
+            for row in rows
+            if (wanted is None or row["kind"] in wanted) and experiment in (None, row["experiment"])
+        )
+        return [codec.event_record(row) for row in islice(found, None if limit is None else max(limit, 0))]
+
+    def last_event(self, name: str) -> int:
+        """Sequence number of the last event."""
+        with self._open():
+            return len(self._kept(name).events)
 
     def counts(self, name: str) -> dict[ExperimentState, int]:
         """How many experiments are in each state."""
@@ -148,7 +183,7 @@ class MemoryStore:
         with self._open():
             kept = self._kept(name)
             if token is not None:
-                leases.check_token(kept.lease, name, token)
+                leases.check_token(kept.lease, CAMPAIGN, name, token)
             if not (wanted := tuple(changes)):
                 return 0
             sequence, now = len(kept.events), self._clock.now()
@@ -159,7 +194,7 @@ class MemoryStore:
         """Take control of a campaign for ``ttl`` seconds."""
         with self._open():
             kept = self._kept(name)
-            before, kept.lease = kept.lease, leases.acquired(kept.lease, name, owner, ttl, self._clock)
+            before, kept.lease = kept.lease, leases.acquired(kept.lease, CAMPAIGN, name, owner, ttl, self._terms)
             kept.events.append(leases.event(before, kept.lease, len(kept.events), self._clock))
             return leases.lease_of(name, kept.lease)
 
@@ -167,22 +202,62 @@ class MemoryStore:
         """Keep control for ``ttl`` seconds from now."""
         with self._open():
             kept = self._kept(lease.campaign)
-            row = leases.renewed(kept.lease, lease, ttl, self._clock)
-            kept.lease = (kept.lease or {}) | row
+            kept.lease = leases.renewed(kept.lease, CAMPAIGN, lease.campaign, lease.token, ttl, self._clock)
             return leases.lease_of(lease.campaign, kept.lease)
 
     def holder(self, name: str) -> Lease | None:
         """Who controls a campaign now."""
         with self._open():
-            return leases.present(name, self._kept(name).lease, self._clock)
+            kept = self._kept(name).lease
+            return leases.lease_of(name, kept) if kept is not None and leases.in_force(kept, self._terms) else None
 
     def release(self, lease: Lease) -> None:
         """Give control up."""
         with self._open():
             kept = self._kept(lease.campaign)
-            if leases.holds(kept.lease, lease) and kept.lease is not None:
+            if leases.holds(kept.lease, lease.token) and kept.lease is not None:
                 before, kept.lease = kept.lease, kept.lease | {"held": False}
                 kept.events.append(leases.event(before, kept.lease, len(kept.events), self._clock))
+
+    def hold(
+        self, kind: str, name: str, owner: Owner, ttl: float = 30.0, *, data: Mapping[str, Any] = MappingProxyType({})
+    ) -> Hold:
+        """Take something that several want for ``ttl`` seconds."""
+        kind, name = leases.thing(kind, name)
+        with self._open():
+            row = leases.acquired(self._things.get((kind, name)), kind, name, owner, ttl, self._terms, data)
+            self._things[kind, name] = row
+            return leases.hold_of(kind, name, row)
+
+    def keep(self, hold: Hold, ttl: float = 30.0) -> Hold:
+        """Keep it for ``ttl`` seconds from now."""
+        at = leases.thing(hold.kind, hold.name)
+        with self._open():
+            self._things[at] = leases.renewed(self._things.get(at), *at, hold.token, ttl, self._clock)
+            return leases.hold_of(*at, self._things[at])
+
+    def check(self, hold: Hold) -> None:
+        """Refuse whoever does not hold it any more."""
+        at = leases.thing(hold.kind, hold.name)
+        with self._open():
+            leases.check_token(self._things.get(at), *at, hold.token)
+
+    def drop(self, hold: Hold) -> None:
+        """Give it back."""
+        at = leases.thing(hold.kind, hold.name)
+        with self._open():
+            if leases.holds(kept := self._things.get(at), hold.token) and kept is not None:
+                self._things[at] = kept | {"held": False}
+
+    def held(self, kind: str | None = None) -> list[Hold]:
+        """What is held now."""
+        with self._open():
+            known = self._things | {(CAMPAIGN, name): kept.lease for name, kept in self._campaigns.items() if kept.lease}
+        return [
+            leases.hold_of(*at, kept)
+            for at, kept in sorted(known.items(), key=lambda item: item[0])
+            if kind in (None, at[0]) and leases.in_force(kept, self._terms)
+        ]
 
     def close(self) -> None:
         """Forget everything."""
@@ -190,6 +265,7 @@ class MemoryStore:
             self._closed = True
             self._campaigns.clear()
             self._blobs.clear()
+            self._things.clear()
 
     @contextmanager
     def _open(self) -> Iterator[None]:

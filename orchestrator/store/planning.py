@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from orchestrator.errors import StaleWrite, UnknownRecord, UnstorableValue
 from orchestrator.store import codec
-from orchestrator.store.changes import Change, Note, PutAsk, PutAttempt, PutExperiment, SetCampaignState
+from orchestrator.store.changes import Amend, Change, Note, PutAsk, PutAttempt, PutExperiment, SetCampaignState
 from orchestrator.store.codec import Row
 from orchestrator.store.records import CampaignState, EventRecord
 from orchestrator.store.states import CAMPAIGN_ENDED, check_attempt, check_campaign, check_experiment
@@ -180,6 +180,25 @@ class _Planner:
             self.plan.campaign["finished"] = self._now if change.after in CAMPAIGN_ENDED else None
         self._event("campaign", before=state, after=change.after, why=change.why)
 
+    def amend(self, change: Amend) -> None:
+        present: Kept = {**self._campaign, **self.plan.campaign}
+        if present["definition_hash"] != change.expected_hash:
+            raise StaleWrite(
+                f"the definition of campaign {present['name']!r} has changed meanwhile.",
+                field="definition",
+                mend="Read the store again.",
+            )
+        former = codec.campaign_record(present)
+        version = former.version + 1
+        document = codec.campaign_document(change.definition, former.seed, version)
+        self.plan.campaign.update(definition_hash=change.definition_hash, document=document)
+        was = {
+            block: former.definition.get(block)
+            for block in dict.fromkeys([*former.definition, *change.definition])
+            if former.definition.get(block) != change.definition.get(block)
+        }
+        self._event("amendment", why=change.why, data={"version": version, "was": was})
+
     def note(self, change: Note) -> None:
         if change.experiment is not None and self._experiment(change.experiment) is None:
             raise UnknownRecord(
@@ -223,6 +242,7 @@ _RULES: dict[type, Callable[[_Planner, Any], None]] = {
     PutExperiment: _Planner.experiment,
     PutAttempt: _Planner.attempt,
     SetCampaignState: _Planner.campaign,
+    Amend: _Planner.amend,
     Note: _Planner.note,
 }
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Protocol, runtime_checkable
+from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Protocol, runtime_checkable
 
 from orchestrator.store.changes import Change
 from orchestrator.store.records import (
@@ -13,6 +14,7 @@ from orchestrator.store.records import (
     EventRecord,
     ExperimentRecord,
     ExperimentState,
+    Hold,
     Lease,
     Owner,
 )
@@ -56,8 +58,14 @@ class Store(Protocol):
     def asks(self, name: str) -> list[AskRecord]:
         """All asks by number."""
 
-    def experiments(self, name: str) -> list[ExperimentRecord]:
-        """All experiments by id."""
+    def experiments(
+        self,
+        name: str,
+        *,
+        ids: Collection[int] | None = None,
+        states: Collection[ExperimentState] | None = None,
+    ) -> list[ExperimentRecord]:
+        """Experiments by id: all, or those with one of these ids and in one of these states."""
 
     def experiment(self, name: str, id: int) -> ExperimentRecord:
         """One experiment.
@@ -69,8 +77,27 @@ class Store(Protocol):
     def attempts(self, name: str, experiment: int | None = None) -> list[AttemptRecord]:
         """All attempts, or those of one experiment, by experiment and number."""
 
-    def events(self, name: str, after: int = 0, limit: int | None = None) -> list[EventRecord]:
-        """The log behind an event's sequence number, oldest first, at most ``limit`` of it."""
+    def events(
+        self,
+        name: str,
+        after: int = 0,
+        limit: int | None = None,
+        *,
+        kinds: Collection[str] | None = None,
+        experiment: int | None = None,
+    ) -> list[EventRecord]:
+        """The log behind an event's sequence number, oldest first, at most ``limit`` of it.
+
+        Args:
+            name: of the campaign.
+            after: number of the last event that the caller knows.
+            limit: how many events at most.
+            kinds: only events of one of these kinds.
+            experiment: only events that concern this experiment.
+        """
+
+    def last_event(self, name: str) -> int:
+        """Sequence number of the campaign's last event: whoever waits for something to happen looks at it again."""
 
     def counts(self, name: str) -> dict[ExperimentState, int]:
         """How many experiments are in each state; every state is a key."""
@@ -116,6 +143,45 @@ class Store(Protocol):
 
     def release(self, lease: Lease) -> None:
         """Give control up. Does nothing if it was lost already."""
+
+    def hold(
+        self, kind: str, name: str, owner: Owner, ttl: float = 30.0, *, data: Mapping[str, Any] = MappingProxyType({})
+    ) -> Hold:
+        """Take something that several want, as a device or a rig's turn, for ``ttl`` seconds.
+
+        The rules are those of :meth:`acquire`, also within one process. No campaign's log mentions it.
+
+        Args:
+            kind: of what is held; not ``campaign``.
+            name: of it, unique within its kind. Nothing of this name need exist in the store.
+            owner: the process that takes it.
+            ttl: for how long, in s.
+            data: JSON values for others to read.
+
+        Raises:
+            LeaseHeld: another has it; says who, and what it noted.
+            UnstorableValue: the kind or the name is none, or the data are not JSON.
+        """
+
+    def keep(self, hold: Hold, ttl: float = 30.0) -> Hold:
+        """Keep it for ``ttl`` seconds from now.
+
+        Raises:
+            LeaseLost: it was dropped, or another took it.
+        """
+
+    def check(self, hold: Hold) -> None:
+        """Look whether it is still the caller's: an expired one that nobody took is.
+
+        Raises:
+            LeaseLost: it was dropped, or another took it.
+        """
+
+    def drop(self, hold: Hold) -> None:
+        """Give it back. Does nothing if it was lost already."""
+
+    def held(self, kind: str | None = None) -> list[Hold]:
+        """What is held now, or what of one kind, by kind and name; ``campaign`` are those that are controlled."""
 
     def close(self) -> None:
         """Let go of files and connections. The store cannot be used afterwards."""

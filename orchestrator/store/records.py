@@ -42,7 +42,7 @@ ExperimentState: TypeAlias = Literal[
     "needs_inspection",
 ]
 AttemptState: TypeAlias = Literal["running", "finished", "failed", "unknown", "cancelled"]
-Origin: TypeAlias = Literal["asked", "prior", "manual", "control"]
+Origin: TypeAlias = Literal["asked", "prior", "manual", "control", "confirm"]
 
 _LINUX: bool = sys.platform == "linux"
 
@@ -57,8 +57,9 @@ class CampaignRecord:
 
     Attributes:
         name: unique in its store.
-        definition: the resolved definition; never changes once created.
+        definition: the resolved definition; changes by amendments alone.
         definition_hash: what two definitions are compared by.
+        version: of the definition: 1, and one more with every amendment.
         state: see :mod:`orchestrator.store.states`.
         reason: why it is in this state, for people.
         seed: from which every generator of the campaign derives.
@@ -71,6 +72,7 @@ class CampaignRecord:
     name: str
     definition: dict[str, Any]
     definition_hash: str
+    version: int = 1
     state: CampaignState = "created"
     reason: str = ""
     seed: int = 0
@@ -136,6 +138,7 @@ class ExperimentRecord:
         prediction: what the model expected, ``{metric: {"mean": ..., "std": ...}}``.
         gain: what the model expected to gain by it, in the objective's unit; ``None`` where no model proposed it.
         cost: of it, in the unit of the campaign's costs; ``None`` where none are given.
+        priority: of two that may start, the one with the larger number starts first.
         seed: of everything random in its execution.
         sample: the physical electrode: as planned where experiments share one, else as told.
         verdict: ``valid``, ``suspect`` or ``invalid``.
@@ -161,6 +164,7 @@ class ExperimentRecord:
     prediction: dict[str, dict[str, float]] = field(default_factory=dict)
     gain: float | None = None
     cost: float | None = None
+    priority: int = 0
     seed: int = 0
     sample: str | None = None
     verdict: str | None = None
@@ -214,7 +218,7 @@ class EventRecord:
         sequence: from 1 within the campaign, without gaps.
         time: by the store's clock.
         who: a person or a part of the program.
-        kind: ``campaign``, ``ask``, ``experiment``, ``attempt``, ``lease``, or a note's own kind.
+        kind: ``campaign``, ``ask``, ``experiment``, ``attempt``, ``amendment``, ``lease``, or a note's own kind.
         experiment: id of the experiment it concerns.
         before: state before; ``None`` where the thing did not exist.
         after: state after.
@@ -260,16 +264,20 @@ class Owner:
             started = 0.0
         return cls(socket.gethostname(), pid, started, _boot(), _user())
 
-    def alive(self) -> bool | None:
+    def alive(self, *, shared: bool = False) -> bool | None:
         """Whether the process still runs; ``None`` where that cannot be known from here.
 
         A process on another host cannot be seen, nor can one on this host behind another process table (a container).
+
+        Args:
+            shared: whether other computers may have written this, one of them perhaps under the name of this one. Then
+                another boot may be another computer. Otherwise it is an earlier one of this, and nothing of it lives.
         """
         if self.host != socket.gethostname():
             return None
         (kernel, _, table), (our_kernel, _, our_table) = self.boot.partition("+"), _boot().partition("+")
         if kernel != our_kernel:
-            return False
+            return None if shared else False
         if table != our_table:
             return None
         started = _process_started(self.pid)
@@ -294,6 +302,27 @@ class Lease:
     owner: Owner
     token: int
     expires: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """The right to use something that several want, until it expires: a device, a rig's turn.
+
+    Attributes:
+        kind: of what is held.
+        name: of it, unique within its kind.
+        owner: who holds it.
+        token: fencing number; every later holder has a larger one.
+        expires: when it is free again unless kept, by the store's wall clock.
+        data: what the holder noted, for others to read.
+    """
+
+    kind: str
+    name: str
+    owner: Owner
+    token: int
+    expires: datetime
+    data: dict[str, Any] = field(default_factory=dict)
 
 
 def _process_started(pid: int) -> float | None:

@@ -43,6 +43,7 @@ HAS_ASK = select(asks.c.number).where(asks.c.campaign == _OF, asks.c.number == _
 ADD_ASK = insert(asks)
 
 EXPERIMENTS = _rows(experiments).where(experiments.c.campaign == _OF).order_by(experiments.c.id)
+EXPERIMENTS_OF_IDS = EXPERIMENTS.where(experiments.c.id.in_(bindparam("ids", expanding=True)))
 EXPERIMENT = _rows(experiments).where(experiments.c.campaign == _OF, experiments.c.id == _ONE)
 COUNTS = select(experiments.c.state, func.count()).where(experiments.c.campaign == _OF).group_by(experiments.c.state)
 ADD_EXPERIMENT = insert(experiments)
@@ -57,9 +58,13 @@ SET_ATTEMPT = _replace(attempts, attempts.c.campaign == _OF, attempts.c.experime
 EVENTS = (
     _rows(events).where(events.c.campaign == _OF, events.c.sequence > bindparam("behind")).order_by(events.c.sequence)
 )
+OF_KINDS = events.c.kind.in_(bindparam("kinds", expanding=True))
+OF_EXPERIMENT = events.c.experiment == _ONE
+LAST_EVENT = select(campaigns.c.last_event).where(campaigns.c.name == _OF)
 ADD_EVENT = insert(events)
 
 LEASE = select(leases).where(leases.c.kind == _OF, leases.c.name == _ONE)
+HELD = select(leases).where(leases.c.held).order_by(leases.c.kind, leases.c.name)
 ADD_LEASE = insert(leases)
 SET_LEASE = _replace(leases, leases.c.kind == _OF, leases.c.name == _ONE)
 
