@@ -432,13 +432,13 @@ class Campaign:
 
     def _catch_up(self) -> None:
         """Take over what changed since this was last done, so that late results told by another process count too."""
-        events = self.store.events(self.name, after=self._seen)
-        if not events:
+        if self.store.last_event(self.name) == self._seen:
             return
+        events = self.store.events(self.name, after=self._seen)
         if self.token is not None:  # a loop runs, and wants to know
             self._news += events
         changed = sorted({event.experiment for event in events if event.kind == "experiment" and event.experiment})
-        self._ledger.put([self.store.experiment(self.name, id) for id in changed])
+        self._ledger.put(self.store.experiments(self.name, ids=changed) if changed else ())
         if self.token is None and any(event.kind == "attempt" for event in events):  # else they are this process's own
             self._cells = samples.Cells(self.store.attempts(self.name))
         self._seen = events[-1].sequence
@@ -446,10 +446,10 @@ class Campaign:
             self._fitted = None
 
     def _load(self) -> None:
-        events = self.store.events(self.name, after=self._seen)
-        if self.token is not None:  # a loop must not miss what a new start passes over
-            self._news += events
-        self._seen = events[-1].sequence if events else self._seen
+        last = self.store.last_event(self.name)
+        if self.token is not None and self._seen:  # a loop must not miss what a new start passes over
+            self._news += [e for e in self.store.events(self.name, after=self._seen) if e.sequence <= last]
+        self._seen = last
         self._ledger = Ledger(self.space, self.metrics, self.store.experiments(self.name))
         self._cells = samples.Cells(self.store.attempts(self.name))
         asks = self.store.asks(self.name)

@@ -45,4 +45,4 @@ def queue_of(records: Iterable[ExperimentRecord], attempts: Mapping[int, Attempt
         return attempt.finished
 
     waiting = (record for record in records if record.state in ("approved", "queued"))
-    return sorted(waiting, key=lambda record: (-getattr(record, "priority", 0), since(record)))
+    return sorted(waiting, key=lambda record: (-record.priority, since(record)))

@@ -183,19 +183,11 @@ def add(campaign: Campaign, lab: Lab, values: Mapping[str, str], *, priority: in
     asked = _settings(campaign, lab, values)
 
     def record(id: int) -> ExperimentRecord:
-        return ExperimentRecord(
-            id=id, state="queued", origin="manual", asked=asked, seed=seed_of(campaign.seed, id), **_urgent(priority)
-        )
+        seed = seed_of(campaign.seed, id)
+        return ExperimentRecord(id=id, state="queued", origin="manual", asked=asked, seed=seed, priority=priority)
 
     id = _added(store, name, record, who, why or f"added by {who}")
     return f"experiment {id} is queued: {_shown(asked)}."
-
-
-def _urgent(priority: int) -> dict[str, Any]:
-    known = "priority" in ExperimentRecord.__dataclass_fields__
-    if priority and not known:
-        raise InputError("this store keeps no priorities.", field="--priority", mend="Leave it out.")
-    return {"priority": priority} if known else {}
 
 
 def _added(store: Store, name: str, record: Callable[[int], ExperimentRecord], who: str, why: str) -> int:

@@ -159,9 +159,7 @@ class MemoryStore:
         with self._open():
             rows = self._kept(name).events[max(after, 0) :]
         found = (
-            row
-            for row in rows
-            if (wanted is None or row["kind"] in wanted) and experiment in (None, row["experiment"])
+            row for row in rows if (wanted is None or row["kind"] in wanted) and experiment in (None, row["experiment"])
         )
         return [codec.event_record(row) for row in islice(found, None if limit is None else max(limit, 0))]
 
@@ -252,7 +250,9 @@ class MemoryStore:
     def held(self, kind: str | None = None) -> list[Hold]:
         """What is held now."""
         with self._open():
-            known = self._things | {(CAMPAIGN, name): kept.lease for name, kept in self._campaigns.items() if kept.lease}
+            known = self._things | {
+                (CAMPAIGN, name): kept.lease for name, kept in self._campaigns.items() if kept.lease
+            }
         return [
             leases.hold_of(*at, kept)
             for at, kept in sorted(known.items(), key=lambda item: item[0])

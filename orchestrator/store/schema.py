@@ -151,7 +151,7 @@ events = Table(
 leases = Table(
     "leases",
     metadata,
-    # what is leased: now only campaigns
+    # what is leased: campaigns, and whatever else several processes want
     Column("kind", Text, primary_key=True),
     Column("name", Text, primary_key=True),
     Column("token", Integer, nullable=False),

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
-from typing import Any, cast
+from types import MappingProxyType
+from typing import Any, Final, cast
 
 from sqlalchemy import Connection, Engine, Select
 
@@ -25,7 +26,7 @@ from orchestrator.store.creation import (
     verified_blob,
 )
 from orchestrator.store.faults import translated
-from orchestrator.store.leases import Clock, SystemClock
+from orchestrator.store.leases import CAMPAIGN, Clock, SystemClock, Terms
 from orchestrator.store.migrate import prepare_sqlite
 from orchestrator.store.planning import Kept, Plan, plan
 from orchestrator.store.records import (
@@ -35,11 +36,15 @@ from orchestrator.store.records import (
     EventRecord,
     ExperimentRecord,
     ExperimentState,
+    Hold,
     Lease,
     Owner,
 )
 from orchestrator.store.sqlite import BUSY_TIMEOUT, prepare_path, sqlite_engine
 from orchestrator.store.states import EXPERIMENT_STATES
+
+MOST_IDS: Final = 500
+"""So many ids go into one statement: databases bound their parameters."""
 
 
 def open_sqlite(
@@ -85,6 +90,7 @@ class SqlStore:
         self._writing = engine.execution_options(write=True)
         self._where = where
         self._clock = clock or SystemClock()
+        self._terms = Terms(self._clock)
         # threads queue here instead of polling for the database's lock
         self._lock = Lock()
         self._closed = False
@@ -126,12 +132,24 @@ class SqlStore:
             rows = _mappings(connection, sql.ASKS, {"of": key})
         return [codec.ask_record(row) for row in rows]
 
-    def experiments(self, name: str) -> list[ExperimentRecord]:
-        """All experiments by id."""
+    def experiments(
+        self,
+        name: str,
+        *,
+        ids: Collection[int] | None = None,
+        states: Collection[ExperimentState] | None = None,
+    ) -> list[ExperimentRecord]:
+        """Experiments by id, all or those of some ids and states."""
+        wanted = None if ids is None else sorted({int(id) for id in ids})
         with self._read() as connection:
             key = _key(connection, name)
-            rows = _mappings(connection, sql.EXPERIMENTS, {"of": key})
-        return [codec.experiment_record(row) for row in rows]
+            if wanted is None:
+                rows = _mappings(connection, sql.EXPERIMENTS, {"of": key})
+            else:
+                parts = [wanted[i : i + MOST_IDS] for i in range(0, len(wanted), MOST_IDS)]
+                found = [_mappings(connection, sql.EXPERIMENTS_OF_IDS, {"of": key, "ids": part}) for part in parts]
+                rows = [row for part in found for row in part]
+        return [codec.experiment_record(row) for row in rows if states is None or row["state"] in states]
 
     def experiment(self, name: str, id: int) -> ExperimentRecord:
         """One experiment."""
@@ -151,13 +169,34 @@ class SqlStore:
                 rows = _mappings(connection, sql.ATTEMPTS_OF_ONE, {"of": key, "one": experiment})
         return [codec.attempt_record(row) for row in rows]
 
-    def events(self, name: str, after: int = 0, limit: int | None = None) -> list[EventRecord]:
+    def events(
+        self,
+        name: str,
+        after: int = 0,
+        limit: int | None = None,
+        *,
+        kinds: Collection[str] | None = None,
+        experiment: int | None = None,
+    ) -> list[EventRecord]:
         """The log behind an event's sequence number, oldest first."""
+        statement, more = sql.EVENTS, dict[str, Any]()
+        if kinds is not None:
+            statement, more["kinds"] = statement.where(sql.OF_KINDS), sorted(map(codec.text, kinds))
+        if experiment is not None:
+            statement, more["one"] = statement.where(sql.OF_EXPERIMENT), experiment
+        if limit is not None:
+            statement = statement.limit(max(limit, 0))
         with self._read() as connection:
-            key = _key(connection, name)
-            statement = sql.EVENTS if limit is None else sql.EVENTS.limit(max(limit, 0))
-            rows = _mappings(connection, statement, {"of": key, "behind": after})
+            rows = _mappings(connection, statement, {"of": _key(connection, name), "behind": after, **more})
         return [codec.event_record(row) for row in rows]
+
+    def last_event(self, name: str) -> int:
+        """Sequence number of the last event."""
+        with self._read() as connection:
+            last = connection.scalar(sql.LAST_EVENT, {"of": codec.text(name)})
+            if last is None:
+                raise unknown_campaign(name, connection.scalars(sql.NAMES))
+            return int(last)
 
     def counts(self, name: str) -> dict[ExperimentState, int]:
         """How many experiments are in each state."""
@@ -171,7 +210,7 @@ class SqlStore:
         with self._write() as connection:
             campaign = _campaign(connection, name, lock=True)
             if token is not None:
-                leases.check_token(_lease(connection, campaign["name"]), name, token)
+                leases.check_token(_lease(connection, CAMPAIGN, campaign["name"]), CAMPAIGN, name, token)
             if not (wanted := tuple(changes)):
                 return 0
             key, sequence, now = campaign["key"], campaign["last_event"], self._clock.now()
@@ -183,12 +222,9 @@ class SqlStore:
         """Take control of a campaign for ``ttl`` seconds."""
         with self._write() as connection:
             campaign = _campaign(connection, name, lock=True)
-            before = _lease(connection, campaign["name"])
-            after = leases.acquired(before, name, owner, ttl, self._clock)
-            if before is None:
-                connection.execute(sql.ADD_LEASE, {"kind": "campaign", "name": campaign["name"], **after})
-            else:
-                _set_lease(connection, campaign["name"], after)
+            before = _lease(connection, CAMPAIGN, campaign["name"])
+            after = leases.acquired(before, CAMPAIGN, name, owner, ttl, self._terms)
+            _put_lease(connection, CAMPAIGN, campaign["name"], before, after)
             self._log_lease(connection, campaign, before, after)
             return leases.lease_of(name, after)
 
@@ -196,26 +232,71 @@ class SqlStore:
         """Keep control for ``ttl`` seconds from now."""
         with self._write() as connection:
             campaign = _campaign(connection, lease.campaign, lock=True)
-            before = _lease(connection, campaign["name"])
-            after = {**(before or {}), **leases.renewed(before, lease, ttl, self._clock)}
-            _set_lease(connection, campaign["name"], after)
+            before = _lease(connection, CAMPAIGN, campaign["name"])
+            after = leases.renewed(before, CAMPAIGN, lease.campaign, lease.token, ttl, self._clock)
+            _put_lease(connection, CAMPAIGN, campaign["name"], before, after)
             return leases.lease_of(lease.campaign, after)
 
     def holder(self, name: str) -> Lease | None:
         """Who controls a campaign now."""
         with self._read() as connection:
             _key(connection, name)
-            return leases.present(name, _lease(connection, name), self._clock)
+            kept = _lease(connection, CAMPAIGN, name)
+        return leases.lease_of(name, kept) if kept is not None and leases.in_force(kept, self._terms) else None
 
     def release(self, lease: Lease) -> None:
         """Give control up."""
         with self._write() as connection:
             campaign = _campaign(connection, lease.campaign, lock=True)
-            before = _lease(connection, campaign["name"])
-            if before is not None and leases.holds(before, lease):
+            before = _lease(connection, CAMPAIGN, campaign["name"])
+            if before is not None and leases.holds(before, lease.token):
                 after = {**before, "held": False}
-                _set_lease(connection, campaign["name"], after)
+                _put_lease(connection, CAMPAIGN, campaign["name"], before, after)
                 self._log_lease(connection, campaign, before, after)
+
+    def hold(
+        self, kind: str, name: str, owner: Owner, ttl: float = 30.0, *, data: Mapping[str, Any] = MappingProxyType({})
+    ) -> Hold:
+        """Take something that several want for ``ttl`` seconds."""
+        at = leases.thing(kind, name)
+        with self._write() as connection:
+            before = _lease(connection, *at)
+            after = leases.acquired(before, *at, owner, ttl, self._terms, data)
+            _put_lease(connection, *at, before, after)
+            return leases.hold_of(*at, after)
+
+    def keep(self, hold: Hold, ttl: float = 30.0) -> Hold:
+        """Keep it for ``ttl`` seconds from now."""
+        at = leases.thing(hold.kind, hold.name)
+        with self._write() as connection:
+            before = _lease(connection, *at)
+            after = leases.renewed(before, *at, hold.token, ttl, self._clock)
+            _put_lease(connection, *at, before, after)
+            return leases.hold_of(*at, after)
+
+    def check(self, hold: Hold) -> None:
+        """Refuse whoever does not hold it any more."""
+        at = leases.thing(hold.kind, hold.name)
+        with self._read() as connection:
+            leases.check_token(_lease(connection, *at), *at, hold.token)
+
+    def drop(self, hold: Hold) -> None:
+        """Give it back."""
+        at = leases.thing(hold.kind, hold.name)
+        with self._write() as connection:
+            before = _lease(connection, *at)
+            if before is not None and leases.holds(before, hold.token):
+                _put_lease(connection, *at, before, {**before, "held": False})
+
+    def held(self, kind: str | None = None) -> list[Hold]:
+        """What is held now."""
+        with self._read() as connection:
+            rows = _mappings(connection, sql.HELD, {})
+        return [
+            leases.hold_of(row["kind"], row["name"], row)
+            for row in rows
+            if kind in (None, row["kind"]) and leases.in_force(row, self._terms)
+        ]
 
     def close(self) -> None:
         """Close all connections; the last process to do so leaves one complete file."""
@@ -304,13 +385,16 @@ def _key(connection: Connection, name: str) -> int:
     return int(key)
 
 
-def _lease(connection: Connection, name: str) -> Kept | None:
-    return _mapping(connection, sql.LEASE, {"of": "campaign", "one": name})
+def _lease(connection: Connection, kind: str, name: str) -> Kept | None:
+    return _mapping(connection, sql.LEASE, {"of": kind, "one": name})
 
 
-def _set_lease(connection: Connection, name: str, row: Row) -> None:
+def _put_lease(connection: Connection, kind: str, name: str, before: Kept | None, row: Row) -> None:
     values = {column: row[column] for column in ("token", "held", "expires", "deadline", "document")}
-    connection.execute(sql.SET_LEASE, {"of": "campaign", "one": name, **values})
+    if before is None:
+        connection.execute(sql.ADD_LEASE, {"kind": kind, "name": name, **values})
+    else:
+        connection.execute(sql.SET_LEASE, {"of": kind, "one": name, **values})
 
 
 def _mapping(connection: Connection, statement: Select[Any], parameters: Row) -> Kept | None:

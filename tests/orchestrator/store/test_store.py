@@ -7,6 +7,7 @@ import hashlib
 import itertools
 import math
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
 import numpy as np
@@ -15,6 +16,8 @@ import pytest
 from orchestrator.errors import (
     CampaignExists,
     IllegalTransition,
+    LeaseHeld,
+    LeaseLost,
     StaleWrite,
     StoreError,
     UnknownCampaign,
@@ -22,6 +25,7 @@ from orchestrator.errors import (
     UnstorableValue,
 )
 from orchestrator.store import (
+    Amend,
     AskRecord,
     AttemptRecord,
     CampaignRecord,
@@ -536,3 +540,108 @@ def test_threads_share_a_store(store: Store, campaign):
 
 def test_every_store_is_a_store(store: Store):
     assert isinstance(store, Store)
+
+
+class TestNarrowReads:
+    """What is asked for, and no more."""
+
+    def _filled(self, store):
+        changes = [PutExperiment(ExperimentRecord(id=i, state="queued", priority=i % 3), None) for i in range(1, 8)]
+        store.apply("alloys", changes, who="me")
+        running = [replace(c.record, state="running") for c in changes[:2]]
+        store.apply("alloys", [PutExperiment(r, "queued") for r in running], who="me")
+        store.apply("alloys", [Note("comment", "dark", experiment=3), Note("cell", "out")], who="marie")
+
+    def test_experiments_by_id_and_state(self, store, campaign):
+        self._filled(store)
+        assert [r.id for r in store.experiments("alloys", ids=[5, 2, 2, 99])] == [2, 5]
+        assert [r.id for r in store.experiments("alloys", states=["running"])] == [1, 2]
+        assert [r.id for r in store.experiments("alloys", ids=[1, 5], states=["queued"])] == [5]
+        assert store.experiments("alloys", ids=[]) == []
+        assert [r.priority for r in store.experiments("alloys", ids=[1, 2, 3])] == [1, 2, 0]
+
+    def test_more_ids_than_a_statement_takes(self, store, campaign):
+        records = [ExperimentRecord(id=i, state="queued") for i in range(1, 1202)]
+        store.apply("alloys", [PutExperiment(record, None) for record in records], who="me")
+        wanted = range(1, 1202, 1)
+        assert [r.id for r in store.experiments("alloys", ids=wanted)] == list(wanted)
+
+    def test_events_by_kind_and_experiment(self, store, campaign):
+        self._filled(store)
+        assert [(e.kind, e.who) for e in store.events("alloys", kinds=["comment", "cell"])] == [
+            ("comment", "marie"),
+            ("cell", "marie"),
+        ]
+        assert [e.after for e in store.events("alloys", experiment=1)] == ["queued", "running"]
+        assert [e.kind for e in store.events("alloys", experiment=3, kinds=["comment"])] == ["comment"]
+        last = store.last_event("alloys")
+        assert last == store.events("alloys")[-1].sequence
+        assert store.events("alloys", after=last) == []
+        assert len(store.events("alloys", kinds=["experiment"], limit=2)) == 2
+        with pytest.raises(UnknownCampaign):
+            store.last_event("nothing")
+
+    def test_a_change_says_where_the_log_ends(self, store, campaign):
+        assert store.apply("alloys", [Note("comment", "x")], who="me") == store.last_event("alloys")
+        assert store.apply("alloys", [], who="me") == 0
+
+
+class TestAmendments:
+    def test_another_definition_is_one_more_version(self, store, campaign):
+        new = {"space": {"low": 0.2}, "stop": {"experiments": 9}}
+        store.apply("alloys", [Amend(new, "def", "abc", "wider")], who="marie")
+        record = store.campaign("alloys")
+        assert (record.definition, record.definition_hash, record.version, record.seed) == (new, "def", 2, 7)
+        event = store.events("alloys", kinds=["amendment"])[0]
+        assert (event.who, event.why) == ("marie", "wider")
+        assert event.data == {"version": 2, "was": {"space": {"low": 0.1}, "stop": None}}
+
+    def test_whoever_read_an_older_one_is_too_late(self, store, campaign):
+        store.apply("alloys", [Amend({"a": 1}, "def", "abc")], who="marie")
+        with pytest.raises(StaleWrite, match="has changed meanwhile"):
+            store.apply("alloys", [Note("comment", "x"), Amend({"a": 2}, "ghi", "abc")], who="paul")
+        assert store.campaign("alloys").version == 2
+        assert store.events("alloys", kinds=["comment"]) == []
+
+
+class TestHolds:
+    """Leases of anything: the rules of those of campaigns."""
+
+    def test_one_holder_a_thing(self, store, me):
+        hold = store.hold("device", "bench/gc", me, data={"campaign": "alloys"})
+        assert (hold.kind, hold.name, hold.owner, hold.data) == ("device", "bench/gc", me, {"campaign": "alloys"})
+        with pytest.raises(LeaseHeld, match="'bench/gc' is held by") as caught:
+            store.hold("device", "bench/gc", me)
+        assert caught.value.owner == me
+        assert caught.value.data == {"campaign": "alloys"}
+        other = store.hold("device", "bench/pump", me)
+        assert [h.name for h in store.held("device")] == ["bench/gc", "bench/pump"]
+        store.drop(other)
+        store.drop(other)
+        assert [h.name for h in store.held()] == ["bench/gc"]
+
+    def test_it_expires_and_fences_off_whoever_held_it(self, store, clock, me):
+        hold = store.hold("rig", "bench", me, ttl=10.0)
+        clock.advance(8.0)
+        hold = store.keep(hold, ttl=10.0)
+        clock.advance(9.0)
+        store.check(hold)
+        clock.advance(2.0)
+        assert store.held("rig") == []
+        store.check(hold)  # nobody took it yet
+        later = store.hold("rig", "bench", me)
+        assert later.token > hold.token
+        for refused in (store.check, store.keep):
+            with pytest.raises(LeaseLost):
+                refused(hold)
+        store.drop(hold)  # which is not its any more
+        store.check(later)
+
+    def test_campaigns_are_held_in_their_own_way(self, store, campaign, me):
+        with pytest.raises(UnstorableValue, match="acquire"):
+            store.hold("campaign", "alloys", me)
+        store.acquire("alloys", me)
+        assert [(h.kind, h.name) for h in store.held("campaign")] == [("campaign", "alloys")]
+        for kind, name in (("", "x"), ("device", "")):
+            with pytest.raises(UnstorableValue):
+                store.hold(kind, name, me)
