@@ -246,6 +246,31 @@ class VirtualTime(Protocol):
 
 
 @runtime_checkable
+class Journaling(Protocol):
+    """What a laboratory adds to :class:`Lab` when it journals every step that touches matter before it begins.
+
+    A job of which the journal has no such step then never started, and is run again after a crash. Of a laboratory
+    without the attribute a missing entry proves nothing.
+    """
+
+    @property
+    def journals(self) -> bool:
+        """Whether no matter is touched outside of :meth:`Context.journal`."""
+
+
+@runtime_checkable
+class Fenced(Protocol):
+    """What a laboratory adds to :class:`Lab` when it asks before each command whether it may still be given."""
+
+    def fence(self, permits: Callable[[], bool]) -> None:
+        """Ask this before every command from now on. Making safe needs no permission.
+
+        Args:
+            permits: whether this process still controls the campaign; cheap, and never raises.
+        """
+
+
+@runtime_checkable
 class Resuming(Protocol):
     """What a laboratory adds to :class:`Lab` when its experiments go on while no process runs, as people do.
 

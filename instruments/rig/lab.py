@@ -23,6 +23,7 @@ from instruments.rig.controls import ControlBlock, ControlKind, ControlResult, l
 from instruments.rig.errors import RigUnsafe
 from instruments.rig.feasible import Feasibility
 from instruments.rig.file import RigFile
+from instruments.rig.gate import always
 from instruments.rig.leases import Leases
 from instruments.rig.ledger import Ledger
 from instruments.rig.mounted import MountedSamples
@@ -76,7 +77,8 @@ class RigLab:
         controls: Sequence[Mapping[str, Any]] = (),
     ) -> None:
         self.program = Program.of(file, controls)
-        self.rig = Rig(file, folder, ready=self._ready, guarded=guarded)
+        self._permits: Callable[[], bool] = always
+        self.rig = Rig(file, folder, ready=self._ready, guarded=guarded, fence=self._permitted)
         self.folder = folder
         self._rules, self._today = quality, today
         self._leases, self._calendars, self._lock = Leases(), dict[str, Calendar](), Lock()
@@ -105,6 +107,11 @@ class RigLab:
     def repeat_is_safe(self) -> bool:
         """Never: matter is used up."""
         return False
+
+    @property
+    def journals(self) -> bool:
+        """Always: a procedure's steps are journaled one by one."""
+        return True
 
     @property
     def stock(self) -> Ledger:
@@ -157,6 +164,13 @@ class RigLab:
         self.rig.device(device).check(attribute, value)
 
     # Life
+
+    def fence(self, permits: Callable[[], bool]) -> None:
+        """Ask before every command whether this process still controls the campaign."""
+        self._permits = permits
+
+    def _permitted(self) -> bool:
+        return self._permits()
 
     def open(self) -> None:
         """Take hold of the rig: make it safe, identify everything, check calibrations and stock.

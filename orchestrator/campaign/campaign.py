@@ -50,6 +50,10 @@ FirstState: TypeAlias = ExperimentState | Callable[[Mapping[str, Any]], Experime
 MOST_TRIES: Final = 3
 
 
+def unfenced() -> None:
+    """The fence of a campaign that no process controls."""
+
+
 class Campaign:
     """A closed loop's memory and mind: ask it for experiments, tell it results.
 
@@ -112,6 +116,8 @@ class Campaign:
         """Fencing number of the lease under which this process writes, if it holds one."""
         self.who = "campaign"
         """By whom the log says that something was written."""
+        self.fence: Callable[[], None] = unfenced
+        """Asked before every write; raises :class:`~orchestrator.errors.LeaseLost` where the lease has run out."""
         checks.check(self, metrics)
         self.fixed = check_stages(space, self.replicates, costs, fixed_within_batch, conditions_per_sample)
         """Columns that are equal in all experiments of one ask."""
@@ -458,6 +464,7 @@ class Campaign:
         self._fitted = None
 
     def _apply(self, changes: Sequence[Change]) -> None:
+        self.fence()
         last, written = self.store.apply(self.name, changes, who=self.who, token=self.token), len(changes)
         if last == self._seen + written:  # else others have written too, which is read when it is wanted
             self._seen = last

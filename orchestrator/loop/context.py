@@ -8,8 +8,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event, Lock
+from typing import Final
 
 from instruments.lab import StepKind
+from orchestrator.loop.journal import Log
+
+JOURNAL: Final = "journal.log"
+"""Of an attempt's folder: its steps, for people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +63,7 @@ class AttemptContext:
     cancelled: Event
     devices: dict[str, Lock]
     told: Event = field(default_factory=Event)
+    log: Log | None = None
 
     @property
     def files(self) -> Path:
@@ -67,11 +73,20 @@ class AttemptContext:
 
     @contextmanager
     def journal(self, step: str, kind: StepKind) -> Iterator[None]:
-        """Write down in the attempt's folder that a step begins, and that it has ended."""
-        path = self.files / "journal.log"
+        """Write down that a step begins, and that it has ended: in the store, and in the attempt's folder for people.
+
+        Raises:
+            LeaseLost: this process no longer controls the campaign. The step does not begin.
+            StoreError: the beginning could not be written. The step does not begin.
+        """
+        if self.log is not None:
+            self.log(step, kind, "begin")
+        path = self.files / JOURNAL
         _append(path, f"{self.clock.now():.3f} begin {kind} {step}")
         yield
         _append(path, f"{self.clock.now():.3f} end {kind} {step}")
+        if self.log is not None:
+            self.log(step, kind, "end")
 
     @contextmanager
     def lease(self, device: str) -> Iterator[None]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from threading import Event, Thread
 
 from orchestrator.errors import LeaseLost
+from orchestrator.loop.leasing import Fence, uptime
 from orchestrator.store.protocol import Store
 from orchestrator.store.records import Lease, Owner
 
@@ -17,29 +19,59 @@ TTL = 30.0
 BEAT = 5.0
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Control over a campaign.
+
+    Attributes:
+        lease: as it was acquired.
+        fence: to be asked before anything is commanded or written.
+        ttl: s, how long the lease lasts unless it is renewed.
+        every: s, between renewals.
+    """
+
+    lease: Lease
+    fence: Fence
+    ttl: float
+    every: float
+
+
 @contextmanager
-def holding(store: Store, name: str, cancelled: Event) -> Iterator[Lease]:
-    """Hold the lease of a campaign; when it is lost, ``cancelled`` is set.
+def holding(store: Store, name: str, cancelled: Event, *, ttl: float = TTL, every: float = BEAT) -> Iterator[Held]:
+    """Hold the lease of a campaign; when it is lost, or was not renewed in time, ``cancelled`` is set.
+
+    Args:
+        store: where the campaign is kept.
+        name: of the campaign.
+        cancelled: is set when control is lost.
+        ttl: s, how long the lease lasts unless it is renewed.
+        every: s, between renewals.
 
     Raises:
         LeaseHeld: another process controls the campaign; says who.
     """
-    lease = store.acquire(name, Owner.current(), TTL)
+    fence = Fence(name, ttl)
+    lease = store.acquire(name, Owner.current(), ttl)
     over = Event()
-    beat = Thread(target=_beat, args=(store, lease, over, cancelled), name=f"lease of {name}", daemon=True)
+    held = Held(lease, fence, ttl, every)
+    beat = Thread(target=_beat, args=(store, held, over, cancelled), name=f"lease of {name}", daemon=True)
     beat.start()
     try:
-        yield lease
+        yield held
     finally:
         over.set()
         beat.join()
         store.release(lease)
 
 
-def _beat(store: Store, lease: Lease, over: Event, cancelled: Event) -> None:
-    while not over.wait(BEAT):
+def _beat(store: Store, held: Held, over: Event, cancelled: Event) -> None:
+    lease = held.lease
+    while not over.wait(held.every):
         try:
-            lease = store.renew(lease, TTL)
+            held.fence.check()  # whoever slept past the end does not take it up again
+            asked = uptime()
+            lease = store.renew(lease, held.ttl)
+            held.fence.prolong(asked, held.ttl)
         except LeaseLost as lost:
             logger.error("control of campaign %s is lost: %s", lease.campaign, lost)
             cancelled.set()

@@ -13,8 +13,9 @@ from threading import Event
 from typing import Final
 
 from acquisition.stopping import StoppingRule
-from instruments.lab import Controlled, Job, Lab, Resuming
+from instruments.lab import Controlled, Fenced, Job, Journaling, Lab, Resuming
 from orchestrator.campaign import Campaign
+from orchestrator.campaign.campaign import unfenced
 from orchestrator.campaign.samples import name_of
 from orchestrator.config.breakers import Breakers
 from orchestrator.errors import OrchestratorError, StaleWrite
@@ -26,6 +27,7 @@ from orchestrator.loop.ending import Ending, rule_of
 from orchestrator.loop.engine import Engine
 from orchestrator.loop.executing import Flight, Unfinished, execute
 from orchestrator.loop.holding import holding
+from orchestrator.loop.journal import journal_of, steps_of
 from orchestrator.loop.landing import Landing
 from orchestrator.loop.late import LateResults
 from orchestrator.loop.listener import Listener, told
@@ -105,12 +107,14 @@ class Loop:
             LeaseHeld: another process controls the campaign.
         """
         store, name = self.campaign.store, self.campaign.name
-        with holding(store, name, self.cancelled) as lease:
-            self.campaign.token = lease.token
+        with holding(store, name, self.cancelled) as held:
+            self.campaign.token, self.campaign.fence = held.lease.token, held.fence.check
+            if isinstance(self.lab, Fenced):
+                self.lab.fence(held.fence.permits)
             try:
                 return self._run()
             finally:
-                self.campaign.token = None
+                self.campaign.token, self.campaign.fence = None, unfenced
 
     def _run(self) -> CampaignState:
         self.campaign.refresh()
@@ -248,6 +252,7 @@ class Loop:
             folder=Path(attempt.files or work.files),
             cancelled=self.cancelled,
             devices=work.devices,
+            log=None if work.virtual else journal_of(self.campaign, running.id, attempt.number),
         )
         job = Job(self.campaign.name, running.id, dict(running.asked or {}))
         label = f"execute experiment {running.id} on {attempt.cell}"
@@ -335,6 +340,9 @@ class Loop:
             work.controls = Controls(self.lab, lambda: work.time / 3600.0)
             work.controls.load(every, log)
         resumes = isinstance(self.lab, Resuming) and self.lab.resumes
+        journals = isinstance(self.lab, Journaling) and self.lab.journals
+        running = any(record.state == "running" for record in self.campaign.experiments())
+        steps = steps_of(self.campaign.store.events(self.campaign.name, kinds=(words.STEP,))) if running else {}
         for record in self.campaign.experiments():
             attempt = attempts.get(record.id)
             if record.state != "running":
@@ -342,13 +350,15 @@ class Loop:
             if resumes and attempt is not None and attempt.state == "running":
                 self._fly(record, attempt)
                 continue
-            changes = left_running(record, attempt, repeat=self.lab.repeat_is_safe)
+            begun = steps.get((record.id, attempt.number), []) if attempt is not None else []
+            changes = left_running(record, attempt, begun, repeat=self.lab.repeat_is_safe, journals=journals)
             self.campaign.put(*changes)
             work.attempts |= {c.record.experiment: c.record for c in changes if isinstance(c, PutAttempt)}
         records = self.campaign.experiments()
         waiting = [r.id for r in records if r.state == "needs_inspection"]
         if waiting:
-            return f"a person must say what became of experiment {', '.join(map(str, waiting))}"
+            said = [f"{id} ({work.attempts[id].message})" if id in work.attempts else str(id) for id in waiting]
+            return f"a person must say what became of experiment {', '.join(said)}"
         work.queue = deque(queue_of(records, work.attempts))
         if why := work.cells.holds:
             work.wait_for("holding", why)

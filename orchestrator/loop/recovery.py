@@ -2,31 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Final
 
+from orchestrator.loop.context import JOURNAL
+from orchestrator.loop.journal import REPEATABLE, Step
 from orchestrator.store.changes import Change, PutAttempt, PutExperiment
-from orchestrator.store.records import AttemptRecord, ExperimentRecord, ExperimentState
+from orchestrator.store.records import AttemptRecord, AttemptState, ExperimentRecord, ExperimentState
 
 WHY: Final = "the process ended while it ran"
 
 
-def left_running(record: ExperimentRecord, attempt: AttemptRecord | None, *, repeat: bool) -> list[Change]:
+def left_running(
+    record: ExperimentRecord,
+    attempt: AttemptRecord | None,
+    begun: Sequence[Step] = (),
+    *,
+    repeat: bool,
+    journals: bool = False,
+) -> list[Change]:
     """The changes that classify an experiment which an earlier process was running.
+
+    It is queued again where it never started, or where repeating is safe. Otherwise nobody knows what became of it,
+    and a person must look.
 
     Args:
         record: in state ``running``.
         attempt: its last one.
-        repeat: whether it may be run again unasked; otherwise a person must look.
+        begun: the steps of that attempt that the journal has.
+        repeat: whether it may be run again unasked.
+        journals: whether the laboratory journals all that touches matter, so that an empty journal proves something.
     """
     now = datetime.now(UTC)
-    state: ExperimentState = "queued" if repeat else "needs_inspection"
-    changes: list[Change] = [PutExperiment(replace(record, state=state, updated=now), "running", WHY)]
+    never = journals and attempt is not None and never_started(attempt, begun)
+    why = f"{WHY}; nothing had begun that must not be repeated" if never else WHY
+    if not (never or repeat) and attempt is not None:
+        why = f"{WHY}, on {attempt.cell or 'an unnamed cell'}, sample {attempt.sample or 'unknown'}; {_known(begun)}"
+    state: ExperimentState = "queued" if never or repeat else "needs_inspection"
+    changes: list[Change] = [PutExperiment(replace(record, state=state, updated=now), "running", why)]
     if attempt is not None and attempt.state == "running":
-        changes.append(PutAttempt(replace(attempt, state="unknown", finished=now, message=WHY)))
+        ended: AttemptState = "cancelled" if never else "unknown"
+        changes.append(PutAttempt(replace(attempt, state=ended, finished=now, message=why)))
     return changes
+
+
+def never_started(attempt: AttemptRecord, begun: Sequence[Step]) -> bool:
+    """Whether an attempt did nothing that must not be repeated: its journal says so, and its folder has no signal."""
+    if any(step.kind != REPEATABLE for step in begun):
+        return False
+    folder = Path(attempt.files) if attempt.files else None
+    return folder is None or not folder.is_dir() or {path.name for path in folder.iterdir()} <= {JOURNAL}
+
+
+def _known(begun: Sequence[Step]) -> str:
+    return f"the last step that it began: {begun[-1]}" if begun else "its journal has no step"
 
 
 def queue_of(records: Iterable[ExperimentRecord], attempts: Mapping[int, AttemptRecord]) -> list[ExperimentRecord]:
