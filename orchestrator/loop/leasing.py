@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from threading import Lock
 
@@ -11,9 +10,8 @@ from orchestrator.errors import LeaseLost
 
 def uptime() -> float:
     """Seconds since this computer started, those that it slept included where the system counts them (Linux)."""
-    if sys.platform == "linux":
-        return time.clock_gettime(time.CLOCK_BOOTTIME)
-    return time.monotonic()
+    counted = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.monotonic() if counted is None else time.clock_gettime(counted)
 
 
 class Fence:
