@@ -14,7 +14,7 @@ from typing import Final
 
 from acquisition.stopping import StoppingRule
 from instruments.lab import Controlled, Fenced, Job, Journaling, Lab, Resuming
-from orchestrator.campaign import Campaign
+from orchestrator.campaign import Campaign, words
 from orchestrator.campaign.campaign import unfenced
 from orchestrator.campaign.samples import name_of
 from orchestrator.config.breakers import Breakers
