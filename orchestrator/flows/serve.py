@@ -7,7 +7,12 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from threading import Thread
+from typing import Final
+
+GRACE: Final = 15.0
+"""Seconds that the server may take to end in good order once its parent is gone."""
 
 
 def main() -> None:
@@ -26,6 +31,8 @@ def main() -> None:
 def _watch(server: object) -> None:
     sys.stdin.buffer.read()  # returns when the parent closes the pipe, or dies
     server.should_exit = True  # type: ignore[attr-defined]
+    time.sleep(GRACE)
+    os._exit(1)  # its services may wait for each other for ever; what they still hold is nobody's any more
 
 
 if __name__ == "__main__":
