@@ -230,9 +230,6 @@ class CampaignFile(Block):
     stop: StopBlock
     """When the campaign is over."""
 
-    priority: Annotated[int, Strict()] = 0
-    """Of several campaigns on one rig, those with a larger number go first."""
-
     approval: Approval = "none"
     """Which proposals wait for a person's word: none, all, or those outside a trusted region."""
 

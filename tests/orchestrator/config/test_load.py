@@ -44,7 +44,6 @@ WRONG = [
     ("stop:", "confirm: {top: 3}\nstop:",
      "campaign.yaml:9: confirm: confirming the best with fresh samples is not supported by this version of Sabatier. "
      "Leave `confirm` out."),
-    ("stop:", "priority: high\nstop:", "campaign.yaml:9: priority: must be a whole number, not 'high'."),
     ("stop:", "controls: [{kind: leak_test, every_hours: 8}]\nstop:",
      "campaign.yaml:9: controls: a laboratory of type 'bench' has no controls. Leave them out."),
     # the search space
