@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
 from threading import RLock
 from typing import Any, Final, TypeAlias, TypeVar
 
@@ -23,7 +20,7 @@ from acquisition.space import SearchSpace
 from acquisition.stopping import Standing, StoppingRule
 from acquisition.strategies.registry import make_strategy
 from instruments.metrics import METRICS
-from orchestrator.campaign import affording, asking, checks, frames, modelling, samples, telling
+from orchestrator.campaign import affording, asking, checks, frames, modelling, registering, samples, telling
 from orchestrator.campaign.checks import Replicates
 from orchestrator.campaign.ledger import Ledger
 from orchestrator.campaign.progress import hours_of, progress
@@ -32,14 +29,13 @@ from orchestrator.campaign.told import ID, Told, read
 from orchestrator.config.stages import check_stages
 from orchestrator.errors import (
     CampaignError,
-    CampaignExists,
     NoModelWarning,
     StaleWrite,
 )
 from orchestrator.store.changes import Change, PutAsk, PutAttempt, PutExperiment
 from orchestrator.store.memory import MemoryStore
 from orchestrator.store.protocol import Store
-from orchestrator.store.records import AskRecord, CampaignRecord, EventRecord, ExperimentRecord, ExperimentState
+from orchestrator.store.records import AskRecord, EventRecord, ExperimentRecord, ExperimentState
 
 logger = logging.getLogger(__name__)
 
@@ -132,7 +128,7 @@ class Campaign:
             store = MemoryStore()
         self.store = store
         if definition is None:
-            self._register()
+            registering.register(self)
         self._state: Mapping[str, Any] = {}
         self._fitted: Mapping[str, Any] | None = None
         self._ledger = Ledger(space, self.metrics)
@@ -140,39 +136,6 @@ class Campaign:
         self._seen = 0
         self._news: list[EventRecord] = []
         self._load()
-
-    def _register(self) -> None:
-        """Put a campaign that was made in Python into its store, or recognise it there.
-
-        Raises:
-            CampaignExists: one of this name differs in space, objectives, constraints or seed.
-        """
-        definition = {
-            "made_in": "python",
-            "name": self.name,
-            "seed": int(self.seed),
-            "space": {"columns": list(self.space.columns), "size": self.space.size},
-            "objectives": [asdict(objective) for objective in self.objectives],
-            "outcome_constraints": [asdict(constraint) for constraint in self.outcome_constraints],
-        }
-        more = {
-            "costs": None if self.costs is None else asdict(self.costs),
-            "fixed_within_batch": list(self.fixed),
-            "conditions_per_sample": self.conditions_per_sample,
-        }
-        definition |= {key: value for key, value in more.items() if value}
-        definition = json.loads(json.dumps(definition))
-        digest = hashlib.sha256(json.dumps(definition, sort_keys=True).encode()).hexdigest()
-        known = {record.name: record for record in self.store.campaigns()}.get(self.name)
-        if known is None:
-            record = CampaignRecord(name=self.name, definition=definition, definition_hash=digest, seed=int(self.seed))
-            self.store.create(record)
-        elif known.definition_hash != digest:
-            raise CampaignExists(
-                f"campaign {self.name!r} exists in {self.store.url} with another space, objective or seed.",
-                field="name",
-                mend="Give this one another name.",
-            )
 
     def __repr__(self) -> str:
         goals = ", ".join(f"{o.goal} {o.metric}" for o in self.objectives)

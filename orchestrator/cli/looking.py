@@ -50,7 +50,7 @@ def summary(store: Store, record: CampaignRecord) -> dict[str, Any]:
     more = definition.get("metrics", [])
     every = store.experiments(record.name)
     best = incumbent(every, objectives, constraints) if objectives else []
-    stop = standing(store, record, every)
+    stop, counts = standing(store, record, every), store.counts(record.name)
     results, known = observed(
         every, list(dict.fromkeys([*(o.metric for o in objectives), *(c.metric for c in constraints)]))
     )
@@ -61,7 +61,8 @@ def summary(store: Store, record: CampaignRecord) -> dict[str, Any]:
         "state": state,
         "reason": reason,
         "controller": None if holder is None else _controller(holder.owner),
-        "experiments": store.counts(record.name),
+        "experiments": counts,
+        "awaits_approval": counts["proposed"] if definition.get("approval", "none") != "none" else 0,
         "verdicts": {verdict: verdicts[verdict] for verdict in ("valid", "suspect", "invalid")},
         "results": results,
         "observed": known,
@@ -128,8 +129,8 @@ def _wanted(one: dict[str, Any]) -> list[str]:
     """What a person should do."""
     name, counts = one["name"], one["experiments"]
     found = []
-    if counts["proposed"]:
-        found.append(f"approval of {counts['proposed']} proposals: sabatier approve {name} ID, or reject, or edit")
+    if one["awaits_approval"]:
+        found.append(f"approval of {one['awaits_approval']} proposals: sabatier approve {name} ID, or reject, or edit")
     if counts["needs_inspection"]:
         found.append(f"a look at {counts['needs_inspection']} experiments: sabatier resolve {name} ID rerun or discard")
     return found

@@ -34,7 +34,7 @@ from orchestrator.store.opening import default_url, open_store
 from orchestrator.store.protocol import Store
 from orchestrator.store.records import CampaignState
 
-STATUS = {"completed": DONE, "stopped": DONE, "interrupted": INTERRUPTED}
+STATUS = {"completed": DONE, "stopped": DONE, "interrupted": INTERRUPTED, "paused": INTERRUPTED}
 
 
 def run_file(
@@ -234,5 +234,5 @@ def _conclude(
         sys.stderr.write(f"sabatier: the report could not be written: {problem}\n")
         return
     console.print(f"report: {path}", markup=False, highlight=False, soft_wrap=True)
-    if state == "interrupted":
+    if state in ("interrupted", "paused"):
         console.print(f"continue with: sabatier resume {name}", markup=False, highlight=False)

@@ -130,7 +130,7 @@ def loop_of(
         parts.lab,
         stop=file.stop.rule(),
         batch=file.strategy.batch or 1,
-        approval=partial(needs_approval, file.approval),
+        approval=None if file.approval == "none" else partial(needs_approval, file.approval),
         breakers=file.breakers,
         engine=engine,
         files=files_of(store),

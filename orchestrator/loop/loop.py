@@ -31,7 +31,7 @@ from orchestrator.loop.journal import journal_of, steps_of
 from orchestrator.loop.landing import Landing
 from orchestrator.loop.late import LateResults
 from orchestrator.loop.listener import Listener, told
-from orchestrator.loop.proposing import Approval, Proposing, nobody
+from orchestrator.loop.proposing import Approval, Proposing
 from orchestrator.loop.recovery import left_running, queue_of
 from orchestrator.loop.watching import Watch, ended
 from orchestrator.loop.work import Work
@@ -54,7 +54,7 @@ class Loop:
         experiments: the budget; prior data and controls do not count.
         stop: a stopping rule, beside the budget or instead of it.
         batch: propose so many together; cells that are free at once may ask for more.
-        approval: what a person must approve before it is started.
+        approval: what a person must approve before it is started; ``None``: nothing.
         breakers: how much may go wrong before a cell is taken out of service, and before the campaign waits for a
             person; ``None``: no cell is taken out by itself.
         engine: runs the pieces.
@@ -75,7 +75,7 @@ class Loop:
         experiments: int | None = None,
         stop: StoppingRule | None = None,
         batch: int = 1,
-        approval: Approval = nobody,
+        approval: Approval | None = None,
         breakers: Breakers | None = None,
         engine: Engine,
         files: Path,
@@ -91,7 +91,7 @@ class Loop:
         campaign.budget = rule.most
         self._proposing = Proposing(self._work, self._ending, batch, approval)
         self._landing = Landing(self._work)
-        self._watch = Watch(self._work)
+        self._watch = Watch(self._work, approval=approval is not None)
         self._late = LateResults(campaign, lab)
         self._attendance = Attendance(lab)
 
@@ -120,7 +120,7 @@ class Loop:
         self.campaign.refresh()
         self.campaign.news()  # what was said before is in the state that this starts from
         try:
-            self._set_state("running", "")
+            self._begin()
             state, why = self._sit()
         except BaseException as problem:
             self._fail(problem)
@@ -131,6 +131,12 @@ class Loop:
             state, why = "halted", trouble
         self._attendance.close()
         return self._end(state, why)
+
+    def _begin(self) -> None:
+        """Take the campaign up, in whatever state it was left."""
+        if self.campaign.store.campaign(self.campaign.name).state == "stopping":
+            self._set_state("interrupted", "its process ended while it was stopping")
+        self._set_state("running", "")
 
     def _end(self, state: CampaignState, why: str) -> CampaignState:
         """Write how the sitting ended; what a person said in the last moment counts."""

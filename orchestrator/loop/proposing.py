@@ -17,11 +17,6 @@ Approval: TypeAlias = Callable[[Mapping[str, Any]], bool]
 """Whether an experiment of these settings must be approved by a person."""
 
 
-def nobody(settings: Mapping[str, Any]) -> bool:  # noqa: ARG001
-    """Nothing needs approval."""
-    return False
-
-
 class Proposing:
     """Proposes for one loop.
 
@@ -29,10 +24,10 @@ class Proposing:
         work: what is in hand.
         ending: whether the campaign is over.
         batch: propose so many together; cells that are free at once may ask for more.
-        approval: what a person must approve before it is started.
+        approval: what a person must approve before it is started; ``None``: nothing.
     """
 
-    def __init__(self, work: Work, ending: Ending, batch: int, approval: Approval) -> None:
+    def __init__(self, work: Work, ending: Ending, batch: int, approval: Approval | None) -> None:
         self._work, self._ending, self._batch, self._approval = work, ending, batch, approval
         self.exhausted = ""
         """Why a finite space has nothing left, once it has not."""
@@ -85,7 +80,7 @@ class Proposing:
 
     def _choose(self, n: int, apart: bool, purse: float) -> list[ExperimentRecord]:
         def state(settings: Mapping[str, Any]) -> ExperimentState:
-            return "proposed" if self._approval(settings) else "queued"
+            return "proposed" if self._approval is not None and self._approval(settings) else "queued"
 
         try:
             return self._work.campaign.propose(n, state=state, apart=apart, purse=purse)

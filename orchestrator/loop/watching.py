@@ -24,10 +24,11 @@ class Watch:
 
     Args:
         work: what is in hand.
+        approval: whether proposals may wait for a person's word; else what is ``proposed`` was asked in Python.
     """
 
-    def __init__(self, work: Work) -> None:
-        self._work = work
+    def __init__(self, work: Work, *, approval: bool) -> None:
+        self._work, self._approval = work, approval
         self._looked = 0.0
 
     def look(self, *, at_once: bool = False) -> bool:
@@ -82,6 +83,8 @@ class Watch:
 
     def awaits_approval(self) -> int:
         """How many proposals wait for a person's word."""
+        if not self._approval:
+            return 0
         return sum(record.state == "proposed" for record in self._work.campaign.experiments())
 
 

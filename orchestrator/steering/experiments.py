@@ -159,10 +159,31 @@ def edit(campaign: Campaign, lab: Lab, id: int, values: Mapping[str, str], *, wh
     if record.state not in NOT_STARTED:
         raise too_late(store, name, "be edited", id)
     asked = _settings(campaign, lab, {**(record.asked or {}), **values})
+    _same_sample(campaign, record, asked)
     changed = replace(record, asked=asked, prediction={}, gain=None, updated=datetime.now(UTC))
     text = why or f"edited by {who}"
     say(store, name, [PutExperiment(changed, record.state, text, record)], who=who, doing="be edited", experiment=id)
     return f"experiment {id} is {_shown(asked)} now."
+
+
+def _same_sample(campaign: Campaign, record: ExperimentRecord, asked: Mapping[str, Any]) -> None:
+    """Refuse another preparation for a sample that other experiments have, too.
+
+    Raises:
+        InputError: names the first column that would differ.
+    """
+    if campaign.conditions_per_sample is None or record.sample is None:
+        return
+    from acquisition.strategies.two_stage import preparation_columns
+
+    made, before = preparation_columns(campaign.space), record.asked or {}
+    changed = [column for column in made if asked[column] != before.get(column)]
+    if changed:
+        raise InputError(
+            f"{changed[0]} belongs to sample {record.sample}, which other experiments share.",
+            field=changed[0],
+            mend="Reject or cancel this experiment, and add one of your own.",
+        )
 
 
 def add(campaign: Campaign, lab: Lab, values: Mapping[str, str], *, priority: int, who: str, why: str = "") -> str:

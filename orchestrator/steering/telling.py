@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,7 @@ def read_table(path: Path) -> pd.DataFrame:
     import pandas as pd
 
     try:
-        frame = pd.read_csv(path, comment="#", skipinitialspace=True)
+        frame = pd.read_csv(path, skipinitialspace=True)
     except OSError as problem:
         raise InputError(f"{path} cannot be read: {problem.strerror}.", file=str(path)) from problem
     except (ValueError, pd.errors.ParserError) as problem:
@@ -47,7 +48,9 @@ def tell(campaign: Campaign, path: Path, *, prior: bool, amend: bool, who: str) 
     Raises:
         InputError: the file cannot be read, or anything in it is wrong; nothing was taken then.
     """
-    frame = read_table(path)
+    frame, blank = read_table(path), list[str]()
+    if not amend:  # which may correct settings alone
+        frame, blank = _filled(frame, campaign)
     if ID not in frame.columns and not prior:
         raise InputError(
             f"{path}: there is no column `{ID}`.",
@@ -56,7 +59,7 @@ def tell(campaign: Campaign, path: Path, *, prior: bool, amend: bool, who: str) 
             mend="Add it, or say --prior for prior data.",
         )
     if ID in frame.columns and frame[ID].isna().any() and not prior:
-        line = int(frame[ID].isna().to_numpy().argmax()) + 2
+        line = frame.index[frame[ID].isna()][0] + 2  # behind the heading
         raise InputError(
             f"{path}:{line}: the row has no id.",
             file=str(path),
@@ -67,14 +70,31 @@ def tell(campaign: Campaign, path: Path, *, prior: bool, amend: bool, who: str) 
     try:
         campaign.tell(frame, prior=prior, amend=amend)
     except TellError as problem:
-        raise InputError(
-            f"{path}: {problem} (The first row is line 2.)", file=str(path), field=problem.field
-        ) from problem
+        said = re.sub(r"\brow (\d+)\b", lambda row: f"line {frame.index[int(row[1])] + 2}", str(problem))
+        raise InputError(f"{path}: {said}", file=str(path), field=problem.field) from problem
     told = [] if ID not in frame.columns else [int(id) for id in frame[ID].dropna()]
     left = len(frame) - len(told)
+    rest = f"; nothing is filled in for experiment {', '.join(blank)}" if blank else ""
     parts = [f"experiment {', '.join(map(str, told))}"] if told else []
     parts += [f"{left} rows of prior data"] if left else []
-    return f"told: {' and '.join(parts)}."
+    return f"told: {' and '.join(parts)}{rest}."
+
+
+def _filled(frame: pd.DataFrame, campaign: Campaign) -> tuple[pd.DataFrame, list[str]]:
+    """The rows in which anything is said of how an experiment went, and the ids of the others.
+
+    A row of a sheet that nobody has filled in must not end the experiment that it belongs to.
+
+    Raises:
+        InputError: there is none.
+    """
+    if ID not in frame.columns:
+        return frame, []
+    given = [column for column in frame.columns if column not in (ID, "sample", *campaign.space.columns)]
+    empty = frame[given].isna().all(axis="columns") & frame[ID].notna()
+    if len(frame) and empty.all():
+        raise InputError("no result is filled in.", field=campaign.metrics[0], mend="Fill in a column of a metric.")
+    return frame[~empty], [f"{id:g}" if isinstance(id, float) else str(id) for id in frame.loc[empty, ID]]
 
 
 def sheet(campaign: Campaign) -> pd.DataFrame:

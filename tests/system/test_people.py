@@ -1,6 +1,7 @@
 """People steer a campaign that another process runs, by commands."""
 
 import json
+import signal
 
 import pytest
 
@@ -51,3 +52,15 @@ def test_a_day_with_a_campaign(bench, running):
     log = bench.run("log", "plate").stdout
     for said in ("marie", "paul", "too dear", "lunch", "the valve was shut", "enough"):
         assert said in log
+
+
+def test_a_signal_to_a_paused_campaign_says_how_to_go_on(bench, running):
+    bench.run("pause", "plate")
+    for line in running.stdout:
+        if "paused" in line:
+            break
+    running.send_signal(signal.SIGTERM)
+    rest = running.stdout.read()
+    assert running.wait(timeout=60) == 130
+    assert "sabatier resume plate" in rest
+    assert _status(bench)["state"] == "paused"

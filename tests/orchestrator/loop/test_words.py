@@ -107,6 +107,20 @@ def test_a_signal_ends_a_paused_loop_which_stays_paused(tmp_path):
     assert loop_of(campaign, Bench(), tmp_path).run() == "completed", "resuming it continues it"
 
 
+def test_one_that_died_while_it_was_stopping_can_be_resumed(tmp_path):
+    campaign = campaign_of(strategy="random")
+    for state in ("running", "stopping"):
+        _say(campaign, SetCampaignState(campaign.store.campaign("c").state, state))
+    assert loop_of(campaign, Bench(), tmp_path, experiments=2).run() == "completed"
+
+
+def test_what_was_asked_in_python_is_nobodys_to_approve(tmp_path):
+    campaign = campaign_of(strategy="random")
+    campaign.ask(1)
+    assert loop_of(campaign, Bench(), tmp_path, experiments=3).run() == "completed"
+    assert states(campaign) == {"proposed": 1, "completed": 2}, "it is pending, and somebody's to tell"
+
+
 def test_stopped_in_good_order(tmp_path):
     campaign = campaign_of(strategy="random")
 

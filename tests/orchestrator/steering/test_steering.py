@@ -4,6 +4,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -148,6 +149,18 @@ class TestExperiments:
         with pytest.raises(CampaignError, match="is completed"):
             experiments.edit(campaign, Lab(), 1, {"potential": "-0.8"}, who="marie")
 
+    def test_a_sample_that_others_share_keeps_its_preparation(self, store):
+        space = SearchSpace([Continuous("load", 0.0, 1.0, stage="preparation"), Continuous("potential", -1.5, -0.5)])
+        store.create(CampaignRecord(name="two", definition={}, definition_hash=""))
+        campaign = Campaign(
+            space, [Objective("y")], strategy="random", store=store, name="two", definition={}, conditions_per_sample=2
+        )
+        campaign.propose(2, state="queued")
+        free = SimpleNamespace(check=lambda _: None)
+        with pytest.raises(InputError, match="load belongs to sample"):
+            experiments.edit(campaign, free, 1, {"load": "0.125"}, who="marie")
+        assert "potential -0.75" in experiments.edit(campaign, free, 1, {"potential": "-0.75"}, who="marie")
+
     def test_adding(self, store, campaign):
         campaign.ask(1)
         said = experiments.add(campaign, Lab(), {"potential": "-1", "cation": "Na"}, priority=0, who="marie")
@@ -225,6 +238,30 @@ class TestTelling:
             telling.tell(campaign, self._file(tmp_path, text), prior=False, amend=False, who="marie")
         assert "results.csv" in str(caught.value)
         assert len(store.events("c")) == before
+
+    def test_rows_that_nobody_has_filled_in_end_nothing(self, store, campaign, tmp_path):
+        campaign.ask(3)
+        path = self._file(tmp_path, "experiment,sample,y,y_sem\n1,,,\n2,A#3,0.5,\n3,,,\n")
+        said = telling.tell(campaign, path, prior=False, amend=False, who="marie")
+        assert said == "told: experiment 2; nothing is filled in for experiment 1, 3."
+        assert [r.state for r in store.experiments("c")] == ["proposed", "completed", "proposed"]
+        assert store.experiment("c", 2).sample == "A#3"
+        with pytest.raises(InputError, match="no result is filled in"):
+            telling.tell(
+                campaign, self._file(tmp_path, "experiment,y\n1,\n3,\n"), prior=False, amend=False, who="marie"
+            )
+
+    def test_what_is_wrong_names_its_line(self, campaign, tmp_path):
+        campaign.ask(3)
+        path = self._file(tmp_path, "experiment,y\n1,\n2,\n3,much\n")
+        with pytest.raises(InputError, match=r"results\.csv: line 4: y is 'much'"):
+            telling.tell(campaign, path, prior=False, amend=False, who="marie")
+
+    def test_settings_alone_are_corrected(self, store, campaign, tmp_path):
+        campaign.tell(campaign.ask(1).assign(y=[0.5]))
+        path = self._file(tmp_path, "experiment,potential\n1,-1.125\n")
+        telling.tell(campaign, path, prior=False, amend=True, who="marie")
+        assert store.experiment("c", 1).executed["potential"] == -1.125
 
     def test_prior_data(self, campaign, tmp_path):
         path = self._file(tmp_path, "potential,cation,y\n-1,Na,0.5\n")
