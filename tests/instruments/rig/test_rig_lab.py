@@ -17,8 +17,8 @@ from bench import EFFICIENCY, TODAY, WORLDS, Attempt, World, bench, bench_data, 
 from ruamel.yaml import YAML
 
 from instruments.electrochemistry.setup import Setup
-from instruments.errors import LabError, LabHolds
-from instruments.lab import Attended, Job, Lab, LabOptions, Located, Observation, Outcome, Selective
+from instruments.errors import Interlocked, LabError, LabHolds
+from instruments.lab import Attended, Fenced, Job, Journaling, Lab, LabOptions, Located, Observation, Outcome, Selective
 from instruments.rig.assembly import awaited, metrics_of
 from instruments.rig.calibrating import save
 from instruments.rig.lab import RigLab
@@ -153,6 +153,23 @@ def test_a_calibration_that_expires_meanwhile_holds_the_next_experiment(tmp_path
         day[0] = date(2026, 6, 1)
         with pytest.raises(LabHolds, match="expired"):
             lab.execute(job(), Attempt(tmp_path / "a"))
+    finally:
+        lab.close()
+
+
+def test_whoever_lost_the_campaign_commands_nothing_but_may_make_safe(tmp_path: Path) -> None:
+    lab, controls = bench(tmp_path), [True]
+    assert isinstance(lab, Fenced)
+    assert isinstance(lab, Journaling)
+    lab.fence(lambda: controls[0])
+    lab.open()
+    try:
+        lab.rig.device("pump-1").set("rate", 1.0)
+        controls[0] = False
+        with pytest.raises(Interlocked, match="lease"):
+            lab.rig.device("pump-1").set("rate", 2.0)
+        lab.make_safe()
+        assert lab.rig.device("pump-1").read("rate").number == 0.0
     finally:
         lab.close()
 
