@@ -18,6 +18,8 @@ _REFERENCES = 1024
 _MARGINS = 0.5
 _SWEEPS = 3
 _SWEPT = 256
+_ROWS = 128
+"""Distances are worked out for so many candidates at a time, which a processor's cache holds."""
 
 
 def fill(domain: Domain, n: int, rng: np.random.Generator, existing: Floats) -> Floats:
@@ -38,7 +40,7 @@ def fill(domain: Domain, n: int, rng: np.random.Generator, existing: Floats) -> 
     Returns:
         (n, c), all different where the space has so many.
     """
-    candidates = _candidates(domain, n + len(existing), rng)
+    candidates = _candidates(domain, n, len(existing), rng)
     known = set(domain.layout.keys(existing))
     fresh = np.array([key not in known for key in domain.layout.keys(candidates)], dtype=bool)
     chosen = _choose(domain, candidates[fresh], existing, n)
@@ -49,13 +51,13 @@ def fill(domain: Domain, n: int, rng: np.random.Generator, existing: Floats) -> 
     return chosen
 
 
-def _candidates(domain: Domain, n: int, rng: np.random.Generator) -> Floats:
-    """Different points in random order, at least n of them where there are so many."""
-    wanted = max(_CANDIDATES, 4 * n)
-    if domain.size is not None and domain.size <= wanted:
+def _candidates(domain: Domain, n: int, existing: int, rng: np.random.Generator) -> Floats:
+    """Different points in random order, at least n of them that do not exist yet where there are so many."""
+    if domain.size is not None and domain.size <= max(_CANDIDATES, 4 * (n + existing)):
         points = domain.points()
         return points[rng.permutation(len(points))]
-    found = domain.sample(wanted, rng)
+    # a quarter of the space at most is there already: most of what is drawn is new
+    found = domain.sample(max(_CANDIDATES, 4 * n), rng)
     return found[domain.layout.first(found)]
 
 
@@ -80,8 +82,8 @@ def _choose(domain: Domain, candidates: Floats, existing: Floats, n: int) -> Flo
     z = domain.metric(candidates)
     repulsion = _Repulsion(z)
     attraction = _mean_distance(z, z[:_REFERENCES])
-    for point in domain.metric(existing):
-        repulsion.total += repulsion.of(point)
+    if len(existing):
+        repulsion.total += len(existing) * _mean_distance(z, domain.metric(existing))
     taken = np.zeros(len(z), dtype=bool)
     picks: list[int] = []
 
@@ -103,8 +105,15 @@ def _choose(domain: Domain, candidates: Floats, existing: Floats, n: int) -> Flo
 
 def _mean_distance(z: Floats, reference: Floats) -> Floats:
     """Mean distance of each row of z to all rows of the reference, (n,)."""
-    squared = (z**2).sum(axis=1)[:, None] + (reference**2).sum(axis=1) - 2 * z @ reference.T
-    total: Floats = np.sqrt(np.maximum(squared, 0.0)).mean(axis=1)
+    lengths = (reference**2).sum(axis=1)
+    total: Floats = np.empty(len(z))
+    for start in range(0, len(z), _ROWS):
+        rows = z[start : start + _ROWS]
+        squared = rows @ (-2.0 * reference.T)
+        squared += lengths
+        squared += (rows**2).sum(axis=1)[:, None]
+        np.sqrt(np.maximum(squared, 0.0, out=squared), out=squared)
+        total[start : start + _ROWS] = squared.mean(axis=1)
     count = len(reference)
     for x, r in zip(z.T, np.sort(reference, axis=0).T, strict=True):
         # With r sorted, the mean of |x - r| follows from how many of them are below x and what those sum to.
