@@ -392,6 +392,11 @@ class Campaign:
         with self._lock:
             self._load()
 
+    @property
+    def seen(self) -> int:
+        """Sequence number of the last event that was taken over."""
+        return self._seen
+
     def news(self) -> list[EventRecord]:
         """Take over what others have written; the events of that since this was last asked, oldest first."""
         with self._lock:

@@ -39,11 +39,16 @@ class Ledger:
     def __init__(self, space: SearchSpace, metrics: Sequence[str], records: Iterable[ExperimentRecord] = ()) -> None:
         self._space = space
         self._metrics = tuple(metrics)
-        self._records: dict[int, ExperimentRecord] = {record.id: record for record in records}
+        self._records: dict[int, ExperimentRecord] = {}
+        self._rows: dict[tuple[int, bool], tuple[ExperimentRecord, Array]] = {}  # as last encoded: that takes longest
+        self._as_asked: dict[int, ExperimentRecord] = {}
+        self.put(records)
 
     def put(self, records: Iterable[ExperimentRecord]) -> None:
         """Take over what the store now holds."""
-        self._records.update({record.id: record for record in records})
+        for record in records:
+            self._records[record.id] = record
+            self._as_asked.pop(record.id, None)
 
     def __len__(self) -> int:
         return len(self._records)
@@ -83,10 +88,20 @@ class Ledger:
 
     def array(self, records: Sequence[ExperimentRecord]) -> Array:
         """Inputs as best known, in the native form of the space; (n, c)."""
-        if not records:
-            return np.empty((0, len(self._space.columns)))
-        frame = pd.DataFrame([self.inputs(r) for r in records], columns=list(self._space.columns))
-        return self._space.to_array(frame)
+        rows = np.empty((len(records), len(self._space.columns)))
+        new = []
+        for i, record in enumerate(records):
+            known = self._rows.get((record.id, record.executed is None))
+            if known is not None and known[0] is record:
+                rows[i] = known[1]
+            else:
+                new.append(i)
+        if new:
+            frame = pd.DataFrame([self.inputs(records[i]) for i in new], columns=list(self._space.columns))
+            rows[new] = self._space.to_array(frame)
+            for i in new:
+                self._rows[records[i].id, records[i].executed is None] = records[i], rows[i].copy()
+        return rows
 
     def told(self) -> list[ExperimentRecord]:
         """Experiments that something is known of, in the order in which it became known."""
@@ -113,8 +128,14 @@ class Ledger:
     def taken(self) -> list[ExperimentRecord]:
         """Experiments whose point is not to be proposed again: all, as best known and where that differs as asked."""
         known = list(self)
-        asked = [replace(r, executed=None, measured={}) for r in known if r.asked and self.inputs(r) != r.asked]
+        asked = [self._asked_for(r) for r in known if r.asked and self.inputs(r) != r.asked]
         return known + asked
+
+    def _asked_for(self, record: ExperimentRecord) -> ExperimentRecord:
+        """The experiment as if it had been executed just as it was asked."""
+        if record.id not in self._as_asked:
+            self._as_asked[record.id] = replace(record, executed=None, measured={})
+        return self._as_asked[record.id]
 
     def observations(self) -> Observations:
         """What the model learns from."""

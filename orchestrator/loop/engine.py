@@ -36,10 +36,10 @@ class Engine(Protocol):
 
 
 class ThreadEngine:
-    """Plain threads, one a cell: for benchmarks, tests and loops inside other programs."""
+    """Plain threads, one a cell and one to think in: for benchmarks, tests and loops inside other programs."""
 
     def __init__(self, cells: int) -> None:
-        self._pool = ThreadPoolExecutor(max_workers=max(1, cells), thread_name_prefix="cell")
+        self._pool = ThreadPoolExecutor(max_workers=max(1, cells) + 1, thread_name_prefix="cell")
 
     def call(self, piece: Piece, label: str, function: Callable[[], T]) -> T:  # noqa: ARG002
         """See :class:`Engine`."""

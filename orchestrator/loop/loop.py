@@ -89,7 +89,7 @@ class Loop:
         rule = rule_of(experiments, stop)
         self._ending = Ending(campaign, lab, rule)
         campaign.budget = rule.most
-        self._proposing = Proposing(self._work, self._ending, batch, approval)
+        self._proposing = Proposing(self._work, self._ending, batch, approval, self._meanwhile)
         self._landing = Landing(self._work)
         self._watch = Watch(self._work, approval=approval is not None)
         self._late = LateResults(campaign, lab)
@@ -211,18 +211,38 @@ class Loop:
         work = self._work
         busy = {flight.attempt.cell for flight in work.flights.values()}
         free = [cell for cell in work.cells.in_service if cell not in busy]
-        self._proposing.fill(free, self._watch.awaits_approval())
         # what was interrupted takes the cell and the time that it had
         again = [r for r in work.queue if r.id in work.attempts and work.attempts[r.id].cell in free]
         for record in again:
             former = work.attempts[record.id]
-            if work.virtual and former.state in ("unknown", "cancelled"):
+            if work.virtual and former.state in ("unknown", "cancelled") and former.cell in free:
                 work.queue.remove(record)
                 free.remove(former.cell)
                 self._launch(record, former.cell, former.clock_started)
+        free = self._place(free)  # no cell waits for a model while there is something to do
+        if free:
+            self._proposing.fill(free, self._watch.awaits_approval())
+            self._place(free)
+
+    def _place(self, free: list[str]) -> list[str]:
+        """Start what waits in free cells; those for which there is nothing."""
+        work = self._work
         for record, cell in self._proposing.placed(free):
+            if work.cancelled.is_set():
+                break
             work.queue.remove(record)
             self._launch(record, cell, work.time)
+            free = [other for other in free if other != cell]
+        return free
+
+    def _meanwhile(self, over: Event) -> None:
+        """A model thinks: whoever wants all stopped at once does not wait for it."""
+        safe = False
+        while not over.wait(TICK):
+            self._watch.glance()
+            if self.cancelled.is_set() and not safe:
+                self._attendance.make_safe()
+                safe = True
 
     def _launch(self, record: ExperimentRecord, cell: str, began: float) -> None:
         work = self._work

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from threading import Event
 from typing import Any, TypeAlias
 
 from acquisition.errors import SpaceExhaustedError
@@ -25,10 +26,14 @@ class Proposing:
         ending: whether the campaign is over.
         batch: propose so many together; cells that are free at once may ask for more.
         approval: what a person must approve before it is started; ``None``: nothing.
+        meanwhile: called with an event while a model thinks, in the loop's thread; returns when the event is set.
     """
 
-    def __init__(self, work: Work, ending: Ending, batch: int, approval: Approval | None) -> None:
+    def __init__(
+        self, work: Work, ending: Ending, batch: int, approval: Approval | None, meanwhile: Callable[[Event], None]
+    ) -> None:
         self._work, self._ending, self._batch, self._approval = work, ending, batch, approval
+        self._meanwhile = meanwhile
         self.exhausted = ""
         """Why a finite space has nothing left, once it has not."""
 
@@ -72,11 +77,21 @@ class Proposing:
         work = self._work
         first = max((r.id for r in work.campaign.experiments()), default=0) + 1
         label = f"propose experiment {first}" if n == 1 else f"propose experiments {first} to {first + n - 1}"
-        records = work.engine.call("propose", label, lambda: self._choose(n, apart, standing.purse))
+        records = self._ask(label, lambda: self._choose(n, apart, standing.purse))
         work.queue.extend(record for record in records if record.state == "queued")
         if records:
             told(work.listeners, "proposed", records)
         return records
+
+    def _ask(self, label: str, choose: Callable[[], list[ExperimentRecord]]) -> list[ExperimentRecord]:
+        """What a strategy chooses. Where time is real, that is done in another thread: it may take a minute."""
+        if self._work.virtual:
+            return self._work.engine.call("propose", label, choose)
+        over = Event()
+        asked = self._work.engine.submit("propose", label, choose)
+        asked.add_done_callback(lambda _: over.set())
+        self._meanwhile(over)
+        return asked.result()
 
     def _choose(self, n: int, apart: bool, purse: float) -> list[ExperimentRecord]:
         def state(settings: Mapping[str, Any]) -> ExperimentState:

@@ -30,6 +30,7 @@ class Watch:
     def __init__(self, work: Work, *, approval: bool) -> None:
         self._work, self._approval = work, approval
         self._looked = 0.0
+        self._glanced = 0
 
     def look(self, *, at_once: bool = False) -> bool:
         """Take in what others have written.
@@ -43,6 +44,7 @@ class Watch:
         if not at_once and time.monotonic() - self._looked < BETWEEN:
             return False
         self._looked = time.monotonic()
+        self._glanced = max(self._glanced, self._work.campaign.seen)
         news = [event for event in self._work.campaign.news() if event.kind not in ("lease", words.STEP)]
         if any(event.kind == "campaign" for event in news):
             self.heed_state()
@@ -51,6 +53,14 @@ class Watch:
         for event in news:
             self._hear(event)
         return bool(news)
+
+    def glance(self) -> None:
+        """Heed whoever wants everything stopped at once, while the loop has no time for anything else."""
+        campaign = self._work.campaign
+        last = campaign.store.last_event(campaign.name)
+        if last > self._glanced and campaign.store.events(campaign.name, after=self._glanced, kinds=(words.STOP_NOW,)):
+            self._work.cancelled.set()
+        self._glanced = last
 
     def heed_state(self) -> None:
         """Follow the state that the store has the campaign in."""

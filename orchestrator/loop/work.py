@@ -47,6 +47,7 @@ class Work:
         stale: a person has decided about something that was about to be started.
         now: by a virtual clock, s.
         clock: the laboratory's, where time is real.
+        virtual: whether the laboratory's time passes only in a simulation.
     """
 
     campaign: Campaign
@@ -70,11 +71,10 @@ class Work:
     stale: bool = False
     now: float = 0.0
     clock: RealClock = field(default_factory=lambda: RealClock(0.0))
+    virtual: bool = field(init=False)
 
-    @property
-    def virtual(self) -> bool:
-        """Whether the laboratory's time passes only in a simulation."""
-        return isinstance(self.lab, VirtualTime) and self.lab.virtual_time
+    def __post_init__(self) -> None:
+        self.virtual = isinstance(self.lab, VirtualTime) and self.lab.virtual_time
 
     @property
     def time(self) -> float:

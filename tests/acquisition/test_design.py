@@ -101,3 +101,18 @@ def test_speed():
     started = time.perf_counter()
     space.design(20, rng())
     assert time.perf_counter() - started < 0.5
+
+
+def test_one_point_after_another_stays_even():
+    x = np.empty((0, 2))
+    for seed in range(150):
+        x = np.concatenate([x, box(2).design(1, rng(seed), existing=x)])
+    chance = [qmc.discrepancy(rng(seed).random((150, 2)), method="CD") for seed in range(9)]
+    assert qmc.discrepancy(x, method="CD") < 0.4 * np.median(chance)
+
+
+def test_the_last_points_of_a_finite_space_are_found():
+    space = SearchSpace([Integer("i", 0, 59), Integer("j", 0, 59)])  # more than are drawn at a time
+    everything = space.enumerate()[rng(3).permutation(3600)]
+    left = space.design(7, rng(4), existing=everything[:-7])
+    assert set(map(tuple, left)) == set(map(tuple, everything[-7:]))

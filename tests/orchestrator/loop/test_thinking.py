@@ -1,0 +1,82 @@
+"""A model may think for a minute: meanwhile cells have what there is to do, and whoever wants all stopped is heard."""
+
+from threading import Event, Thread
+
+import pytest
+from loop_bench import Bench, answer, campaign_of, loop_of
+
+from acquisition.problem import Proposal, Proposals
+from instruments import ExecutionCancelled
+from orchestrator.steering.lifecycle import stop
+
+
+class Ponder:
+    """A strategy whose second question is answered only when a test says so."""
+
+    def __init__(self):
+        self.asked, self.answers = Event(), Event()
+
+    def propose(self, problem, n):
+        if problem.ask > 1:
+            self.asked.set()
+            assert self.answers.wait(30)
+        points = problem.space.design(n, problem.generator(), existing=problem.taken)
+        return Proposals(tuple(Proposal(point, "pondered") for point in points))
+
+
+def test_stopped_at_once_the_laboratory_is_safe_before_the_model_has_answered(tmp_path):
+    safe, mind = Event(), Ponder()
+
+    def behaviour(job, context):
+        if job.experiment == 1:
+            return answer(job)
+        assert context.cancelled.wait(30)
+        raise ExecutionCancelled("called off", untouched=False)
+
+    class Watched(Bench):
+        def make_safe(self):
+            super().make_safe()
+            safe.set()
+
+    campaign, lab = campaign_of(strategy=mind), Watched(behaviour, cells=2)
+    loop, ended = loop_of(campaign, lab, tmp_path), []
+    thread = Thread(target=lambda: ended.append(loop.run()))
+    thread.start()
+    try:
+        assert mind.asked.wait(30)
+        safe.clear()
+        stop(campaign.store, campaign.name, now=True, who="marie", why="smoke")
+        assert safe.wait(30)
+        assert thread.is_alive()
+        assert lab.made_safe == 1
+    finally:
+        mind.answers.set()
+        thread.join(30)
+    assert ended == ["stopped"]
+    assert campaign.store.campaign(campaign.name).reason == "smoke"
+    assert lab.executed == [1, 2]
+
+
+@pytest.mark.parametrize("cells", [2, 4])
+def test_what_waits_is_started_before_a_model_is_asked_for_the_other_cells(tmp_path, cells):
+    mind, began = Ponder(), Event()
+    campaign = campaign_of(strategy=mind)
+    campaign.propose(1, state="queued")  # what an earlier sitting left
+
+    def behaviour(job, _):
+        if job.experiment == 1:
+            began.set()
+        return answer(job)
+
+    lab = Bench(behaviour, cells=cells)
+    loop = loop_of(campaign, lab, tmp_path, experiments=6)
+    thread = Thread(target=loop.run)
+    thread.start()
+    try:
+        assert mind.asked.wait(30)
+        assert began.wait(30)  # while the model still thinks
+    finally:
+        mind.answers.set()
+        thread.join(30)
+    assert not thread.is_alive()
+    assert sorted(lab.executed) == [1, 2, 3, 4, 5, 6]
