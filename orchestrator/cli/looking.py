@@ -7,12 +7,15 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from acquisition.objectives import Objective, OutcomeConstraint
+from orchestrator.campaign import forecast
 from orchestrator.campaign.merit import incumbent
 from orchestrator.campaign.progress import observed, spent
+from orchestrator.campaign.words import CELL
 from orchestrator.cli import text
 from orchestrator.cli.ends import standing, words
 from orchestrator.errors import InputError
@@ -68,6 +71,7 @@ def summary(store: Store, record: CampaignRecord) -> dict[str, Any]:
         "observed": known,
         "budget": definition.get("stop", {}).get("experiments"),
         "stop": stop,
+        "finish": _finish(store, record, every, stop),
         "cost": _cost(every, definition.get("costs")),
         "objectives": [{"metric": o.metric, "goal": o.goal, "target": o.target} for o in objectives],
         "metrics": list(dict.fromkeys([*(o.metric for o in objectives), *(c.metric for c in constraints), *more])),
@@ -87,6 +91,22 @@ def summary(store: Store, record: CampaignRecord) -> dict[str, Any]:
     }
 
 
+def _finish(
+    store: Store, record: CampaignRecord, records: Sequence[ExperimentRecord], stop: dict[str, Any] | None
+) -> dict[str, Any] | None:
+    """When the campaign will have used its budget up; nothing where it has ended or that cannot be said yet."""
+    if stop is None or record.state not in ("running", "paused", "holding", "halted", "interrupted"):
+        return None
+    budgets = stop["parts"] if stop["rule"] == "any" else [stop]
+    left = {one["rule"]: one["left"] for one in budgets if one.get("left") is not None}
+    cells: dict[str, bool] = {}
+    for event in store.events(record.name, kinds=(CELL,)):
+        cells[event.data["cell"]] = event.data["in_service"]
+    out = [cell for cell, there in cells.items() if not there]
+    expected = forecast.finish(store.attempts(record.name), records, left, out, datetime.now(UTC))
+    return None if expected is None else expected.plain()
+
+
 def _cost(records: Sequence[ExperimentRecord], costs: dict[str, Any] | None) -> dict[str, Any] | None:
     """What the experiments cost so far; nothing where the campaign knows no costs."""
     if not costs:
@@ -102,6 +122,8 @@ def _words(one: dict[str, Any]) -> str:
     if one["cost"] is not None:
         lines.append(f"  cost         {one['cost']['spent']:g} {one['cost']['unit']}")
     lines += [f"  ends         {line}" for line in words(one["stop"])]
+    if one["finish"] is not None:
+        lines.append(f"  expected     {_expected(one['finish'])}")
     missing = [metric for metric, count in one["observed"].items() if not count]
     if one["results"] and missing:
         have = "has" if len(missing) == 1 else "have"
@@ -118,6 +140,14 @@ def _words(one: dict[str, Any]) -> str:
         lines.append(f"               {text.settings(best['parameters'])}")
     lines.append(f"  updated      {one['updated']}")
     return "\n".join(lines)
+
+
+def _expected(finish: dict[str, Any]) -> str:
+    """When the budget is used up, for people."""
+    in_cells = f"{finish['experiments']} experiments in {finish['cells']} cell{'s' if finish['cells'] > 1 else ''}"
+    when = f"in {finish['hours']:.3g} ± {finish['sem']:.2g} h"
+    clock = "of the laboratory's clock" if finish["at"] is None else f"if it runs on now, at {finish['at']}"
+    return f"end {when}, {clock}: {in_cells}"
 
 
 def _controller(owner: Owner) -> dict[str, Any]:
