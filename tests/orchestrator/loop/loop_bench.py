@@ -37,6 +37,47 @@ class Bench:
         self.made_safe += 1
 
 
+class Dead(BaseException):
+    """The process is no more."""
+
+
+class Mortal:
+    """A store as one process sees it, which dies around one of its writes and reaches nothing afterwards.
+
+    Args:
+        store: that outlives it.
+        dies_at: at which write; ``None``: never.
+        written: whether that write is still made.
+    """
+
+    def __init__(self, store, dies_at=None, written=False):
+        self._store, self.dies_at, self.written = store, dies_at, written
+        self.writes, self.dead = 0, False
+
+    def __getattr__(self, name):
+        value = getattr(self._store, name)
+        if not callable(value):
+            return value
+
+        def reached(*args, **kwargs):
+            if self.dead:
+                raise Dead
+            return value(*args, **kwargs)
+
+        return reached
+
+    def apply(self, *args, **kwargs):
+        if self.dead:
+            raise Dead
+        self.writes += 1
+        if self.writes == self.dies_at:
+            self.dead = True
+            if self.written:
+                self._store.apply(*args, **kwargs)
+            raise Dead
+        return self._store.apply(*args, **kwargs)
+
+
 def answer(job, duration=60.0, **more):
     value = float(np.exp(-4 * (job.parameters["a"] - 0.3) ** 2))
     return Outcome(Observation({"y": Figure(value, 0.01)}), duration=duration, **more)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from loop_bench import SPACE, Bench, answer, campaign_of, loop_of
+from loop_bench import SPACE, Bench, Dead, Mortal, answer, campaign_of, loop_of
 
 from acquisition import Objective
 from orchestrator import Campaign
@@ -17,47 +17,6 @@ from orchestrator.campaign import words
 from orchestrator.store.changes import Note, PutExperiment, SetCampaignState
 from orchestrator.store.memory import MemoryStore
 from orchestrator.store.records import ExperimentRecord
-
-
-class Dead(BaseException):
-    """The process is no more."""
-
-
-class Mortal:
-    """A store as one process sees it, which dies around one of its writes and reaches nothing afterwards.
-
-    Args:
-        store: that outlives it.
-        dies_at: at which write; ``None``: never.
-        written: whether that write is still made.
-    """
-
-    def __init__(self, store, dies_at=None, written=False):
-        self._store, self.dies_at, self.written = store, dies_at, written
-        self.writes, self.dead = 0, False
-
-    def __getattr__(self, name):
-        value = getattr(self._store, name)
-        if not callable(value):
-            return value
-
-        def reached(*args, **kwargs):
-            if self.dead:
-                raise Dead
-            return value(*args, **kwargs)
-
-        return reached
-
-    def apply(self, *args, **kwargs):
-        if self.dead:
-            raise Dead
-        self.writes += 1
-        if self.writes == self.dies_at:
-            self.dead = True
-            if self.written:
-                self._store.apply(*args, **kwargs)
-            raise Dead
-        return self._store.apply(*args, **kwargs)
 
 
 def _sitting(store, lab, folder, *, dies_at=None, written=False, experiments=6, **options):
