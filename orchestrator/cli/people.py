@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from orchestrator.campaign import words
 from orchestrator.errors import InputError
@@ -21,6 +21,9 @@ from orchestrator.store.records import EventRecord
 
 if TYPE_CHECKING:
     from orchestrator.loop.assembly import Assembly
+
+PATIENCE: Final = 60.0
+"""Seconds that `stop --now` waits for the campaign's process."""
 
 
 @contextmanager
@@ -47,7 +50,10 @@ def steer(what: str, name: str, *, store: str | None, who: str | None, why: str,
         elif what == "continue":
             say(lifecycle.go_on(kept, name, who=by, why=why))
         else:
+            controlled = kept.holder(name) is not None
             say(lifecycle.stop(kept, name, now=now, who=by, why=why))
+            if now and controlled:
+                say(lifecycle.stopped(kept, name, PATIENCE))
 
 
 def decide(

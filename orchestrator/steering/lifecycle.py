@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Final
 
 from orchestrator.campaign import words
@@ -12,6 +13,8 @@ from orchestrator.store.protocol import Store
 from orchestrator.store.records import CampaignState
 from orchestrator.store.states import CAMPAIGN_ENDED
 
+BETWEEN: Final = 0.1
+"""Seconds between looks at whether a campaign has stopped."""
 STOPPABLE: Final[tuple[CampaignState, ...]] = ("running", "paused", "holding", "halted", "interrupted", "created")
 
 
@@ -89,3 +92,32 @@ def stop(store: Store, name: str, *, now: bool = False, who: str, why: str = "")
     if now:
         return f"campaign {name} stops at once: what runs is cancelled and the laboratory made safe."
     return f"campaign {name} stops when what runs has ended."
+
+
+def stopped(store: Store, name: str, patience: float) -> str:
+    """Wait until a campaign that was stopped at once has ended.
+
+    Args:
+        store: where the campaign is.
+        name: of the campaign.
+        patience: s, so long it is waited for.
+
+    Returns:
+        What happened, as a sentence.
+
+    Raises:
+        CampaignError: nobody confirms that the laboratory is safe: a person must look.
+    """
+    until = time.monotonic() + patience
+    while (state := store.campaign(name).state) == "stopping" and time.monotonic() < until:
+        if store.holder(name) is None and store.campaign(name).state == "stopping":
+            break
+        time.sleep(BETWEEN)
+    if state == "stopped":
+        return f"campaign {name} is stopped: what ran was cancelled, and its laboratory was made safe."
+    what = store.campaign(name).reason if state == "halted" else "nobody has confirmed that its laboratory is safe"
+    raise CampaignError(
+        f"campaign {name!r} is {state}: {what}.".replace("..", "."),
+        field="name",
+        mend="Look at the laboratory; `sabatier rig stop RIG.yaml` makes a rig safe, whoever controls it.",
+    )
