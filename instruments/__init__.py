@@ -27,6 +27,7 @@ from instruments.lab import (
     Failure,
     Fenced,
     Figure,
+    Informed,
     Job,
     Journaling,
     Lab,
@@ -45,11 +46,13 @@ from instruments.metrics import METRICS, Metric
 
 if TYPE_CHECKING:
     from instruments.electrochemistry import Calibration, Calibrations, QualityRules, Reduction, Setup, reduce
+    from instruments.manual import ManualLab
     from instruments.readers import Recording, merge, read
 
 _HOMES = {
     "Calibration": "instruments.electrochemistry",
     "Calibrations": "instruments.electrochemistry",
+    "ManualLab": "instruments.manual",
     "QualityRules": "instruments.electrochemistry",
     "Recording": "instruments.readers",
     "Reduction": "instruments.electrochemistry",
@@ -74,6 +77,7 @@ __all__ = [
     "Failure",
     "Fenced",
     "Figure",
+    "Informed",
     "InstrumentsError",
     "Job",
     "Journaling",
@@ -84,6 +88,7 @@ __all__ = [
     "LabOptions",
     "LateResult",
     "Located",
+    "ManualLab",
     "Measurement",
     "Metric",
     "MetricError",

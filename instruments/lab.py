@@ -192,6 +192,10 @@ class Context(Protocol):
     def told(self) -> Event:
         """Set when somebody told this experiment's result; whoever waits for that raises :class:`ToldElsewhere`."""
 
+    @property
+    def over(self) -> Event:
+        """Set with ``told``, and soon after ``cancelled``: for who has nothing else to wait for than one of them."""
+
     def journal(self, step: str, kind: StepKind) -> AbstractContextManager[None]:
         """Write down that a step begins, and that it has ended."""
 
@@ -389,6 +393,19 @@ class Controllable(Protocol):
 
         Args:
             blocks: of the campaign file, as plain data.
+        """
+
+
+@runtime_checkable
+class Informed(Protocol):
+    """What a laboratory's options add to :class:`LabOptions` when people are told what the campaign is about."""
+
+    def informed(self, units: Mapping[str, str], metrics: Sequence[str]) -> LabOptions:
+        """The same options, knowing that.
+
+        Args:
+            units: of the parameter columns that have one.
+            metrics: that the campaign names.
         """
 
 

@@ -275,6 +275,7 @@ class Campaign:
         self, rows: Sequence[Told], *, prior: bool, amend: bool, extra: Sequence[Change] = ()
     ) -> list[ExperimentRecord]:
         pairs = telling.take(self._ledger, self.space, rows, seed=self.seed, prior=prior, amend=amend)
+        pairs = [(before, samples.used(before, after, self.store, self.name)) for before, after in pairs]
         why = "amended" if amend else ""
         changes = [
             PutExperiment(after, None if before is None else before.state, why, before) for before, after in pairs

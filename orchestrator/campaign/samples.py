@@ -11,6 +11,7 @@ from acquisition.strategies.two_stage import NEW
 from orchestrator.campaign.ledger import Ledger
 from orchestrator.errors import CampaignError
 from orchestrator.store.changes import PutExperiment
+from orchestrator.store.protocol import Store
 from orchestrator.store.records import AttemptRecord, ExperimentRecord
 
 Conditions: TypeAlias = int | Literal["auto"] | None
@@ -110,6 +111,21 @@ def named(
         else:
             raise CampaignError(f"the strategy proposes sample {wanted!r}, which is not open.", field="strategy")
     return names
+
+
+def used(before: ExperimentRecord | None, after: ExperimentRecord, store: Store, name: str) -> ExperimentRecord:
+    """A told experiment with the sample of its attempt, where nobody names another.
+
+    Args:
+        before: as it was; ``None``: it is new.
+        after: with what is told.
+        store: where the campaign is kept.
+        name: of the campaign.
+    """
+    if before is None or after.sample is not None or before.state not in ("running", "needs_inspection"):
+        return after
+    attempts = store.attempts(name, after.id)
+    return replace(after, sample=attempts[-1].sample) if attempts else after
 
 
 def renamed(ledger: Ledger, pairs: Sequence[tuple[ExperimentRecord | None, ExperimentRecord]]) -> list[PutExperiment]:

@@ -17,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from acquisition.objectives import Objective, OutcomeConstraint
 from orchestrator.campaign.merit import incumbent
 from orchestrator.cli import text
+from orchestrator.cli.orders import order_of
 from orchestrator.loop.listener import Listener
 from orchestrator.store.records import AttemptRecord, CampaignState, ExperimentRecord
 
@@ -34,7 +35,9 @@ class Display(Listener):
         metrics: Collection[str],
         fractions: Collection[str],
         quiet: bool,
+        by_people: bool = False,
     ) -> None:
+        self._by_people = by_people
         self._console, self._quiet, self._metrics, self._fractions = console, quiet, metrics, fractions
         self._objectives, self._constraints = objectives, constraints
         self._known = {record.id: record for record in records}
@@ -59,6 +62,11 @@ class Display(Listener):
         """See :class:`orchestrator.loop.Listener`."""
         for record in records:
             self._line(f"{record.id:>4}  proposed  {text.settings(record.asked, self._fractions)}  ({record.reason})")
+
+    def started(self, record: ExperimentRecord, attempt: AttemptRecord) -> None:
+        """See :class:`orchestrator.loop.Listener`."""
+        if self._by_people:
+            self._line(f"{record.id:>4}  to do     on {attempt.cell}, sample {attempt.sample}: {order_of(attempt)}")
 
     def state_changed(self, state: CampaignState, why: str) -> None:
         """See :class:`orchestrator.loop.Listener`."""

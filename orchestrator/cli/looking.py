@@ -18,6 +18,7 @@ from orchestrator.campaign.progress import observed, spent
 from orchestrator.campaign.words import CELL
 from orchestrator.cli import text
 from orchestrator.cli.ends import standing, words
+from orchestrator.cli.orders import to_do, work_orders
 from orchestrator.errors import InputError
 from orchestrator.store.opening import open_store
 from orchestrator.store.protocol import Store
@@ -66,6 +67,7 @@ def summary(store: Store, record: CampaignRecord) -> dict[str, Any]:
         "controller": None if holder is None else _controller(holder.owner),
         "experiments": counts,
         "awaits_approval": counts["proposed"] if definition.get("approval", "none") != "none" else 0,
+        "work_orders": work_orders(store, record.name) if counts["running"] else [],
         "verdicts": {verdict: verdicts[verdict] for verdict in ("valid", "suspect", "invalid")},
         "results": results,
         "observed": known,
@@ -161,6 +163,7 @@ def _wanted(one: dict[str, Any]) -> list[str]:
     found = []
     if one["awaits_approval"]:
         found.append(f"approval of {one['awaits_approval']} proposals: sabatier approve {name} ID, or reject, or edit")
+    found += to_do(name, one["work_orders"])
     if counts["needs_inspection"]:
         found.append(f"a look at {counts['needs_inspection']} experiments: sabatier resolve {name} ID rerun or discard")
     return found

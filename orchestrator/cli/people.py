@@ -10,6 +10,7 @@ from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from instruments.lab import Lab, Resuming
 from orchestrator.campaign import words
 from orchestrator.errors import InputError
 from orchestrator.steering import experiments, lifecycle
@@ -71,7 +72,18 @@ def decide(
         elif what == "reject":
             say(experiments.reject(kept, name, ids, who=by, why=why))
         else:
-            say(experiments.cancel(kept, name, ids, who=by, why=why))
+            say(experiments.cancel(kept, name, ids, running=_by_people(kept, name, ids), who=by, why=why))
+
+
+def _by_people(store: Store, name: str, ids: Sequence[int]) -> bool:
+    """Whether some of these experiments run, and it is people who run them."""
+    if all(store.experiment(name, id).state != "running" for id in ids):
+        return False
+    return _people_run(assembled(store, name).lab)
+
+
+def _people_run(lab: Lab) -> bool:
+    return isinstance(lab, Resuming) and lab.resumes
 
 
 def pairs(values: Sequence[str]) -> dict[str, str]:
@@ -160,7 +172,9 @@ def sheet(name: str, output: Path | None, *, store: str | None) -> None:
     from orchestrator.steering import telling
 
     with opened(store) as kept:
-        frame = telling.sheet(assembled(kept, name).campaign)
+        parts = assembled(kept, name)
+        entered = parts.lab.metrics if _people_run(parts.lab) else parts.definition.file.metrics
+        frame = telling.sheet(parts.campaign, tuple(entered))
     if output is None:
         sys.stdout.write(frame.to_csv(index=False))
         return

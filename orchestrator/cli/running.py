@@ -18,6 +18,7 @@ from rich.console import Console
 
 from acquisition.errors import AcquisitionError
 from instruments.errors import InstrumentsError
+from instruments.lab import Resuming
 from orchestrator.cli import text
 from orchestrator.cli.display import Display, JsonFormatter, JsonLog, LogFile
 from orchestrator.cli.failures import DONE, FAILED, INTERRUPTED, refuse
@@ -106,6 +107,7 @@ def _run(
         file.metric_names,
         text.fractions_of(definition.space.parameters),
         quiet,
+        by_people=isinstance(parts.lab, Resuming) and parts.lab.resumes,
     )
     listeners = (display, JsonLog(_log_path(store, name), name))
     if not quiet:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from instruments.lab import Controllable, Lab, Selective
+from instruments.lab import Controllable, Informed, Lab, Selective
 from orchestrator.config.approval import check_approval
 from orchestrator.config.checks import (
     check_executable,
@@ -26,7 +26,7 @@ from orchestrator.config.checks import (
 from orchestrator.config.document import Document
 from orchestrator.config.model import CampaignFile, PoolSpace
 from orchestrator.config.problems import problems_of, refuse
-from orchestrator.config.spaces import build_space, importable, with_columns
+from orchestrator.config.spaces import build_space, importable, units_of, with_columns
 from orchestrator.config.tables import Table, read_table
 from orchestrator.errors import InputError
 
@@ -104,6 +104,9 @@ class Definition:
                     f"a laboratory of type {options.type!r} has no controls.", field="controls", mend="Leave them out."
                 )
             options = options.controlled(self.file.controls)
+        elif isinstance(options, Informed):
+            units = {column: unit for column, unit in units_of(self.space).items() if unit}
+            options = options.informed(units, self.file.metric_names)
         return options.build(self.space.columns, {name: self.tables[f"lab.{name}"] for name in options.tables()})
 
     def resolved(self) -> dict[str, Any]:

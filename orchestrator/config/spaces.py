@@ -146,3 +146,8 @@ def pool_rows(file: CampaignFile, block: PoolSpace, sources: Mapping[str, Table]
                 f"no row of {table.name} holds what both `space.where` and `lab.where` ask for.", field="space.where"
             )
     return rows
+
+
+def units_of(space: SearchSpace) -> dict[str, str | None]:
+    """Units of the columns of a space."""
+    return {c: getattr(p, "unit", None) for p in space.parameters for c in p.columns}

@@ -13,8 +13,8 @@ import pandas as pd
 
 from acquisition.parameters import Composition, Continuous, Integer, Parameter
 from acquisition.space import SearchSpace
+from orchestrator.config.spaces import units_of
 from orchestrator.export import readings, words
-from orchestrator.export.hover import units_of
 from orchestrator.export.readings import Floats, Reading
 
 GOLDEN: Final = (math.sqrt(5) - 1) / 2

@@ -13,10 +13,11 @@ import pandas as pd
 
 from instruments.metrics import unit_of
 from orchestrator.campaign.progress import spent
+from orchestrator.config.spaces import units_of
 from orchestrator.config.stop import StopBlock
 from orchestrator.errors import NothingTold
 from orchestrator.export import words
-from orchestrator.export.hover import fractions_of, units_of
+from orchestrator.export.hover import fractions_of
 from orchestrator.store.records import CampaignRecord
 from orchestrator.store.states import EXPERIMENT_STATES
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import pandas as pd
 
 from instruments.metrics import unit_of
+from orchestrator.config.spaces import units_of
 from orchestrator.export import readings, words
 from orchestrator.export.readings import Reading
 
@@ -53,11 +54,6 @@ def result(reading: Reading, row: int) -> str:
     mark = None if censored is None else censored.iloc[row]
     text = words.uncertain(reading.values[row], reading.sems[row], mark if isinstance(mark, str) else None)
     return f"{escape(metric)} {escape(words.with_unit(text, unit_of(metric)))}" if text else ""
-
-
-def units_of(space: SearchSpace) -> dict[str, str | None]:
-    """Units of the columns of a space."""
-    return {c: getattr(p, "unit", None) for p in space.parameters for c in p.columns}
 
 
 def fractions_of(space: SearchSpace) -> set[str]:

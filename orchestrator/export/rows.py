@@ -9,9 +9,9 @@ import pandas as pd
 
 from acquisition.parameters import Composition
 from instruments.metrics import unit_of
+from orchestrator.config.spaces import units_of
 from orchestrator.export import readings, words
 from orchestrator.export.facts import results_of, told
-from orchestrator.export.hover import units_of
 from orchestrator.export.readings import Reading
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ import pandas as pd
 
 from acquisition.parameters import Categorical, Integer
 from instruments.metrics import unit_of
+from orchestrator.config.spaces import units_of
 from orchestrator.errors import InputError
 from orchestrator.export.files import write_atomically
-from orchestrator.export.hover import units_of
 from orchestrator.store.records import CampaignRecord, EventRecord
 from orchestrator.store.states import EXPERIMENT_STATES
 

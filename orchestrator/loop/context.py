@@ -63,6 +63,7 @@ class AttemptContext:
     cancelled: Event
     devices: dict[str, Lock]
     told: Event = field(default_factory=Event)
+    over: Event = field(default_factory=Event)
     log: Log | None = None
 
     @property

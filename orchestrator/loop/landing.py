@@ -16,9 +16,10 @@ from orchestrator.loop.cells import EQUIPMENT
 from orchestrator.loop.executing import Flight, Unfinished
 from orchestrator.loop.listener import told
 from orchestrator.loop.outcome import told_of
+from orchestrator.loop.recovery import decided
 from orchestrator.loop.work import Work
 from orchestrator.store.changes import Change, Note, PutAttempt, PutExperiment
-from orchestrator.store.records import AttemptRecord, AttemptState, ExperimentRecord
+from orchestrator.store.records import AttemptRecord, AttemptState, ExperimentRecord, ExperimentState
 
 logger = logging.getLogger(__name__)
 
@@ -108,8 +109,10 @@ class Landing:
     def unfinished(self, flight: Flight, how: Unfinished) -> None:
         """An attempt ended without a result: run it again, or ask a person where that is not safe."""
         work = self._work
-        if how.told:
+        if how.told or (work.resumes and self._state_of(flight) != "running"):
             self._told_elsewhere(flight, how)
+            return
+        if work.cancelled.is_set() and self._goes_on(flight):
             return
         if how.ends:
             work.wait_for(how.ends, how.message)
@@ -117,15 +120,38 @@ class Landing:
             work.wait_for("halted", f"a person must say what became of experiment {flight.record.id}: {how.message}")
         self.requeue(flight, "cancelled", how.message, untouched=how.untouched)
 
-    def _told_elsewhere(self, flight: Flight, how: Unfinished) -> None:
-        """Somebody told the result of what ran: only its attempt is to be ended."""
+    def _state_of(self, flight: Flight) -> ExperimentState:
+        campaign = self._work.campaign
+        return campaign.store.experiment(campaign.name, flight.record.id).state
+
+    def _goes_on(self, flight: Flight) -> bool:
+        """Whether an attempt goes on while no process runs: it stays as it is, and the next process waits for it.
+
+        Not where a person wants everything ended at once.
+        """
         work = self._work
-        now, began = datetime.now(UTC), flight.attempt.clock_started
-        ended = replace(
-            flight.attempt, state="finished", finished=now, duration=work.time - began, files=None, message=how.message
-        )
+        return work.resumes and not work.stop_now and self._state_of(flight) == "running"
+
+    def going_on(self) -> str:
+        """What goes on while no process runs, as the end of a sentence; empty where nothing does."""
+        work = self._work
+        ids = [str(r.id) for r in work.campaign.experiments() if r.state == "running"]
+        if not (work.resumes and ids):
+            return ""
+        return f"; experiment {ids[0]} goes on" if len(ids) == 1 else f"; experiments {', '.join(ids)} go on"
+
+    def _told_elsewhere(self, flight: Flight, how: Unfinished) -> None:
+        """A person told the result of what ran, or called it off: only its attempt is to be ended."""
+        work = self._work
+        record = work.campaign.store.experiment(work.campaign.name, flight.record.id)
+        virtual = work.time - flight.attempt.clock_started if work.virtual else None
+        ended = decided(record, flight.attempt, datetime.now(UTC), how.message, duration=virtual)
         work.campaign.put(PutAttempt(ended))
-        self._learned(work.campaign.store.experiment(work.campaign.name, flight.record.id), ended)
+        work.now = max(work.now, ended.clock_started + (ended.duration or 0.0))
+        if ended.state == "finished":
+            self._learned(record, ended)
+        else:
+            work.attempts[record.id] = ended
 
     def requeue(self, flight: Flight, state: AttemptState, message: str, *, untouched: bool = False) -> None:
         """End an attempt that has no result; the experiment waits again where that is safe, else for a person."""
@@ -158,7 +184,7 @@ class Landing:
                 return
             if isinstance(outcome, Outcome) and not work.virtual:
                 self.land(flight, outcome)
-            else:
+            elif not self._goes_on(flight):
                 self.requeue(flight, "unknown", why)
         except Exception:
             logger.exception("experiment %d could not be brought to an end in the store", flight.record.id)

@@ -13,7 +13,7 @@ from threading import Event
 from typing import Final
 
 from acquisition.stopping import StoppingRule
-from instruments.lab import Controlled, Fenced, Job, Journaling, Lab, Resuming
+from instruments.lab import Controlled, Fenced, Job, Journaling, Lab
 from orchestrator.campaign import Campaign, words
 from orchestrator.campaign.campaign import unfenced
 from orchestrator.campaign.samples import name_of
@@ -32,7 +32,7 @@ from orchestrator.loop.landing import Landing
 from orchestrator.loop.late import LateResults
 from orchestrator.loop.listener import Listener, told
 from orchestrator.loop.proposing import Approval, Proposing
-from orchestrator.loop.recovery import left_running, queue_of
+from orchestrator.loop.recovery import clock_of, decided_meanwhile, left_running, queue_of
 from orchestrator.loop.watching import Watch, ended
 from orchestrator.loop.work import Work
 from orchestrator.store.changes import PutAttempt, PutExperiment, SetCampaignState
@@ -161,6 +161,7 @@ class Loop:
             return closed
         if waiting:
             return "halted", waiting
+        self._take_up()
         self._late.take()
         while self.step():
             pass
@@ -168,7 +169,7 @@ class Loop:
         if self._work.waits is not None:
             return self._work.waits
         if self.cancelled.is_set():
-            return "interrupted", "a signal ended it"
+            return "interrupted", "a signal ended it" + self._landing.going_on()
         return "completed", self._why_done()
 
     def step(self) -> bool:
@@ -323,6 +324,7 @@ class Loop:
         """
         work = self._work
         self._attendance.make_safe()
+        work.end_waiting()
         for id, flight in sorted(work.flights.items()):
             outcome = flight.running.result()
             if isinstance(outcome, Unfinished):
@@ -351,30 +353,29 @@ class Loop:
     def _recover(self) -> str:
         """Classify what an earlier process left behind; says why the campaign must halt, if it must."""
         work = self._work
-        every = self.campaign.store.attempts(self.campaign.name)
+        log = self.campaign.store.events(self.campaign.name)
+        known = {record.id: record for record in self.campaign.experiments()}
+        before = self.campaign.store.attempts(self.campaign.name)
+        if ends := decided_meanwhile(known.values(), {a.experiment: a for a in before}, log):
+            self.campaign.put(*ends)
+        every = self.campaign.store.attempts(self.campaign.name) if ends else before
         attempts: Mapping[int, AttemptRecord] = {a.experiment: a for a in every}
         work.attempts = dict(attempts)
-        known = {record.id: record for record in self.campaign.experiments()}
-        log = self.campaign.store.events(self.campaign.name)
         if lost := work.cells.load(every, known, log):
             self.campaign.put(*lost)
         work.failures = Counter(a.experiment for a in every if a.state == "failed")
-        times = [a.clock_started + (a.duration or 0.0) for a in attempts.values() if a.state in ("finished", "failed")]
-        work.now = max(times, default=0.0)
+        work.now = clock_of(a for a in attempts.values() if work.resumes or a.state != "running")
         work.clock = RealClock(work.now)
         if isinstance(self.lab, Controlled) and self.lab.controls:
             work.controls = Controls(self.lab, lambda: work.time / 3600.0)
             work.controls.load(every, log)
-        resumes = isinstance(self.lab, Resuming) and self.lab.resumes
         journals = isinstance(self.lab, Journaling) and self.lab.journals
         running = any(record.state == "running" for record in self.campaign.experiments())
         steps = steps_of(self.campaign.store.events(self.campaign.name, kinds=(words.STEP,))) if running else {}
         for record in self.campaign.experiments():
             attempt = attempts.get(record.id)
-            if record.state != "running":
-                continue
-            if resumes and attempt is not None and attempt.state == "running":
-                self._fly(record, attempt)
+            goes_on = work.resumes and attempt is not None and attempt.state == "running"
+            if record.state != "running" or goes_on:
                 continue
             begun = steps.get((record.id, attempt.number), []) if attempt is not None else []
             changes = left_running(record, attempt, begun, repeat=self.lab.repeat_is_safe, journals=journals)
@@ -389,6 +390,12 @@ class Loop:
         if why := work.cells.holds:
             work.wait_for("holding", why)
         return ""
+
+    def _take_up(self) -> None:
+        """Wait further for what goes on while no process runs; nothing else is running by now."""
+        for record in self.campaign.experiments():
+            if record.state == "running":
+                self._fly(record, self._work.attempts[record.id])
 
     def _why_done(self) -> str:
         awaiting = sum(r.state == "awaiting_analysis" for r in self.campaign.experiments())
@@ -406,6 +413,7 @@ class Loop:
         self.cancelled.set()
         why = f"{type(problem).__name__}: {problem}"
         self._attendance.make_safe()  # before anything is waited for
+        self._work.end_waiting()
         for flight in list(self._work.flights.values()):
             self._landing.rescue(flight, f"the loop ended: {why}")
         trouble = self._attendance.make_safe()

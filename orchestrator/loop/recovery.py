@@ -11,7 +11,7 @@ from typing import Final
 from orchestrator.loop.context import JOURNAL
 from orchestrator.loop.journal import REPEATABLE, Step
 from orchestrator.store.changes import Change, PutAttempt, PutExperiment
-from orchestrator.store.records import AttemptRecord, AttemptState, ExperimentRecord, ExperimentState
+from orchestrator.store.records import AttemptRecord, AttemptState, EventRecord, ExperimentRecord, ExperimentState
 
 WHY: Final = "the process ended while it ran"
 
@@ -78,3 +78,50 @@ def queue_of(records: Iterable[ExperimentRecord], attempts: Mapping[int, Attempt
 
     waiting = (record for record in records if record.state in ("approved", "queued"))
     return sorted(waiting, key=lambda record: (-record.priority, since(record)))
+
+
+def decided(
+    record: ExperimentRecord, attempt: AttemptRecord, when: datetime, message: str, *, duration: float | None = None
+) -> AttemptRecord:
+    """The end of an attempt whose experiment a person has decided about: its result is told, or it is called off.
+
+    Args:
+        record: the experiment as it is by now.
+        attempt: still running.
+        when: a person has said so.
+        message: for people.
+        duration: by the laboratory's clock, in s; by default what has passed on the wall.
+    """
+    passed = max((when - attempt.started).total_seconds(), 0.0) if duration is None else duration
+    state: AttemptState = "cancelled" if record.state == "cancelled" else "finished"
+    return replace(attempt, state=state, finished=when, duration=passed, files=None, message=message)
+
+
+def decided_meanwhile(
+    records: Iterable[ExperimentRecord], attempts: Mapping[int, AttemptRecord], log: Iterable[EventRecord]
+) -> list[PutAttempt]:
+    """The ends of attempts whose experiments people have decided about while no process ran the campaign.
+
+    Args:
+        records: all experiments.
+        attempts: the last attempt of each that had one.
+        log: the campaign's.
+    """
+    left = {e.experiment: e.time for e in log if e.kind == "experiment" and e.before == "running"}
+    found = ((r, attempts[r.id]) for r in records if r.state != "running" and r.id in attempts)
+    why = "a person decided about it while no process ran the campaign"
+    return [PutAttempt(decided(r, a, left.get(r.id, r.updated), why)) for r, a in found if a.state == "running"]
+
+
+def clock_of(attempts: Iterable[AttemptRecord]) -> float:
+    """By a laboratory's clock, in s, up to when something is known to have gone on in it.
+
+    What still runs has gone on until now.
+    """
+    now = datetime.now(UTC)
+
+    def until(attempt: AttemptRecord) -> float:
+        passed = (now - attempt.started).total_seconds() if attempt.state == "running" else attempt.duration or 0.0
+        return attempt.clock_started + max(passed, 0.0)
+
+    return max((until(a) for a in attempts if a.state in ("running", "finished", "failed")), default=0.0)

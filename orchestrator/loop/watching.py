@@ -89,6 +89,7 @@ class Watch:
         for id, flight in work.flights.items():
             if records[id].state != "running":
                 flight.context.told.set()
+                flight.context.over.set()
         work.queue = deque(queue_of(records.values(), work.attempts))
 
     def awaits_approval(self) -> int:

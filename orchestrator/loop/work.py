@@ -9,7 +9,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from threading import Event, Lock
 
-from instruments.lab import Lab, Outcome, VirtualTime
+from instruments.lab import Lab, Outcome, Resuming, VirtualTime
 from orchestrator.campaign import Campaign
 from orchestrator.loop.attendance import Wait
 from orchestrator.loop.cells import Cells
@@ -77,6 +77,11 @@ class Work:
         self.virtual = isinstance(self.lab, VirtualTime) and self.lab.virtual_time
 
     @property
+    def resumes(self) -> bool:
+        """Whether what runs goes on while no process does, as where people run it."""
+        return isinstance(self.lab, Resuming) and self.lab.resumes
+
+    @property
     def time(self) -> float:
         """By the laboratory's clock, s."""
         return self.now if self.virtual else self.clock.now()
@@ -94,6 +99,11 @@ class Work:
             return flight.attempt.clock_started + (outcome.duration if isinstance(outcome, Outcome) else 0.0), id
         except Exception:  # noqa: BLE001  it is raised again, and dealt with, when this flight is learned from
             return flight.attempt.clock_started, id
+
+    def end_waiting(self) -> None:
+        """The loop is cancelled: let those end who wait for nothing but a person's word."""
+        for flight in self.flights.values():
+            flight.context.over.set()
 
     def wait_for(self, state: CampaignState, why: str) -> None:
         """Let the campaign wait for a person; the first reason stays, unless the next one is graver."""

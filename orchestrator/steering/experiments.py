@@ -59,9 +59,19 @@ def reject(store: Store, name: str, ids: Sequence[int], *, who: str, why: str = 
     return _moved(store, name, ids, ("proposed", "approved"), "rejected", who=who, why=why, doing="be rejected")
 
 
-def cancel(store: Store, name: str, ids: Sequence[int], *, who: str, why: str = "") -> str:
-    """Call off experiments that have not begun. Raises as :func:`approve`."""
-    return _moved(store, name, ids, ("approved", "queued"), "cancelled", who=who, why=why, doing="be called off")
+def cancel(store: Store, name: str, ids: Sequence[int], *, running: bool = False, who: str, why: str = "") -> str:
+    """Call off experiments that have not begun. Raises as :func:`approve`.
+
+    Args:
+        store: where the campaign is.
+        name: of the campaign.
+        ids: of the experiments.
+        running: also those that run, where a person runs them and need not be stopped by a process.
+        who: says so.
+        why: for the log.
+    """
+    before: tuple[ExperimentState, ...] = ("approved", "queued", "running") if running else ("approved", "queued")
+    return _moved(store, name, ids, before, "cancelled", who=who, why=why, doing="be called off")
 
 
 def resolve(store: Store, name: str, id: int, decision: Decision, *, who: str, why: str = "") -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -97,8 +98,12 @@ def _filled(frame: pd.DataFrame, campaign: Campaign) -> tuple[pd.DataFrame, list
     return frame[~empty], [f"{id:g}" if isinstance(id, float) else str(id) for id in frame.loc[empty, ID]]
 
 
-def sheet(campaign: Campaign) -> pd.DataFrame:
+def sheet(campaign: Campaign, metrics: Sequence[str] = ()) -> pd.DataFrame:
     """The experiments that run or wait for results, with their settings and empty columns for the metrics.
+
+    Args:
+        campaign: whose experiments.
+        metrics: to be entered beside those of objectives and outcome constraints.
 
     Returns:
         One row an experiment; to be filled in and told.
@@ -106,6 +111,8 @@ def sheet(campaign: Campaign) -> pd.DataFrame:
     import pandas as pd
 
     waiting = [r for r in campaign.experiments() if r.state in ("running", "awaiting_analysis", "needs_inspection")]
-    empty = {column: None for metric in campaign.metrics for column in (metric, f"{metric}_sem")}
-    rows = [{ID: r.id, "sample": r.sample, **(r.asked or {}), **empty} for r in waiting]
+    wanted = dict.fromkeys((*campaign.metrics, *metrics))
+    empty = {column: None for metric in wanted for column in (metric, f"{metric}_sem")}
+    used = {a.experiment: a.sample for a in campaign.store.attempts(campaign.name)}
+    rows = [{ID: r.id, "sample": r.sample or used.get(r.id), **(r.asked or {}), **empty} for r in waiting]
     return pd.DataFrame(rows, columns=[ID, "sample", *campaign.space.columns, *empty])

@@ -139,10 +139,10 @@ WRONG = [
     ("type: bench", "type: rig, file: rig.yaml",
      "campaign.yaml:8: lab.file: rig.yaml cannot be read: No such file or directory. Check its path."),
     ("type: bench", "type: bensh",
-     "campaign.yaml:8: lab.type: no laboratory of type 'bensh' is installed; known: bench, replay, rig, simulated. Did you "
+     "campaign.yaml:8: lab.type: no laboratory of type 'bensh' is installed; known: bench, manual, replay, rig, simulated. Did you "
      "mean 'bench'?"),
     ("type: bench", "typ: bench",
-     "campaign.yaml:8: lab: the laboratory's `type` is missing. Installed: bench, replay, rig, simulated."),
+     "campaign.yaml:8: lab: the laboratory's `type` is missing. Installed: bench, manual, replay, rig, simulated."),
     ("type: bench", "type: bench, cells: many", "campaign.yaml:8: lab.cells: must be a whole number, not 'many'."),
     ("type: bench", "type: bench, coldest: -300", "campaign.yaml:8: lab.coldest: colder than cold. Raise it."),
     ("name: potential", "name: forbidden", "campaign.yaml:3: space.parameters: this bench knows no 'forbidden'."),
