@@ -265,7 +265,7 @@ def described_keys(schema: dict) -> Iterator[tuple[str, str]]:
     for block in ("ParameterSpace", "PoolSpace", "Continuous", "Integer", "Discrete", "Categorical", "Composition",
                   "LinearConstraint", "Objective", "OutcomeConstraint", "StrategyBlock", "StopBlock",
                   "Target", "ExpectedGain", "RegretBound", "Plateau", "Costs",
-                  "ReplayOptions", "RigOptions", "SimulatedOptions"):  # fmt: skip
+                  "ManualOptions", "ReplayOptions", "RigOptions", "SimulatedOptions"):  # fmt: skip
         yield from ((block, key) for key in schema["$defs"][block]["properties"])
 
 

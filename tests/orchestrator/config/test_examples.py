@@ -76,6 +76,14 @@ def test_rig_emulated_asks_no_device() -> None:
     assert not lab.repeat_is_safe
 
 
+def test_manual() -> None:
+    definition = load(EXAMPLES / "manual.yaml")
+    assert definition.notices == ()
+    lab = definition.build_lab()
+    assert lab.cells == ("left hood", "right hood")
+    assert lab.metrics == {"fe_co": "1", "fe_h2": "1", "j_total": "mA cm-2"}
+
+
 @pytest.mark.parametrize("name", ["my-campaign", "Cu_2026.11"])
 def test_the_starter_file_loads_as_it_is(load_text: Callable[..., Definition], name: str) -> None:
     definition = load_text(template(name))
