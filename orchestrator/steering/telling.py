@@ -5,10 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from instruments.metrics import is_fraction
 from orchestrator.campaign.told import ID
 from orchestrator.errors import InputError, TellError
+
+PLAUSIBLE_FRACTION: Final = 1.5
+"""A fraction above this betrays per cent; a little above 1 may be an error of measurement."""
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,6 +71,7 @@ def tell(campaign: Campaign, path: Path, *, prior: bool, amend: bool, who: str) 
             field=ID,
             mend="Give it, or say --prior for prior data.",
         )
+    _not_per_cent(frame, path)
     campaign.who = who
     try:
         campaign.tell(frame, prior=prior, amend=amend)
@@ -79,6 +84,25 @@ def tell(campaign: Campaign, path: Path, *, prior: bool, amend: bool, who: str) 
     parts = [f"experiment {', '.join(map(str, told))}"] if told else []
     parts += [f"{left} rows of prior data"] if left else []
     return f"told: {' and '.join(parts)}{rest}."
+
+
+def _not_per_cent(frame: pd.DataFrame, path: Path) -> None:
+    """Refuse a fraction that was entered in per cent.
+
+    Raises:
+        InputError: names line and column.
+    """
+    for column in frame.columns:
+        if not (is_fraction(str(column)) and frame[column].dtype.kind in "if"):
+            continue
+        wrong = frame.index[frame[column] > PLAUSIBLE_FRACTION]
+        if len(wrong):
+            raise InputError(
+                f"{path}:{wrong[0] + 2}: {column} is {frame[column][wrong[0]]:g}, but it is a fraction.",
+                file=str(path),
+                field=str(column),
+                mend="Divide per cent by 100.",
+            )
 
 
 def _filled(frame: pd.DataFrame, campaign: Campaign) -> tuple[pd.DataFrame, list[str]]:

@@ -257,6 +257,14 @@ class TestTelling:
         with pytest.raises(InputError, match=r"results\.csv: line 4: y is 'much'"):
             telling.tell(campaign, path, prior=False, amend=False, who="marie")
 
+    def test_a_fraction_is_not_entered_in_per_cent(self, store, campaign, tmp_path):
+        campaign.ask(3)
+        path = self._file(tmp_path, "experiment,y,fe_co\n1,,\n2,0.5,1.02\n3,60,42\n")
+        with pytest.raises(InputError, match=r"results\.csv:4: fe_co is 42, but it is a fraction.*100") as caught:
+            telling.tell(campaign, path, prior=False, amend=False, who="marie")
+        assert caught.value.field == "fe_co"
+        assert all(r.state == "proposed" for r in store.experiments("c")), "nothing was taken"
+
     def test_settings_alone_are_corrected(self, store, campaign, tmp_path):
         campaign.tell(campaign.ask(1).assign(y=[0.5]))
         path = self._file(tmp_path, "experiment,potential\n1,-1.125\n")
