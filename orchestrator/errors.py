@@ -155,6 +155,18 @@ class PendingConflict(TellError):
     """A row without an id equals a pending experiment: most likely its id was lost on the way."""
 
 
+class NotDelivered(OrchestratorError):
+    """A message to a person has not arrived. Its words hold no part of the address.
+
+    Attributes:
+        final: whether the service refused it, so that trying again is of no use.
+    """
+
+    def __init__(self, message: str, *, final: bool = False, field: str | None = None, mend: str | None = None) -> None:
+        super().__init__(message, field=field, mend=mend)
+        self.final = final
+
+
 class OutsideSpaceWarning(UserWarning):
     """An executed experiment lies outside the search space. It is learned from all the same."""
 

@@ -141,6 +141,17 @@ def emulate(
 
 @app.command()
 @plain_failures
+def notify(
+    name: Annotated[str | None, typer.Argument(help="The address's name; without, show all names.")] = None,
+) -> None:
+    """Send a test message, and say whether it arrived."""
+    from orchestrator.cli.notifying import send_test
+
+    send_test(name)
+
+
+@app.command()
+@plain_failures
 def schema() -> None:
     """Print the JSON Schema of campaign files, for editors."""
     import json

@@ -15,8 +15,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from acquisition.objectives import Objective, OutcomeConstraint
+from orchestrator.campaign import text
 from orchestrator.campaign.merit import incumbent
-from orchestrator.cli import text
 from orchestrator.cli.orders import order_of
 from orchestrator.loop.listener import Listener
 from orchestrator.store.records import AttemptRecord, CampaignState, ExperimentRecord

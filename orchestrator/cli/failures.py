@@ -41,13 +41,13 @@ def plain_failures(command: Callable[P, Any]) -> Callable[P, Any]:
             LimitError,
         )
         from instruments.rig.errors import RigUnsafe
-        from orchestrator.errors import OrchestratorError, StoreFull, StoreLocked
+        from orchestrator.errors import NotDelivered, OrchestratorError, StoreFull, StoreLocked
         from simulators.errors import SimulatorsError
         from surrogates.errors import SurrogatesError
 
         try:
             return command(*args, **kwargs)
-        except (StoreFull, StoreLocked) as problem:
+        except (NotDelivered, StoreFull, StoreLocked) as problem:
             refuse(told(problem), FAILED)
         except ExecutionCancelled as problem:
             refuse(told(problem), INTERRUPTED)

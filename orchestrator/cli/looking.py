@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from acquisition.objectives import Objective, OutcomeConstraint
-from orchestrator.campaign import forecast
+from orchestrator.campaign import forecast, text
 from orchestrator.campaign.merit import incumbent
 from orchestrator.campaign.progress import observed, spent
 from orchestrator.campaign.words import CELL
-from orchestrator.cli import text
 from orchestrator.cli.ends import standing, words
 from orchestrator.cli.orders import to_do, work_orders
 from orchestrator.errors import InputError

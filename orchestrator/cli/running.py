@@ -19,7 +19,7 @@ from rich.console import Console
 from acquisition.errors import AcquisitionError
 from instruments.errors import InstrumentsError
 from instruments.lab import Resuming
-from orchestrator.cli import text
+from orchestrator.campaign import text
 from orchestrator.cli.display import Display, JsonFormatter, JsonLog, LogFile
 from orchestrator.cli.failures import DONE, FAILED, INTERRUPTED, refuse
 from orchestrator.cli.guard import PACKAGES
@@ -31,6 +31,7 @@ from orchestrator.flows.sitting import Sitting, sit
 from orchestrator.loop.assembly import Assembly, assemble, definition_of, files_of, loop_of, open_for, register
 from orchestrator.loop.engine import ThreadEngine
 from orchestrator.loop.listener import Listener
+from orchestrator.notify.telling import check_people, notifying
 from orchestrator.store.opening import default_url, open_store
 from orchestrator.store.protocol import Store
 from orchestrator.store.records import CampaignState
@@ -53,6 +54,7 @@ def run_file(
     definition = load(file, table, name=name, seed=seed)
     for notice in definition.notices:
         sys.stderr.write(f"note: {notice}\n")
+    check_people(definition.file.notify)
     _refuse_memory(store)
     kept = open_for(store, definition.build_lab())
     name = definition.file.name
@@ -72,6 +74,7 @@ def resume_campaign(name: str, *, store: str | None, engine: str, report: Path |
         definition = definition_of(reading, name)
     finally:
         reading.close()
+    check_people(definition.file.notify)
     kept = open_for(store, definition.build_lab(), create=False)
     try:
         with _logging(_log_path(kept, name), name):
@@ -137,8 +140,11 @@ def _sit(engine: str, parts: Assembly, store: Store, cancelled: Event, listeners
     if engine == "prefect":
         logs = files_of(store).parent / "logs"
         return sit(parts.campaign.name, store.url, cancelled=cancelled, listeners=listeners, logs=logs)
-    loop = loop_of(parts, store, engine=ThreadEngine(len(parts.lab.cells)), cancelled=cancelled, listeners=listeners)
-    return Sitting(loop.run(), orderly=True)
+    with notifying(parts, listeners) as people:
+        listeners = (*listeners, *people)
+        engine_here = ThreadEngine(len(parts.lab.cells))
+        loop = loop_of(parts, store, engine=engine_here, cancelled=cancelled, listeners=listeners)
+        return Sitting(loop.run(), orderly=True)
 
 
 def _in_thread(work: Callable[[], Sitting], cancelled: Event, console: Console) -> Sitting:

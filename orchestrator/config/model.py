@@ -33,6 +33,7 @@ from orchestrator.config.approval import Approval
 from orchestrator.config.block import Block
 from orchestrator.config.breakers import Breakers
 from orchestrator.config.hints import listed
+from orchestrator.config.notify import Notify
 from orchestrator.config.plugins import check_strategy, lab_class, lab_types
 from orchestrator.config.stop import StopBlock
 from orchestrator.errors import InputError
@@ -235,6 +236,9 @@ class CampaignFile(Block):
 
     breakers: Breakers = Breakers()
     """When a cell is taken out of service by itself, and when the campaign waits for a person since too many are."""
+
+    notify: Notify | None = None
+    """Who is told of what happens, by names of addresses."""
 
     @model_validator(mode="before")
     @classmethod

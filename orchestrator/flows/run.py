@@ -30,6 +30,7 @@ from orchestrator.campaign.merit import incumbent  # noqa: E402
 from orchestrator.flows.engine import PrefectEngine  # noqa: E402
 from orchestrator.loop.assembly import assemble, loop_of  # noqa: E402
 from orchestrator.loop.listener import Listener  # noqa: E402
+from orchestrator.notify.telling import notifying  # noqa: E402
 from orchestrator.store.opening import open_store  # noqa: E402
 from orchestrator.store.records import AttemptRecord, CampaignState, ExperimentRecord  # noqa: E402
 
@@ -106,8 +107,10 @@ def _run(campaign: str, store: str | None, hooks: Hooks) -> CampaignState:
     artifacts = _Artifacts(parts.campaign, stop.most)
     try:
         listeners = (*hooks.listeners, artifacts)
-        loop = loop_of(parts, reading, engine=PrefectEngine(), cancelled=hooks.cancelled, listeners=listeners)
-        hooks.state = loop.run()
+        with notifying(parts, listeners) as people:
+            listeners = (*listeners, *people)
+            loop = loop_of(parts, reading, engine=PrefectEngine(), cancelled=hooks.cancelled, listeners=listeners)
+            hooks.state = loop.run()
         return hooks.state
     finally:
         hooks.ended.set()

@@ -16,7 +16,7 @@ from orchestrator.loop.cells import EQUIPMENT
 from orchestrator.loop.executing import Flight, Unfinished
 from orchestrator.loop.listener import told
 from orchestrator.loop.outcome import told_of
-from orchestrator.loop.recovery import decided
+from orchestrator.loop.recovery import decided, tell_inspections
 from orchestrator.loop.work import Work
 from orchestrator.store.changes import Change, Note, PutAttempt, PutExperiment
 from orchestrator.store.records import AttemptRecord, AttemptState, ExperimentRecord, ExperimentState
@@ -166,7 +166,9 @@ class Landing:
             work.campaign.put(PutAttempt(ended), *notes)
             return
         record = replace(now, state="queued" if repeat else "needs_inspection", updated=datetime.now(UTC))
-        work.campaign.put(PutExperiment(record, "running", ended.message), PutAttempt(ended), *notes)
+        back = PutExperiment(record, "running", ended.message)
+        work.campaign.put(back, PutAttempt(ended), *notes)
+        tell_inspections(work.listeners, (back,))
         if repeat:
             work.queue.append(record)
 

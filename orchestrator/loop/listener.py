@@ -27,7 +27,10 @@ class Listener:
         """The campaign is in another state."""
 
     def noticed(self, kind: str, text: str) -> None:
-        """Something happened that people should know; ``kind`` as in :mod:`orchestrator.campaign.words`."""
+        """Something happened that people should know; ``kind`` as in :mod:`orchestrator.campaign.words`.
+
+        Threads of other listeners call it, too.
+        """
 
 
 Event = Literal["proposed", "started", "learned", "state_changed", "noticed"]

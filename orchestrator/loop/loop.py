@@ -32,7 +32,7 @@ from orchestrator.loop.landing import Landing
 from orchestrator.loop.late import LateResults
 from orchestrator.loop.listener import Listener, told
 from orchestrator.loop.proposing import Approval, Proposing
-from orchestrator.loop.recovery import clock_of, decided_meanwhile, left_running, queue_of
+from orchestrator.loop.recovery import clock_of, decided_meanwhile, left_running, queue_of, tell_inspections
 from orchestrator.loop.watching import Watch, ended
 from orchestrator.loop.work import Work
 from orchestrator.store.changes import PutAttempt, PutExperiment, SetCampaignState
@@ -380,6 +380,7 @@ class Loop:
             begun = steps.get((record.id, attempt.number), []) if attempt is not None else []
             changes = left_running(record, attempt, begun, repeat=self.lab.repeat_is_safe, journals=journals)
             self.campaign.put(*changes)
+            tell_inspections(work.listeners, changes)
             work.attempts |= {c.record.experiment: c.record for c in changes if isinstance(c, PutAttempt)}
         records = self.campaign.experiments()
         waiting = [r.id for r in records if r.state == "needs_inspection"]

@@ -8,8 +8,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from orchestrator.campaign import words
 from orchestrator.loop.context import JOURNAL
 from orchestrator.loop.journal import REPEATABLE, Step
+from orchestrator.loop.listener import Listener, told
 from orchestrator.store.changes import Change, PutAttempt, PutExperiment
 from orchestrator.store.records import AttemptRecord, AttemptState, EventRecord, ExperimentRecord, ExperimentState
 
@@ -47,6 +49,14 @@ def left_running(
         ended: AttemptState = "cancelled" if never else "unknown"
         changes.append(PutAttempt(replace(attempt, state=ended, finished=now, message=why)))
     return changes
+
+
+def tell_inspections(listeners: Iterable[Listener], changes: Iterable[Change]) -> None:
+    """Tell the listeners which experiments need a person's look by these changes, and why."""
+    for change in changes:
+        if isinstance(change, PutExperiment) and change.record.state == "needs_inspection":
+            text = f"experiment {change.record.id} needs a person's look: {change.why or 'its outcome is unknown'}"
+            told(listeners, "noticed", words.INSPECTION, text)
 
 
 def never_started(attempt: AttemptRecord, begun: Sequence[Step]) -> bool:

@@ -1,6 +1,6 @@
 """Experiments in one line of a terminal."""
 
-from orchestrator.cli import text
+from orchestrator.campaign import text
 from orchestrator.store.records import ExperimentRecord, Value
 
 

@@ -1,4 +1,4 @@
-"""Experiments in words, for terminals and logs."""
+"""Experiments in words, for terminals, logs and messages. Light to import: no model."""
 
 from __future__ import annotations
 
