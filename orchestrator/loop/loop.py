@@ -18,7 +18,7 @@ from orchestrator.campaign import Campaign, words
 from orchestrator.campaign.campaign import unfenced
 from orchestrator.campaign.samples import name_of
 from orchestrator.config.breakers import Breakers
-from orchestrator.errors import OrchestratorError, StaleWrite
+from orchestrator.errors import OrchestratorError, StaleWrite, StoreError
 from orchestrator.loop.attendance import Attendance
 from orchestrator.loop.cells import Cells
 from orchestrator.loop.context import AttemptContext, RealClock, VirtualClock
@@ -240,7 +240,10 @@ class Loop:
         """A model thinks: whoever wants all stopped at once does not wait for it."""
         safe = False
         while not over.wait(TICK):
-            self._watch.glance()
+            try:
+                self._watch.glance()
+            except StoreError as problem:  # it may be away for a moment; whoever writes next finds out
+                logger.warning("nobody can be heard while the model thinks: %s", problem)
             if self.cancelled.is_set() and not safe:
                 self._attendance.make_safe()
                 safe = True

@@ -90,7 +90,10 @@ class Proposing:
         over = Event()
         asked = self._work.engine.submit("propose", label, choose)
         asked.add_done_callback(lambda _: over.set())
-        self._meanwhile(over)
+        try:
+            self._meanwhile(over)
+        finally:
+            over.wait()  # what it writes, it writes under this loop's lease
         return asked.result()
 
     def _choose(self, n: int, apart: bool, purse: float) -> list[ExperimentRecord]:

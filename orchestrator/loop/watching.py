@@ -58,8 +58,9 @@ class Watch:
         """Heed whoever wants everything stopped at once, while the loop has no time for anything else."""
         campaign = self._work.campaign
         last = campaign.store.last_event(campaign.name)
-        if last > self._glanced and campaign.store.events(campaign.name, after=self._glanced, kinds=(words.STOP_NOW,)):
-            self._work.cancelled.set()
+        if last > self._glanced:
+            for event in campaign.store.events(campaign.name, after=self._glanced, kinds=(words.STOP_NOW,)):
+                self._hear(event)
         self._glanced = last
 
     def heed_state(self) -> None:
@@ -76,7 +77,7 @@ class Watch:
         work.cells.hear(event)
         if event.kind == words.CELL and (why := work.cells.holds):
             work.wait_for("holding", why)
-        if event.kind == words.STOP_NOW:
+        if event.kind == words.STOP_NOW and not work.stop_now:
             logger.warning("stopped at once by %s: %s", event.who, event.why)
             work.stops = event.why or f"{event.who} stopped it at once"
             work.stop_now = True

@@ -117,7 +117,7 @@ def stopped(store: Store, name: str, patience: float) -> str:
         return f"campaign {name} is stopped: what ran was cancelled, and its laboratory was made safe."
     what = store.campaign(name).reason if state == "halted" else "nobody has confirmed that its laboratory is safe"
     raise CampaignError(
-        f"campaign {name!r} is {state}: {what}.".replace("..", "."),
+        f"campaign {name!r} is {state}: {what.rstrip('.')}.",
         field="name",
         mend="Look at the laboratory; `sabatier rig stop RIG.yaml` makes a rig safe, whoever controls it.",
     )

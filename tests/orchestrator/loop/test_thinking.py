@@ -2,11 +2,16 @@
 
 from threading import Event, Thread
 
+import pandas as pd
 import pytest
-from loop_bench import Bench, answer, campaign_of, loop_of
+from loop_bench import SPACE, Bench, answer, campaign_of, loop_of
 
+from acquisition import Objective
 from acquisition.problem import Proposal, Proposals
 from instruments import ExecutionCancelled
+from instruments.manual import ManualLab
+from orchestrator import Campaign
+from orchestrator.errors import StoreUnreachable
 from orchestrator.steering.lifecycle import stop
 
 
@@ -80,3 +85,50 @@ def test_what_waits_is_started_before_a_model_is_asked_for_the_other_cells(tmp_p
         thread.join(30)
     assert not thread.is_alive()
     assert sorted(lab.executed) == [1, 2, 3, 4, 5, 6]
+
+
+def test_stopped_at_once_meanwhile_what_a_person_runs_does_not_go_on(tmp_path):
+    mind = Ponder()
+    campaign = campaign_of(strategy=mind)
+    lab = ManualLab(("a", "b"), cells=("bench-1", "bench-2"), metrics={"y": "1"})
+    loop, ended = loop_of(campaign, lab, tmp_path), []
+    thread = Thread(target=lambda: ended.append(loop.run()))
+    thread.start()
+    try:
+        other = Campaign(SPACE, [Objective("y")], store=campaign.store, name="c", definition={})
+        while campaign.store.counts("c")["running"] < 2:
+            assert thread.is_alive()
+        other.refresh()
+        other.tell(pd.DataFrame({"experiment": [1], "y": [0.5]}))
+        assert mind.asked.wait(30)
+        stop(campaign.store, "c", now=True, who="marie", why="smoke")
+        while not loop.cancelled.is_set():
+            assert thread.is_alive()
+    finally:
+        mind.answers.set()
+        thread.join(30)
+    assert ended == ["stopped"]
+    assert campaign.store.experiment("c", 2).state == "needs_inspection"
+
+
+def test_a_store_that_is_away_for_a_moment_ends_nothing(tmp_path):
+    mind, missed = Ponder(), Event()
+    campaign = campaign_of(strategy=mind)
+    last_event = campaign.store.last_event
+
+    def away(name):
+        if mind.asked.is_set() and not mind.answers.is_set():
+            missed.set()
+            raise StoreUnreachable("the network is down.")
+        return last_event(name)
+
+    campaign.store.last_event = away
+    loop, ended = loop_of(campaign, Bench(), tmp_path, experiments=3), []
+    thread = Thread(target=lambda: ended.append(loop.run()))
+    thread.start()
+    try:
+        assert missed.wait(30)
+    finally:
+        mind.answers.set()
+        thread.join(30)
+    assert ended == ["completed"]
