@@ -27,6 +27,8 @@ from _duel.players import player
 from _duel.program import Duel, Game, Stopwatch, parser, run
 from _duel.statistics import Figure
 
+from instruments.lab import Measurement
+
 BUDGET = 40
 TASKS: dict[str, tuple[tuple[str, str], tuple[str, float]]] = {
     "efficiency_and_rate": (("ee_c2h4", "j_c2h4"), ("fe_h2", 0.25)),
@@ -64,6 +66,9 @@ class Bench:
 
     def lease(self, device: str) -> nullcontext[None]:
         return nullcontext()
+
+    def keep(self, measurement: Measurement) -> None:
+        pass
 
 
 def hypervolume(values: np.ndarray) -> float:

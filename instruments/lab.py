@@ -202,6 +202,16 @@ class Context(Protocol):
     def lease(self, device: str) -> AbstractContextManager[None]:
         """Hold a shared device exclusively."""
 
+    def keep(self, measurement: Measurement) -> None:
+        """Write raw signals down, complete and for good; to be called before anything is computed from them.
+
+        A laboratory that does not call it has them written when its outcome comes.
+
+        Raises:
+            LabError: the metadata are no JSON values.
+            OSError: they could not be written.
+        """
+
 
 @runtime_checkable
 class Lab(Protocol):
@@ -260,6 +270,28 @@ class Journaling(Protocol):
     @property
     def journals(self) -> bool:
         """Whether no matter is touched outside of :meth:`Context.journal`."""
+
+
+@runtime_checkable
+class Reducing(Protocol):
+    """What a laboratory adds to :class:`Lab` when it can compute again what comes of raw signals.
+
+    What was measured in full when a process died is then told from its files, and a reduction can be repeated.
+    """
+
+    def reduce(self, measurement: Measurement, job: Job, sample: str) -> Outcome:
+        """What :meth:`Lab.execute` answers for these signals, with the present software.
+
+        It is a function of its arguments alone: no device is touched, and the laboratory need not be open.
+
+        Args:
+            measurement: as the laboratory gave it, perhaps long ago.
+            job: of which it is.
+            sample: the electrode.
+
+        Raises:
+            InstrumentsError: nothing can be computed from them.
+        """
 
 
 @runtime_checkable

@@ -123,6 +123,10 @@ class NetworkFileSystem(StoreError):
     """The store's file would be on a network file system, where several computers would destroy it."""
 
 
+class RawSignalsError(OrchestratorError):
+    """The raw signals of an attempt are missing, incomplete or changed, or their storage is out of reach."""
+
+
 class CampaignError(OrchestratorError):
     """A campaign is asked for something that it cannot do. Its state is unchanged."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import torch
 
@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from simulators.simulated import SimulatedOptions
 
 DAY: Final = 86400.0
+ANALYSED, ANALYSED_SEM = "composition_measured", "composition_measured_sem"
+"""Metadata of raw signals: the composition as analysed afterwards, and its standard uncertainty."""
 
 
 @dataclass(frozen=True)
@@ -254,25 +256,35 @@ class Bench:
 
     def _reduced(self, experiment: _Experiment, readings: Readings, context: Context) -> Outcome:
         """Raw signals, and what the data reduction makes of them."""
-        from instruments.electrochemistry.reduction import reduce
-
         made = signals.draft(
             experiment.course, readings, experiment.run, self._declared, context.seed, self._stability_of
         )
         faults.commit(experiment.faults, made, context.seed)
         records = calibrations(self._declared, int(experiment.days // PERIOD))
         made.setup["date"] = today(experiment.days * DAY).isoformat()
-        measurement = Measurement(made.tables(), made.metadata(records))
+        seen = self._with_composition(Observation({}), experiment, context)
+        found = {} if not seen.measured else {ANALYSED: dict(seen.measured), ANALYSED_SEM: dict(seen.measured_sem)}
+        measurement = Measurement(made.tables(), {**made.metadata(records), **found})
+        context.keep(measurement)
+        return replace(self.reduced(measurement), measurement=measurement, duration=experiment.run.duration)
+
+    def reduced(self, measurement: Measurement) -> Outcome:
+        """What comes of raw signals, with the calibrations and the analysed composition in their metadata."""
+        from instruments.electrochemistry.reduction import reduce
+
         try:
-            reduction = reduce(measurement, rules=self._options.quality, calibrations=records)
+            reduction = reduce(measurement, rules=self._options.quality)
         except InstrumentsError as problem:  # the signals are kept: they may be reduced again
-            words = f"the raw signals could not be reduced: {problem}"
-            return Outcome(
-                failure=Failure("analysis", words), measurement=measurement, duration=experiment.run.duration
+            return Outcome(failure=Failure("analysis", f"the raw signals could not be reduced: {problem}"))
+        known: Mapping[str, Any] = measurement.metadata
+        return Outcome(
+            replace(
+                reduction.observation,
+                report=reduction.report(),
+                measured=dict(known.get(ANALYSED, {})),
+                measured_sem=dict(known.get(ANALYSED_SEM, {})),
             )
-        observation = replace(reduction.observation, report=reduction.report())
-        observation = self._with_composition(observation, experiment, context)
-        return Outcome(observation, measurement=measurement, duration=experiment.run.duration)
+        )
 
     def _with_composition(self, observation: Observation, experiment: _Experiment, context: Context) -> Observation:
         """With the composition as analysed, where syntheses miss theirs by much."""

@@ -12,7 +12,7 @@ from pydantic.dataclasses import dataclass
 
 from instruments.electrochemistry.rules import QualityRules
 from instruments.errors import ExecutionCancelled, LabError
-from instruments.lab import Context, Failure, Job, Outcome, Parameters
+from instruments.lab import Context, Failure, Job, Measurement, Outcome, Parameters
 from instruments.metrics import METRICS
 from simulators._schema import CONFIG, nearest, speaks_lab_error
 from simulators.chemistries import CHEMISTRIES, Chemistry, chemistry
@@ -198,6 +198,14 @@ class SimulatedLab:
         except ConvergenceError as problem:
             outcome = Outcome(failure=Failure("unknown", str(problem)), duration=self._bench.duration(context.seed))
         return outcome if self.virtual_time else self._waited(outcome, context)
+
+    def reduce(self, measurement: Measurement, job: Job, sample: str) -> Outcome:  # noqa: ARG002
+        """What comes of raw signals; see :class:`instruments.lab.Reducing`.
+
+        Raises:
+            InstrumentsError: nothing can be computed from them.
+        """
+        return self._bench.reduced(measurement)
 
     def reveal(self, job: Job, context: Context) -> HiddenTruth:
         """What truly happens in an experiment: for scoring, never for a strategy.

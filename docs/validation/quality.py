@@ -17,7 +17,7 @@ from pydantic import TypeAdapter
 
 from acquisition import SearchSpace
 from acquisition.parameters import Parameter
-from instruments.lab import Job, Outcome
+from instruments.lab import Job, Measurement, Outcome
 from orchestrator.loop.context import VirtualClock
 from simulators import Chemistry, SimulatedLab, SimulatedOptions, chemistry
 from simulators.faults import FAULTS
@@ -42,6 +42,9 @@ class _Moment:
     def lease(self, device: str) -> nullcontext[None]:  # noqa: ARG002
         """Nothing is shared."""
         return nullcontext()
+
+    def keep(self, measurement: Measurement) -> None:
+        """Nothing is kept."""
 
 
 def outcome(lab: SimulatedLab, parameters: dict[str, Any], seed: int) -> Outcome:

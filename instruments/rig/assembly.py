@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from instruments.electrochemistry.calibration import Calibrations
 from instruments.electrochemistry.products import PRODUCTS
 from instruments.electrochemistry.setup import Setup
-from instruments.errors import InstrumentsError
-from instruments.lab import Measurement, Observation, Verdict
+from instruments.errors import InstrumentsError, LabError
+from instruments.lab import Failure, Measurement, Observation, Outcome, Verdict
 from instruments.metrics import METRICS
-from instruments.rig.mounted import Mounted
 
 if TYPE_CHECKING:
     from instruments.electrochemistry.reduction import Reduction
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
 SUMS: Final = ("fe_total", "fe_c2plus", "j_c2plus", "ee_c2plus")
 """Figures that are not complete before the liquids are."""
+logger = logging.getLogger(__name__)
+
+LIQUID: Final = "liquid"
+"""The table of the analysis of liquid products."""
 RIG: Final = "rig"
 """Where a measurement's metadata say what the rig did."""
 
@@ -47,6 +51,7 @@ def assemble(
     records: Calibrations,
     on: date,
     checks: Mapping[str, Any],
+    later: Iterable[str] = (),
 ) -> Measurement:
     """The measurement of an execution: its tables, the setup of its cell with what was noted, the calibrations.
 
@@ -56,6 +61,7 @@ def assemble(
         records: of the rig.
         on: day of the experiment.
         checks: results of controls of the cell.
+        later: metrics that wait for the analysis of liquid products.
     """
     setup = setup_of(execution, notes, on, checks)
     mounted = execution.mounted
@@ -66,6 +72,8 @@ def assemble(
         "sample": execution.context.sample,
         "problems": list(execution.problems),
         "label": execution.label_of_vial or execution.label,
+        "awaiting": list(later),
+        "failure": None if execution.failure is None else asdict(execution.failure),
     }
     metadata = {**setup.to_metadata(), "calibrations": records.to_json(), RIG: about}
     return Measurement(execution.recorder.tables(), metadata)
@@ -93,21 +101,44 @@ def reduced(measurement: Measurement, rules: QualityRules) -> Found:
         return Found(measurement, reduce(measurement, rules=rules))
     except InstrumentsError as problem:
         return Found(measurement, None, problem)
+    except Exception as fault:  # of the program: what was measured is no less worth for it
+        logger.exception("the reduction of raw signals broke")
+        said = f"the program is at fault: {type(fault).__name__}: {fault}"
+        return Found(measurement, None, LabError(said, mend="Reduce it again with a release that is mended."))
 
 
-def observation(found: Found, mounted: Mounted, asked: Mapping[str, Any], later: Iterable[str]) -> Observation:
+def outcome(measurement: Measurement, asked: Mapping[str, Any], rules: QualityRules) -> Outcome:
+    """What comes of a measurement of a rig: a function of the raw signals and what their metadata say.
+
+    Args:
+        measurement: as :func:`assemble` made it, perhaps long ago, or with its liquid analysis.
+        asked: the settings.
+        rules: of quality control.
+    """
+    about: Mapping[str, Any] = cast("Mapping[str, Any]", measurement.metadata.get(RIG, {}))
+    failure = about.get("failure")
+    if failure:
+        return Outcome(failure=Failure(**failure), measurement=measurement)
+    later = () if LIQUID in measurement.signals else tuple(about.get("awaiting", ()))
+    told = observation(reduced(measurement, rules), about.get("composition", {}), asked, later)
+    return Outcome(told, measurement=measurement, awaiting=later)
+
+
+def observation(
+    found: Found, composition: Mapping[str, float], asked: Mapping[str, Any], later: Iterable[str]
+) -> Observation:
     """What is told of an experiment.
 
     Args:
         found: of its execution.
-        mounted: the sample, with its composition as made.
+        composition: of the sample by column, as it was made.
         asked: the settings.
         later: metrics that are awaited, and so are not told now.
 
     Returns:
         Without figures and ``invalid`` where nothing could be reduced.
     """
-    executed = {name: value for name, value in mounted.executed.items() if name in asked}
+    executed = {name: value for name, value in composition.items() if name in asked}
     if found.reduction is None:
         return Observation({}, Verdict("invalid", (f"reduction: {found.problem}",)), executed=executed)
     told, waiting = found.reduction.observation, set(later)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from threading import Lock
@@ -15,10 +16,10 @@ from instruments.electrochemistry.calibration import Calibrations
 from instruments.electrochemistry.quality import DEFAULT_RULES
 from instruments.electrochemistry.rules import QualityRules
 from instruments.errors import InstrumentsError, LabError, LabHolds
-from instruments.lab import Context, Failure, Job, LateResult, Outcome, Parameters
+from instruments.lab import Context, Failure, Job, LateResult, Measurement, Outcome, Parameters
 from instruments.rig import calibrating, testing
 from instruments.rig import late as analyses
-from instruments.rig.assembly import assemble, awaited, metrics_of, observation, reduced
+from instruments.rig.assembly import assemble, awaited, metrics_of, outcome, reduced
 from instruments.rig.controls import ControlBlock, ControlKind, ControlResult, latest, note, unmeasured
 from instruments.rig.errors import RigUnsafe
 from instruments.rig.feasible import Feasibility
@@ -291,13 +292,17 @@ class RigLab:
         if run.failure is not None and not run.recorder.tables():
             return Outcome(failure=run.failure, duration=run.now())
         notes = self.program.procedure.setup(run)
-        measurement = assemble(run, notes, self.calibrations(), on, self._checks(run.cell))
-        if run.failure is not None:
-            return Outcome(failure=run.failure, measurement=measurement, duration=run.now())
         later = awaited(self.program.procedure.awaiting if run.label_of_vial else (), self.metrics)
-        found = reduced(measurement, self._rules)
-        told = observation(found, self.mounted.at(run.cell), run.job.parameters, later)
-        return Outcome(told, measurement=measurement, awaiting=later, duration=run.now(), sample=context.sample)
+        measurement = assemble(run, notes, self.calibrations(), on, self._checks(run.cell), later)
+        context.keep(measurement)
+        return replace(self.reduce(measurement, run.job, context.sample), duration=run.now())
+
+    def reduce(self, measurement: Measurement, job: Job, sample: str) -> Outcome:
+        """What comes of raw signals: by the quality rules of the campaign, the calibrations that they came with.
+
+        What cannot be reduced is an invalid result, which says why.
+        """
+        return replace(outcome(measurement, job.parameters, self._rules), sample=sample)
 
     def _calendar(self, device: str) -> Calendar:
         with self._lock:
@@ -409,7 +414,9 @@ class RigLab:
         notes = dict(self.program.procedure.setup(run))
         if block.kind == "argon_blank":
             notes["feed"] = {"ar": 1.0}
-        found = reduced(assemble(run, notes, self.calibrations(), self._today(), {}), self._rules)
+        measurement = assemble(run, notes, self.calibrations(), self._today(), {})
+        run.context.keep(measurement)
+        found = reduced(measurement, self._rules)
         if found.reduction is None:
             return unmeasured(block, run.cell, f"{block.name}: {found.problem}")
         return testing.of_figures(block, run.cell, found.reduction.figures)

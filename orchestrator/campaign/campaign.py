@@ -266,17 +266,17 @@ class Campaign:
         with self._lock:
             self._again_if_stale(lambda: self._take(rows, prior=prior, amend=amend))
 
-    def record(self, told: Told, *extra: Change, amend: bool = False) -> ExperimentRecord:
+    def record(self, told: Told, *extra: Change, amend: bool = False, why: str = "") -> ExperimentRecord:
         """Take in one result as the loop has it, with further changes in the same transaction."""
         with self._lock:
-            return self._again_if_stale(lambda: self._take([told], prior=False, amend=amend, extra=extra))[0]
+            return self._again_if_stale(lambda: self._take([told], prior=False, amend=amend, extra=extra, why=why))[0]
 
     def _take(
-        self, rows: Sequence[Told], *, prior: bool, amend: bool, extra: Sequence[Change] = ()
+        self, rows: Sequence[Told], *, prior: bool, amend: bool, extra: Sequence[Change] = (), why: str = ""
     ) -> list[ExperimentRecord]:
         pairs = telling.take(self._ledger, self.space, rows, seed=self.seed, prior=prior, amend=amend)
         pairs = [(before, samples.used(before, after, self.store, self.name)) for before, after in pairs]
-        why = "amended" if amend else ""
+        why = why or ("amended" if amend else "")
         changes = [
             PutExperiment(after, None if before is None else before.state, why, before) for before, after in pairs
         ]

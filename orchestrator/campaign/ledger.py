@@ -216,7 +216,7 @@ def merge(record: ExperimentRecord, told: Told, *, amend: bool, complete: bool, 
         # the sample that was asked for may turn out to be another; one that was told may not
         sample=seen.settle("sample", None if record.executed is None else record.sample, told.sample) or record.sample,
         verdict=seen.settle("verdict", record.verdict, told.verdict) or ("valid" if told.outcome else None),
-        verdict_reasons=told.verdict_reasons or record.verdict_reasons,
+        verdict_reasons=told.verdict_reasons if told.reduced else told.verdict_reasons or record.verdict_reasons,
         calibrations=tuple(dict.fromkeys((*record.calibrations, *told.calibrations))),
         failure_cause=seen.settle("failure_cause", known, cause) if state == "failed" else None,
         failure_reason=(told.failure_reason or record.failure_reason) if state == "failed" else None,

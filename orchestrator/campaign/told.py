@@ -36,6 +36,7 @@ class Told:
         values: figures of merit; a part that is ``None`` is not told.
         calibrations: ids of the calibration records that the values rest on.
         outcome: whether anything is said of how it went, if only that results are to come.
+        reduced: whether it comes from raw signals, so that its verdict stands without former reasons.
     """
 
     row: int
@@ -52,6 +53,7 @@ class Told:
     verdict_reasons: tuple[str, ...] = ()
     calibrations: tuple[str, ...] = ()
     outcome: bool = True
+    reduced: bool = False
 
 
 def read(

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from orchestrator.cli.failures import plain_failures
-from orchestrator.cli.options import Engine, Json, Quiet, Report, RigFile, Store, Table, Who
+from orchestrator.cli.options import Engine, Files, Json, Quiet, Report, RigFile, Store, Table, Who
 from orchestrator.cli.people_app import people_app
 
 app = typer.Typer(
@@ -34,6 +34,7 @@ def run(
     name: Annotated[str | None, typer.Option("--name", help="Another name for the campaign.")] = None,
     seed: Annotated[int | None, typer.Option("--seed", min=0, help="Another seed.")] = None,
     store: Store = None,
+    files: Files = None,
     engine: Engine = "prefect",
     report: Report = None,
     quiet: Quiet = False,
@@ -41,7 +42,9 @@ def run(
     """Run a campaign, or continue it if it is in the store with the same definition."""
     from orchestrator.cli.running import run_file
 
-    run_file(file, table=table, name=name, seed=seed, store=store, engine=engine, report=report, quiet=quiet)
+    run_file(
+        file, table=table, name=name, seed=seed, store=store, files=files, engine=engine, report=report, quiet=quiet
+    )
 
 
 @app.command()
@@ -49,6 +52,7 @@ def run(
 def resume(
     name: Annotated[str, typer.Argument(help="The campaign's name.")],
     store: Store = None,
+    files: Files = None,
     engine: Engine = "prefect",
     report: Report = None,
     quiet: Quiet = False,
@@ -56,7 +60,7 @@ def resume(
     """Continue a campaign of the store. Its files are not needed."""
     from orchestrator.cli.running import resume_campaign
 
-    resume_campaign(name, store=store, engine=engine, report=report, quiet=quiet)
+    resume_campaign(name, store=store, files=files, engine=engine, report=report, quiet=quiet)
 
 
 @app.command()

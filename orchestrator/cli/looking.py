@@ -19,6 +19,7 @@ from orchestrator.campaign.words import CELL
 from orchestrator.cli.ends import standing, words
 from orchestrator.cli.orders import to_do, work_orders
 from orchestrator.errors import InputError
+from orchestrator.loop.places import spool_of, unsent
 from orchestrator.store.opening import open_store
 from orchestrator.store.protocol import Store
 from orchestrator.store.records import CampaignRecord, ExperimentRecord, Owner
@@ -68,6 +69,7 @@ def summary(store: Store, record: CampaignRecord) -> dict[str, Any]:
         "awaits_approval": counts["proposed"] if definition.get("approval", "none") != "none" else 0,
         "work_orders": work_orders(store, record.name) if counts["running"] else [],
         "verdicts": {verdict: verdicts[verdict] for verdict in ("valid", "suspect", "invalid")},
+        "files_waiting": sum(1 for _ in unsent(spool_of(store), record.name)),
         "results": results,
         "observed": known,
         "budget": definition.get("stop", {}).get("experiments"),
@@ -164,7 +166,11 @@ def _wanted(one: dict[str, Any]) -> list[str]:
         found.append(f"approval of {one['awaits_approval']} proposals: sabatier approve {name} ID, or reject, or edit")
     found += to_do(name, one["work_orders"])
     if counts["needs_inspection"]:
-        found.append(f"a look at {counts['needs_inspection']} experiments: sabatier resolve {name} ID rerun or discard")
+        found.append(
+            f"a look at {counts['needs_inspection']} experiments: sabatier resolve {name} ID accept, rerun or discard"
+        )
+    if one["files_waiting"]:
+        found.append(f"storage to answer: raw signals of {one['files_waiting']} attempts are still to be sent there")
     return found
 
 

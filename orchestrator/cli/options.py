@@ -11,6 +11,13 @@ Store = Annotated[
     str | None,
     typer.Option("--store", help="Address of the store [default: SABATIER_STORE, else ./sabatier-data/sabatier.db]."),
 ]
+Files = Annotated[
+    str | None,
+    typer.Option(
+        "--files",
+        help="Folder or URL for raw signals, such as s3://bucket/raw [default: SABATIER_FILES, else beside the store].",
+    ),
+]
 Engine = Annotated[
     Literal["prefect", "threads"],
     typer.Option("--engine", help="Run under Prefect, or in plain threads of this process."),

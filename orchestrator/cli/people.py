@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from instruments.lab import Lab, Resuming
 from orchestrator.campaign import words
@@ -22,6 +22,7 @@ from orchestrator.store.records import EventRecord
 
 if TYPE_CHECKING:
     from orchestrator.loop.assembly import Assembly
+    from orchestrator.loop.keeping import Files
 
 PATIENCE: Final = 60.0
 """Seconds that `stop --now` waits for the campaign's process."""
@@ -138,11 +139,41 @@ def comment(name: str, text: str, id: int | None, *, store: str | None, who: str
 
 
 def resolve(
-    name: str, id: int, decision: experiments.Decision, *, store: str | None, who: str | None, why: str
+    name: str,
+    id: int,
+    decision: experiments.Decision | Literal["accept"],
+    *,
+    store: str | None,
+    who: str | None,
+    why: str,
 ) -> None:
     """Say what is to become of an experiment of unknown outcome."""
     with opened(store) as kept:
+        if decision == "accept":
+            from orchestrator.steering.reducing import accept
+
+            parts = assembled(kept, name)
+            say(accept(parts.campaign, parts.lab, _files(kept, parts), id, who=who or account(), why=why))
+            return
         say(experiments.resolve(kept, name, id, decision, who=who or account(), why=why))
+
+
+def reduce(name: str, ids: Sequence[int], *, store: str | None, who: str | None, why: str) -> None:
+    """Reduce raw signals again."""
+    from orchestrator.steering.reducing import reduce as again
+
+    with opened(store) as kept:
+        parts = assembled(kept, name)
+        files = _files(kept, parts)
+        for id in dict.fromkeys(ids):  # one after the other: what was done before a refusal is said
+            say(again(parts.campaign, parts.lab, files, [id], who=who or account(), why=why))
+
+
+def _files(store: Store, parts: Assembly) -> Files:
+    """Where raw signals are kept: each attempt says for itself where its own are."""
+    from orchestrator.loop.assembly import kept_by
+
+    return kept_by(store, parts.lab)
 
 
 def cell(name: str, which: str, in_service: bool, *, store: str | None, who: str | None, why: str) -> None:

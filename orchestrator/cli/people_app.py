@@ -147,7 +147,7 @@ def comment(
 def resolve(
     name: Name,
     id: Id,
-    decision: Annotated[Literal["rerun", "discard"], typer.Argument(help="What becomes of it.")],
+    decision: Annotated[Literal["rerun", "discard", "accept"], typer.Argument(help="What becomes of it.")],
     why: Why = "",
     who: Who = None,
     store: Store = None,
@@ -156,6 +156,21 @@ def resolve(
     from orchestrator.cli.people import resolve as end
 
     end(name, id, decision, store=store, who=who, why=why)
+
+
+@people_app.command()
+@plain_failures
+def reduce(
+    name: Name,
+    ids: Annotated[list[int], typer.Argument(help="Ids of experiments.", metavar="ID...", min=1)],
+    why: Why = "",
+    who: Who = None,
+    store: Store = None,
+) -> None:
+    """Reduce raw signals again with this release; touches no device."""
+    from orchestrator.cli.people import reduce as again
+
+    again(name, ids, store=store, who=who, why=why)
 
 
 @people_app.command()

@@ -28,9 +28,10 @@ from orchestrator.config.definition import Definition
 from orchestrator.config.load import load
 from orchestrator.errors import InputError, LeaseHeld, NothingTold, OrchestratorError
 from orchestrator.flows.sitting import Sitting, sit
-from orchestrator.loop.assembly import Assembly, assemble, definition_of, files_of, loop_of, open_for, register
+from orchestrator.loop.assembly import Assembly, assemble, definition_of, kept_by, loop_of, open_for, register
 from orchestrator.loop.engine import ThreadEngine
 from orchestrator.loop.listener import Listener
+from orchestrator.loop.places import files_of
 from orchestrator.notify.telling import check_people, notifying
 from orchestrator.store.opening import default_url, open_store
 from orchestrator.store.protocol import Store
@@ -46,6 +47,7 @@ def run_file(
     name: str | None,
     seed: int | None,
     store: str | None,
+    files: str | None,
     engine: str,
     report: Path | None,
     quiet: bool,
@@ -61,12 +63,14 @@ def run_file(
     try:
         new = register(kept, definition)
         with _logging(_log_path(kept, name), name):
-            _run(kept, name, definition, engine=engine, report=report, quiet=quiet, new=new)
+            _run(kept, name, definition, files=files, engine=engine, report=report, quiet=quiet, new=new)
     finally:
         kept.close()
 
 
-def resume_campaign(name: str, *, store: str | None, engine: str, report: Path | None, quiet: bool) -> NoReturn:
+def resume_campaign(
+    name: str, *, store: str | None, files: str | None, engine: str, report: Path | None, quiet: bool
+) -> NoReturn:
     """Continue a campaign of a store; ends the process with the campaign's exit status."""
     _refuse_memory(store)
     reading = open_store(store, durable=False, create=False)
@@ -78,7 +82,7 @@ def resume_campaign(name: str, *, store: str | None, engine: str, report: Path |
     kept = open_for(store, definition.build_lab(), create=False)
     try:
         with _logging(_log_path(kept, name), name):
-            _run(kept, name, definition, engine=engine, report=report, quiet=quiet, new=False)
+            _run(kept, name, definition, files=files, engine=engine, report=report, quiet=quiet, new=False)
     finally:
         kept.close()
 
@@ -94,9 +98,18 @@ def _log_path(store: Store, name: str) -> Path:
 
 
 def _run(
-    store: Store, name: str, definition: Definition, *, engine: str, report: Path | None, quiet: bool, new: bool
+    store: Store,
+    name: str,
+    definition: Definition,
+    *,
+    files: str | None,
+    engine: str,
+    report: Path | None,
+    quiet: bool,
+    new: bool,
 ) -> NoReturn:
     parts = assemble(store, name, definition)
+    kept_by(store, parts.lab, files)  # an address that cannot be used is refused before anything moves
     folder = files_of(store).parent
     console = Terminal()
     file = definition.file
@@ -120,7 +133,7 @@ def _run(
     cancelled = Event()
     try:
         with display.live():
-            ended = _in_thread(lambda: _sit(engine, parts, store, cancelled, listeners), cancelled, console)
+            ended = _in_thread(lambda: _sit(engine, parts, store, files, cancelled, listeners), cancelled, console)
     except LeaseHeld:
         raise
     except (OrchestratorError, AcquisitionError, InstrumentsError, OSError) as problem:
@@ -136,14 +149,16 @@ def _run(
     os._exit(status)  # Prefect's threads would wait for that server for ever
 
 
-def _sit(engine: str, parts: Assembly, store: Store, cancelled: Event, listeners: tuple[Listener, ...]) -> Sitting:
+def _sit(
+    engine: str, parts: Assembly, store: Store, files: str | None, cancelled: Event, listeners: tuple[Listener, ...]
+) -> Sitting:
     if engine == "prefect":
         logs = files_of(store).parent / "logs"
-        return sit(parts.campaign.name, store.url, cancelled=cancelled, listeners=listeners, logs=logs)
+        return sit(parts.campaign.name, store.url, files=files, cancelled=cancelled, listeners=listeners, logs=logs)
     with notifying(parts, listeners) as people:
         listeners = (*listeners, *people)
         engine_here = ThreadEngine(len(parts.lab.cells))
-        loop = loop_of(parts, store, engine=engine_here, cancelled=cancelled, listeners=listeners)
+        loop = loop_of(parts, store, engine=engine_here, files=files, cancelled=cancelled, listeners=listeners)
         return Sitting(loop.run(), orderly=True)
 
 

@@ -76,19 +76,20 @@ def hooked(campaign: str, store: str | None, hooks: Hooks) -> Iterator[None]:
 
 
 @flow(name="run_campaign", flow_run_name="{campaign}", persist_result=False, retries=0)
-def run_campaign(campaign: str, store: str | None = None) -> str:
+def run_campaign(campaign: str, store: str | None = None, files: str | None = None) -> str:
     """Run or continue a campaign of a store until it ends.
 
     Args:
         campaign: its name.
         store: address of the store; by default ``SABATIER_STORE``, else below the current folder.
+        files: address of raw signals; by default ``SABATIER_FILES``, else a folder beside the store.
 
     Returns:
         The campaign's state.
     """
     hooks = _hooks.get((campaign, store), Hooks())
     try:
-        return _run(campaign, store, hooks)
+        return _run(campaign, store, files, hooks)
     except BaseException as problem:
         hooks.problem = problem
         raise
@@ -96,7 +97,7 @@ def run_campaign(campaign: str, store: str | None = None) -> str:
         hooks.ended.set()
 
 
-def _run(campaign: str, store: str | None, hooks: Hooks) -> CampaignState:
+def _run(campaign: str, store: str | None, files: str | None, hooks: Hooks) -> CampaignState:
     reading = open_store(store, durable=False, create=False)
     parts = assemble(reading, campaign)
     if not parts.lab.repeat_is_safe:
@@ -109,7 +110,8 @@ def _run(campaign: str, store: str | None, hooks: Hooks) -> CampaignState:
         listeners = (*hooks.listeners, artifacts)
         with notifying(parts, listeners) as people:
             listeners = (*listeners, *people)
-            loop = loop_of(parts, reading, engine=PrefectEngine(), cancelled=hooks.cancelled, listeners=listeners)
+            engine = PrefectEngine()
+            loop = loop_of(parts, reading, engine=engine, files=files, cancelled=hooks.cancelled, listeners=listeners)
             hooks.state = loop.run()
         return hooks.state
     finally:

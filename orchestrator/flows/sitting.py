@@ -31,7 +31,15 @@ class Sitting:
     orderly: bool
 
 
-def sit(campaign: str, store: str, *, cancelled: Event, listeners: tuple[Listener, ...], logs: Path) -> Sitting:
+def sit(
+    campaign: str,
+    store: str,
+    *,
+    cancelled: Event,
+    listeners: tuple[Listener, ...],
+    logs: Path,
+    files: str | None = None,
+) -> Sitting:
     """Run a campaign of a store as a flow, until its loop is over.
 
     Args:
@@ -40,6 +48,7 @@ def sit(campaign: str, store: str, *, cancelled: Event, listeners: tuple[Listene
         cancelled: ends the loop in good order.
         listeners: are told what happens.
         logs: folder for what Prefect and its server say.
+        files: address of raw signals.
 
     Raises:
         ServerError: there is no server.
@@ -53,7 +62,7 @@ def sit(campaign: str, store: str, *, cancelled: Event, listeners: tuple[Listene
 
         def flow() -> None:
             try:
-                run_campaign(campaign, store)
+                run_campaign(campaign, store, files)
             except BaseException as problem:  # noqa: BLE001  handed on below
                 hooks.problem = hooks.problem or problem
             finally:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from threading import Event
 
 from acquisition.strategies.registry import make_strategy
@@ -15,8 +15,10 @@ from orchestrator.config.approval import needs_approval
 from orchestrator.config.definition import Definition
 from orchestrator.errors import CampaignError, CampaignExists
 from orchestrator.loop.engine import Engine
+from orchestrator.loop.keeping import Files
 from orchestrator.loop.listener import Listener
 from orchestrator.loop.loop import Loop
+from orchestrator.loop.places import files_of, spool_of
 from orchestrator.store.opening import open_store
 from orchestrator.store.protocol import Store
 from orchestrator.store.records import CampaignRecord
@@ -112,6 +114,7 @@ def loop_of(
     store: Store,
     *,
     engine: Engine,
+    files: str | None = None,
     cancelled: Event | None = None,
     listeners: Sequence[Listener] = (),
 ) -> Loop:
@@ -121,6 +124,7 @@ def loop_of(
         parts: campaign and laboratory.
         store: where the campaign is kept.
         engine: runs the pieces.
+        files: address of raw signals; see :func:`kept_by`.
         cancelled: ends the loop in good order.
         listeners: are told what happens.
     """
@@ -133,7 +137,7 @@ def loop_of(
         approval=None if file.approval == "none" else partial(needs_approval, file.approval),
         breakers=file.breakers,
         engine=engine,
-        files=files_of(store),
+        files=kept_by(store, parts.lab, files),
         cancelled=cancelled,
         listeners=listeners,
     )
@@ -144,7 +148,12 @@ def open_for(url: str | None, lab: Lab, *, create: bool = True) -> Store:
     return open_store(url, durable=not lab.repeat_is_safe, create=create)
 
 
-def files_of(store: Store) -> Path:
-    """The folder for raw signals beside a store's file; for a store in memory, one below the current folder."""
-    path = store.url.removeprefix("sqlite:///")
-    return Path(path).parent / "files" if path != store.url else Path("sabatier-data") / "files"
+def kept_by(store: Store, lab: Lab, address: str | None = None) -> Files:
+    """Where raw signals are kept: a path or URL, by default ``SABATIER_FILES``, else a folder beside the store.
+
+    Raises:
+        InputError: the address cannot be used.
+    """
+    folder = files_of(store)
+    chosen = address or os.environ.get("SABATIER_FILES") or folder
+    return Files.of(chosen, spool_of(store), durable=not lab.repeat_is_safe)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event, Lock
-from typing import Final
+from typing import Any, Final
 
-from instruments.lab import StepKind
+from instruments.lab import Measurement, StepKind
 from orchestrator.loop.journal import Log
+from orchestrator.loop.keeping import Files
+from orchestrator.loop.raw import Manifest
 
 JOURNAL: Final = "journal.log"
 """Of an attempt's folder: its steps, for people."""
@@ -59,18 +61,34 @@ class AttemptContext:
     attempt: int
     seed: int
     clock: VirtualClock | RealClock
-    folder: Path
+    keeper: Files
+    location: str
     cancelled: Event
     devices: dict[str, Lock]
     told: Event = field(default_factory=Event)
     over: Event = field(default_factory=Event)
     log: Log | None = None
+    about: Mapping[str, Any] = field(default_factory=dict)
+    began: float = 0.0
+    kept: list[tuple[Measurement, Manifest]] = field(default_factory=list)
 
     @property
     def files(self) -> Path:
         """A folder of this attempt's own, made when first asked for."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        return self.folder
+        folder = self.keeper.local(self.location)
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def keep(self, measurement: Measurement) -> None:
+        """Write raw signals down; see :meth:`instruments.lab.Context.keep`."""
+        passed = self.clock.now() - self.began
+        about = {**self.about, "cell": self.cell, "sample": self.sample, "duration": passed}
+        self.kept[:] = [(measurement, self.keeper.keep(self.location, measurement, about))]
+
+    @property
+    def manifest(self) -> Manifest | None:
+        """Of the raw signals that were written down."""
+        return self.kept[0][1] if self.kept else None
 
     @contextmanager
     def journal(self, step: str, kind: StepKind) -> Iterator[None]:

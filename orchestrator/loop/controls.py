@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from instruments.errors import ExecutionCancelled, InstrumentsError, LabHalted, LabHolds
 from instruments.lab import Controlled
 from orchestrator.loop.context import AttemptContext
+from orchestrator.loop.keeping import beside
 from orchestrator.store.changes import Change, Note, PutExperiment
 from orchestrator.store.records import AttemptRecord, EventRecord, ExperimentRecord
 
@@ -140,7 +141,13 @@ class Controls:
 
         with self._lock:
             number = len(self._history) + 1
-        own = replace(context, sample=f"control-{block.name}", folder=context.folder.parent / f"control-{number}")
+        own = replace(
+            context,
+            sample=f"control-{block.name}",
+            location=beside(context.location, f"control-{number}"),
+            about={**context.about, "attempt": None, "control": block.name},
+            kept=[],
+        )
         try:
             result: ControlResult = self._lab.control(block.name, own)
         except (ExecutionCancelled, LabHolds, LabHalted):

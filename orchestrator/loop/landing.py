@@ -6,12 +6,10 @@ import logging
 from collections import deque
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Final
 
 from instruments.lab import Outcome
 from orchestrator.errors import TellError
-from orchestrator.loop import raw
 from orchestrator.loop.cells import EQUIPMENT
 from orchestrator.loop.executing import Flight, Unfinished
 from orchestrator.loop.listener import told
@@ -39,32 +37,53 @@ class Landing:
 
     def land(self, flight: Flight, outcome: Outcome) -> None:
         """Write an outcome."""
-        work, id = self._work, flight.record.id
-        digest = raw.keep(outcome, Path(flight.attempt.files or work.files))
-        ended = _ended(flight.attempt, outcome, digest)
+        self.landed(flight.record, flight.attempt, outcome, self._kept(flight, outcome))
+
+    def _kept(self, flight: Flight, outcome: Outcome) -> str | None:
+        """The hash of an outcome's raw signals, which are files before anything is recorded of them."""
+        context, seen = flight.context, outcome.observation
+        if outcome.measurement is not None and not any(kept is outcome.measurement for kept, _ in context.kept):
+            context.keep(outcome.measurement)
+        if context.manifest is None:
+            return None
+        if seen is not None and seen.report:
+            context.keeper.report(context.location, seen.report)
+        return context.manifest.digest
+
+    def landed(self, of: ExperimentRecord, attempt: AttemptRecord, outcome: Outcome, digest: str | None) -> None:
+        """Write an outcome whose raw signals are files already.
+
+        Args:
+            of: the experiment, running.
+            attempt: its last one.
+            outcome: of that attempt.
+            digest: content hash of its raw signals; ``None`` where it has none.
+        """
+        work, id = self._work, of.id
+        ended = _ended(attempt, outcome, digest)
         if outcome.failure is not None:
             work.failures[id] += 1
             lost = work.cells.ended(ended, None)
             tries = work.failures[id] - work.cells.blamed(id)
             if outcome.failure.cause in EQUIPMENT and tries < MOST_ATTEMPTS:
                 logger.warning("experiment %d: %s; it is tried again", id, ended.message)
-                self._back(flight, ended, *lost, repeat=True)
+                self._back(of, ended, *lost, repeat=True)
                 self._hold()
                 return
             if lost:
                 work.campaign.put(*lost)
-        record = self._recorded(flight, outcome, ended)
-        if record.sample != flight.record.sample and flight.record.sample is not None:  # others waited for it too
+        record = self._recorded(of, outcome, ended)
+        if record.sample != of.sample and of.sample is not None:  # others waited for it too
             now = {r.id: r for r in work.campaign.experiments()}
             work.queue = deque(now[r.id] for r in work.queue)
         self._learned(record, ended)
 
-    def _recorded(self, flight: Flight, outcome: Outcome, ended: AttemptRecord) -> ExperimentRecord:
+    def _recorded(self, of: ExperimentRecord, outcome: Outcome, ended: AttemptRecord) -> ExperimentRecord:
         """The experiment with its result. Where a person told one meanwhile, theirs stands, ours is in the log."""
-        campaign, id = self._work.campaign, flight.record.id
-        result = told_of(flight.record, outcome, ended.sample)
+        campaign, id = self._work.campaign, of.id
+        result = told_of(of, outcome, ended.sample)
         try:
-            return campaign.record(result, PutAttempt(ended), *self._given_up(flight.record, outcome))
+            return campaign.record(result, PutAttempt(ended), *self._given_up(of, outcome))
         except TellError as conflict:
             logger.warning("experiment %d was told or called off elsewhere: %s", id, conflict)
             measured = {metric: asdict(value) for metric, value in result.values.items()}
@@ -81,6 +100,7 @@ class Landing:
         if work.controls is not None and ended.state == "finished":
             work.controls.landed(record.id, ended.cell)
         told(work.listeners, "learned", record, ended)
+        work.sender.wake()
 
     def _hold(self) -> None:
         """Let the campaign wait for a person where too many cells are out of service."""
@@ -144,8 +164,9 @@ class Landing:
         """A person told the result of what ran, or called it off: only its attempt is to be ended."""
         work = self._work
         record = work.campaign.store.experiment(work.campaign.name, flight.record.id)
+        kept = replace(flight.attempt, digest=_digest_of(flight))
         virtual = work.time - flight.attempt.clock_started if work.virtual else None
-        ended = decided(record, flight.attempt, datetime.now(UTC), how.message, duration=virtual)
+        ended = decided(record, kept, datetime.now(UTC), how.message, duration=virtual)
         work.campaign.put(PutAttempt(ended))
         work.now = max(work.now, ended.clock_started + (ended.duration or 0.0))
         if ended.state == "finished":
@@ -155,13 +176,14 @@ class Landing:
 
     def requeue(self, flight: Flight, state: AttemptState, message: str, *, untouched: bool = False) -> None:
         """End an attempt that has no result; the experiment waits again where that is safe, else for a person."""
-        ended = replace(flight.attempt, state=state, finished=datetime.now(UTC), message=message)
-        self._back(flight, ended, repeat=untouched or self._work.lab.repeat_is_safe)
+        kept = replace(flight.attempt, digest=_digest_of(flight))
+        ended = replace(kept, state=state, finished=datetime.now(UTC), message=message)
+        self._back(flight.record, ended, repeat=untouched or self._work.lab.repeat_is_safe)
 
-    def _back(self, flight: Flight, ended: AttemptRecord, *notes: Change, repeat: bool) -> None:
+    def _back(self, of: ExperimentRecord, ended: AttemptRecord, *notes: Change, repeat: bool) -> None:
         work = self._work
-        now = work.campaign.store.experiment(work.campaign.name, flight.record.id)
-        work.attempts[flight.record.id] = ended
+        now = work.campaign.store.experiment(work.campaign.name, of.id)
+        work.attempts[of.id] = ended
         if now.state != "running":  # a person has decided about it meanwhile
             work.campaign.put(PutAttempt(ended), *notes)
             return
@@ -192,15 +214,24 @@ class Landing:
             logger.exception("experiment %d could not be brought to an end in the store", flight.record.id)
 
 
+def _digest_of(flight: Flight) -> str | None:
+    """The hash of what an attempt without an outcome had measured in full."""
+    manifest = flight.context.manifest
+    return None if manifest is None else manifest.digest
+
+
+def _with_files(attempt: AttemptRecord, digest: str | None) -> AttemptRecord:
+    """An attempt with the hash of its raw signals; one that has none has no place of them either."""
+    return replace(attempt, files=attempt.files if digest else None, digest=digest)
+
+
 def _ended(attempt: AttemptRecord, outcome: Outcome, digest: str | None) -> AttemptRecord:
     failure = outcome.failure
     return replace(
-        attempt,
+        _with_files(attempt, digest),
         state="finished" if failure is None else "failed",
         finished=datetime.now(UTC),
         duration=outcome.duration,
         sample=outcome.sample or attempt.sample,
-        files=attempt.files if digest else None,
-        digest=digest,
         message="" if failure is None else f"{failure.cause}: {failure.reason}",
     )

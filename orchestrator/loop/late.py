@@ -6,13 +6,13 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Final
 
 from instruments.errors import InstrumentsError
 from instruments.lab import Belated, Lab, LateResult, Outcome
 from orchestrator.campaign import Campaign
-from orchestrator.loop import raw
+from orchestrator.errors import RawSignalsError
+from orchestrator.loop.keeping import Files
 from orchestrator.loop.outcome import told_of
 from orchestrator.store.changes import Note, PutAttempt
 from orchestrator.store.records import AttemptRecord
@@ -31,10 +31,11 @@ class LateResults:
     Args:
         campaign: whose experiments wait.
         lab: where results come back; one where none do is never asked.
+        files: where raw signals are kept.
     """
 
-    def __init__(self, campaign: Campaign, lab: Lab) -> None:
-        self._campaign = campaign
+    def __init__(self, campaign: Campaign, lab: Lab, files: Files) -> None:
+        self._campaign, self._files = campaign, files
         self._lab: Belated | None = lab if isinstance(lab, Belated) else None
         self._looked = time.monotonic()
         self._useless: set[tuple[int, int]] = set()
@@ -74,21 +75,24 @@ class LateResults:
             return False
         if self._campaign.store.experiment(self._campaign.name, result.experiment).state != "awaiting_analysis":
             return True
-        return self._record(result, attempt, Path(attempt.files))
+        return self._record(result, attempt, attempt.files)
 
-    def _record(self, result: LateResult, attempt: AttemptRecord, folder: Path) -> bool:
+    def _record(self, result: LateResult, attempt: AttemptRecord, location: str) -> bool:
         before = self._campaign.store.experiment(self._campaign.name, result.experiment)
         try:
-            measured = raw.read(folder)
+            measured = self._files.read(attempt)
             observation = result.observation(measured)
             whole = result.measurement(measured)
-        except (InstrumentsError, OSError) as problem:
+        except (InstrumentsError, RawSignalsError, OSError) as problem:
             self._say(result, str(problem))
             return False
-        outcome = Outcome(observation, measurement=whole)
-        digest = raw.keep(outcome, folder)  # before anything is recorded of it
+        outcome = Outcome(observation)
+        revised, manifest = self._files.revise(location, whole)  # before anything is recorded of it
+        if observation.report:
+            self._files.report(revised, observation.report)
         told = told_of(before, outcome, attempt.sample)
-        self._campaign.record(told, PutAttempt(replace(attempt, digest=digest)), amend=True)
+        changed = replace(attempt, files=revised, digest=manifest.digest)
+        self._campaign.record(told, PutAttempt(changed), amend=True)
         return True
 
     def _say(self, result: LateResult, why: str) -> None:

@@ -13,8 +13,8 @@ from threading import Event
 from typing import Final
 
 from acquisition.stopping import StoppingRule
-from instruments.lab import Controlled, Fenced, Job, Journaling, Lab
-from orchestrator.campaign import Campaign, words
+from instruments.lab import Controlled, Fenced, Job, Lab
+from orchestrator.campaign import Campaign
 from orchestrator.campaign.campaign import unfenced
 from orchestrator.campaign.samples import name_of
 from orchestrator.config.breakers import Breakers
@@ -27,12 +27,15 @@ from orchestrator.loop.ending import Ending, rule_of
 from orchestrator.loop.engine import Engine
 from orchestrator.loop.executing import Flight, Unfinished, execute
 from orchestrator.loop.holding import holding
-from orchestrator.loop.journal import journal_of, steps_of
+from orchestrator.loop.journal import journal_of
+from orchestrator.loop.keeping import Files
 from orchestrator.loop.landing import Landing
 from orchestrator.loop.late import LateResults
 from orchestrator.loop.listener import Listener, told
 from orchestrator.loop.proposing import Approval, Proposing
-from orchestrator.loop.recovery import clock_of, decided_meanwhile, left_running, queue_of, tell_inspections
+from orchestrator.loop.recovery import clock_of, decided_meanwhile, queue_of
+from orchestrator.loop.restart import classify
+from orchestrator.loop.sending import Sender
 from orchestrator.loop.watching import Watch, ended
 from orchestrator.loop.work import Work
 from orchestrator.store.changes import PutAttempt, PutExperiment, SetCampaignState
@@ -58,7 +61,7 @@ class Loop:
         breakers: how much may go wrong before a cell is taken out of service, and before the campaign waits for a
             person; ``None``: no cell is taken out by itself.
         engine: runs the pieces.
-        files: folder for raw signals.
+        files: where raw signals are kept: what says so, or a folder.
         cancelled: when set, the loop starts nothing more, waits for what runs, and ends ``interrupted``.
         listeners: are told what happens.
 
@@ -78,21 +81,24 @@ class Loop:
         approval: Approval | None = None,
         breakers: Breakers | None = None,
         engine: Engine,
-        files: Path,
+        files: Files | Path,
         cancelled: Event | None = None,
         listeners: Sequence[Listener] = (),
     ) -> None:
         self.campaign, self.lab, self.engine = campaign, lab, engine
         self.cancelled = cancelled or Event()
         cells = Cells(lab.cells, breakers, listeners)
-        self._work = Work(campaign, lab, engine, files, self.cancelled, tuple(listeners), cells)
+        kept = files if isinstance(files, Files) else Files(files, files / "spool", durable=not lab.repeat_is_safe)
+        self._work = Work(
+            campaign, lab, engine, kept, self.cancelled, tuple(listeners), cells, Sender(kept, campaign.name)
+        )
         rule = rule_of(experiments, stop)
         self._ending = Ending(campaign, lab, rule)
         campaign.budget = rule.most
         self._proposing = Proposing(self._work, self._ending, batch, approval, self._meanwhile)
         self._landing = Landing(self._work)
         self._watch = Watch(self._work, approval=approval is not None)
-        self._late = LateResults(campaign, lab)
+        self._late = LateResults(campaign, lab, kept)
         self._attendance = Attendance(lab)
 
     # The whole campaign
@@ -127,6 +133,7 @@ class Loop:
             raise
         finally:
             self.engine.close()
+        self._work.sender.close()
         if trouble := self._attendance.make_safe():
             state, why = "halted", trouble
         self._attendance.close()
@@ -253,9 +260,9 @@ class Loop:
         former = work.attempts.get(record.id)
         number = 1 if former is None else former.number + 1
         sample = record.sample or name_of(self.campaign.name, self.campaign.seed, record.id)
-        folder = work.files / self.campaign.name / f"{record.id:05d}" / str(number)
+        files = work.files.location(self.campaign.name, record.id, number)
         attempt = AttemptRecord(
-            experiment=record.id, number=number, cell=cell, sample=sample, clock_started=began, files=str(folder)
+            experiment=record.id, number=number, cell=cell, sample=sample, clock_started=began, files=files
         )
         running = replace(record, state="running", updated=datetime.now(UTC))
         try:
@@ -273,18 +280,27 @@ class Loop:
         """Execute an attempt that the store has as running."""
         work = self._work
         work.attempts[running.id] = attempt
+        asked = dict(running.asked or {})
         context = AttemptContext(
             cell=attempt.cell,
             sample=attempt.sample or "",
             attempt=attempt.number,
             seed=running.seed,
             clock=VirtualClock(attempt.clock_started) if work.virtual else work.clock,
-            folder=Path(attempt.files or work.files),
+            keeper=work.files,
+            location=attempt.files or work.files.location(self.campaign.name, running.id, attempt.number),
             cancelled=self.cancelled,
             devices=work.devices,
             log=None if work.virtual else journal_of(self.campaign, running.id, attempt.number),
+            about={
+                "campaign": self.campaign.name,
+                "experiment": running.id,
+                "attempt": attempt.number,
+                "parameters": asked,
+            },
+            began=attempt.clock_started,
         )
-        job = Job(self.campaign.name, running.id, dict(running.asked or {}))
+        job = Job(self.campaign.name, running.id, asked)
         label = f"execute experiment {running.id} on {attempt.cell}"
         flight = self.engine.submit("execute", label, lambda: execute(self.lab, work.controls, job, context))
         work.flights[running.id] = Flight(running, attempt, context, flight)
@@ -372,25 +388,14 @@ class Loop:
         if isinstance(self.lab, Controlled) and self.lab.controls:
             work.controls = Controls(self.lab, lambda: work.time / 3600.0)
             work.controls.load(every, log)
-        journals = isinstance(self.lab, Journaling) and self.lab.journals
-        running = any(record.state == "running" for record in self.campaign.experiments())
-        steps = steps_of(self.campaign.store.events(self.campaign.name, kinds=(words.STEP,))) if running else {}
-        for record in self.campaign.experiments():
-            attempt = attempts.get(record.id)
-            goes_on = work.resumes and attempt is not None and attempt.state == "running"
-            if record.state != "running" or goes_on:
-                continue
-            begun = steps.get((record.id, attempt.number), []) if attempt is not None else []
-            changes = left_running(record, attempt, begun, repeat=self.lab.repeat_is_safe, journals=journals)
-            self.campaign.put(*changes)
-            tell_inspections(work.listeners, changes)
-            work.attempts |= {c.record.experiment: c.record for c in changes if isinstance(c, PutAttempt)}
+        classify(work, self._landing)
         records = self.campaign.experiments()
         waiting = [r.id for r in records if r.state == "needs_inspection"]
         if waiting:
             said = [f"{id} ({work.attempts[id].message})" if id in work.attempts else str(id) for id in waiting]
             return f"a person must say what became of experiment {', '.join(said)}"
         work.queue = deque(queue_of(records, work.attempts))
+        work.sender.wake()
         if why := work.cells.holds:
             work.wait_for("holding", why)
         return ""

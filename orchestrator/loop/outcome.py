@@ -36,4 +36,5 @@ def told_of(record: ExperimentRecord, outcome: Outcome, sample: str | None) -> T
         verdict=seen.verdict.name,
         verdict_reasons=seen.verdict.reasons,
         calibrations=seen.calibrations,
+        reduced=True,
     )

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Final
 
 from orchestrator.campaign import words
 from orchestrator.loop.context import JOURNAL
 from orchestrator.loop.journal import REPEATABLE, Step
+from orchestrator.loop.keeping import Files
 from orchestrator.loop.listener import Listener, told
+from orchestrator.loop.reducing import complete
 from orchestrator.store.changes import Change, PutAttempt, PutExperiment
 from orchestrator.store.records import AttemptRecord, AttemptState, EventRecord, ExperimentRecord, ExperimentState
 
@@ -21,7 +22,8 @@ WHY: Final = "the process ended while it ran"
 def left_running(
     record: ExperimentRecord,
     attempt: AttemptRecord | None,
-    begun: Sequence[Step] = (),
+    begun: Sequence[Step],
+    files: Files,
     *,
     repeat: bool,
     journals: bool = False,
@@ -35,14 +37,17 @@ def left_running(
         record: in state ``running``.
         attempt: its last one.
         begun: the steps of that attempt that the journal has.
+        files: where its raw signals are kept.
         repeat: whether it may be run again unasked.
         journals: whether the laboratory journals all that touches matter, so that an empty journal proves something.
     """
     now = datetime.now(UTC)
-    never = journals and attempt is not None and never_started(attempt, begun)
+    never = journals and attempt is not None and never_started(attempt, begun, files)
     why = f"{WHY}; nothing had begun that must not be repeated" if never else WHY
     if not (never or repeat) and attempt is not None:
         why = f"{WHY}, on {attempt.cell or 'an unnamed cell'}, sample {attempt.sample or 'unknown'}; {_known(begun)}"
+        if complete(files, attempt) is not None:
+            why += f"; its raw signals are complete in {attempt.files}"
     state: ExperimentState = "queued" if never or repeat else "needs_inspection"
     changes: list[Change] = [PutExperiment(replace(record, state=state, updated=now), "running", why)]
     if attempt is not None and attempt.state == "running":
@@ -59,11 +64,11 @@ def tell_inspections(listeners: Iterable[Listener], changes: Iterable[Change]) -
             told(listeners, "noticed", words.INSPECTION, text)
 
 
-def never_started(attempt: AttemptRecord, begun: Sequence[Step]) -> bool:
+def never_started(attempt: AttemptRecord, begun: Sequence[Step], files: Files) -> bool:
     """Whether an attempt did nothing that must not be repeated: its journal says so, and its folder has no signal."""
     if any(step.kind != REPEATABLE for step in begun):
         return False
-    folder = Path(attempt.files) if attempt.files else None
+    folder = files.local(attempt.files) if attempt.files else None
     return folder is None or not folder.is_dir() or {path.name for path in folder.iterdir()} <= {JOURNAL}
 
 
@@ -104,7 +109,8 @@ def decided(
     """
     passed = max((when - attempt.started).total_seconds(), 0.0) if duration is None else duration
     state: AttemptState = "cancelled" if record.state == "cancelled" else "finished"
-    return replace(attempt, state=state, finished=when, duration=passed, files=None, message=message)
+    kept = attempt.files if attempt.digest else None
+    return replace(attempt, state=state, finished=when, duration=passed, files=kept, message=message)
 
 
 def decided_meanwhile(

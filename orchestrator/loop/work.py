@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from queue import SimpleQueue
 from threading import Event, Lock
 
@@ -17,7 +16,9 @@ from orchestrator.loop.context import RealClock
 from orchestrator.loop.controls import Controls
 from orchestrator.loop.engine import Engine
 from orchestrator.loop.executing import Flight
+from orchestrator.loop.keeping import Files
 from orchestrator.loop.listener import Listener
+from orchestrator.loop.sending import Sender
 from orchestrator.store.records import AttemptRecord, CampaignState, ExperimentRecord
 
 
@@ -29,10 +30,11 @@ class Work:
         campaign: proposes and learns; kept in its store.
         lab: executes.
         engine: runs the pieces.
-        files: folder for raw signals.
+        files: where raw signals are kept.
         cancelled: when set, nothing more is started and what runs ends.
         listeners: are told what happens.
         cells: those in service.
+        sender: of raw signals, to object storage.
         queue: experiments that may be started, the next one first.
         flights: what runs, by experiment.
         landed: experiments whose execution has ended, as they come.
@@ -53,10 +55,11 @@ class Work:
     campaign: Campaign
     lab: Lab
     engine: Engine
-    files: Path
+    files: Files
     cancelled: Event
     listeners: Sequence[Listener]
     cells: Cells
+    sender: Sender
     queue: deque[ExperimentRecord] = field(default_factory=deque)
     flights: dict[int, Flight] = field(default_factory=dict)
     landed: SimpleQueue[int] = field(default_factory=SimpleQueue)

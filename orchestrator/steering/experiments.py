@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from orchestrator.campaign import Campaign
 
 Decision: TypeAlias = Literal["rerun", "discard"]
+"""See :func:`orchestrator.steering.reducing.accept` for the third."""
 Mark: TypeAlias = Literal["wrong", "suspect", "valid"]
 
 VERDICTS: Final[Mapping[Mark, str]] = {"wrong": "invalid", "suspect": "suspect", "valid": "valid"}

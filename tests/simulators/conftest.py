@@ -8,6 +8,8 @@ from threading import Event
 
 import pytest
 
+from instruments.lab import Measurement
+
 
 class VirtualClock:
     virtual = True
@@ -34,6 +36,9 @@ class BenchContext:
 
     def lease(self, device: str) -> nullcontext[None]:
         return nullcontext()
+
+    def keep(self, measurement: Measurement) -> None:
+        pass
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import io
+import json
 import subprocess
 import sys
 import time
@@ -10,7 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from instruments import METRICS, ExecutionCancelled, Job, Lab, LabError, LabOptions, Outcome
+from instruments import METRICS, ExecutionCancelled, Job, Lab, LabError, LabOptions, Measurement, Outcome
+from instruments.lab import Reducing
 from simulators import CHEMISTRIES, SimulatedLab, SimulatedOptions, chemistry
 from simulators.variability import Offsets
 
@@ -100,6 +103,24 @@ def test_figures_scatter_about_what_truly_happened_as_their_uncertainties_say(
         assert table[name].mean() == pytest.approx(0.0, abs=0.2), name
         assert table[name].std() == pytest.approx(1.0, abs=0.15), name
     assert (table.abs() < 1.96).to_numpy().mean() == pytest.approx(0.95, abs=0.02)
+
+
+@pytest.mark.parametrize("scatter", ["typical", "ocx24"])
+def test_raw_signals_are_kept_first_and_give_the_same_again_from_their_files(scatter: str, context: Any) -> None:
+    lab, kept = build(signals="raw", scatter=scatter), []
+
+    class Kept(context):  # type: ignore[misc]
+        def keep(self, measurement: Measurement) -> None:
+            kept.append(measurement)
+
+    job = Job("c", 1, POINT)
+    outcome = lab.execute(job, Kept(seed=3))
+    assert isinstance(lab, Reducing)
+    assert kept == [outcome.measurement]
+    signals = {name: pd.read_parquet(io.BytesIO(frame.to_parquet())) for name, frame in kept[0].signals.items()}
+    again = lab.reduce(Measurement(signals, json.loads(json.dumps(kept[0].metadata))), job, "e1")
+    assert again.observation == outcome.observation
+    assert bool(again.observation and again.observation.measured) == (scatter == "ocx24")
 
 
 def test_both_ways_to_figures_agree(context: Any) -> None:

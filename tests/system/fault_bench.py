@@ -22,7 +22,7 @@ import numpy as np
 from fault_rig import CELL, DENSITY, LATER, LONGEST, PACE, RIG
 
 from instruments.errors import ExecutionCancelled, InstrumentsError, LabHalted, LabHolds
-from instruments.lab import Job, Outcome, StepKind
+from instruments.lab import Job, Measurement, Outcome, StepKind
 from instruments.rig.assembly import RIG as RIG_NOTES
 from instruments.rig.file import RigFile
 from instruments.rig.lab import RigLab
@@ -106,6 +106,9 @@ class Attempt:
 
     def lease(self, device: str) -> AbstractContextManager[None]:
         return nullcontext()
+
+    def keep(self, measurement: Measurement) -> None:
+        pass
 
 
 ACTING: Final = ("is switched off, because", "is made safe, because", "was tripped by")

@@ -21,7 +21,7 @@ from instruments.device import Attribute, Device, DeviceOptions, Identity, Safet
 from instruments.drivers.methodscript.record import Point, Record
 from instruments.electrochemistry.calibration import Calibration
 from instruments.errors import DeviceFault, DeviceTimeout, ExecutionCancelled
-from instruments.lab import StepKind
+from instruments.lab import Measurement, StepKind
 from instruments.rig.calibrating import save
 from instruments.rig.file import RigFile
 from instruments.rig.lab import RigLab
@@ -547,6 +547,7 @@ class Attempt:
     cancelled: Event = field(default_factory=Event)
     steps: list[tuple[str, str, str]] = field(default_factory=list)
     leased: list[str] = field(default_factory=list)
+    kept: list[Measurement] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.files.mkdir(parents=True, exist_ok=True)
@@ -575,3 +576,6 @@ class Attempt:
             yield
 
         return hold()
+
+    def keep(self, measurement: Measurement) -> None:
+        self.kept.append(measurement)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import threading
 from collections.abc import Mapping
@@ -18,11 +19,24 @@ from ruamel.yaml import YAML
 
 from instruments.electrochemistry.setup import Setup
 from instruments.errors import Interlocked, LabError, LabHolds
-from instruments.lab import Attended, Fenced, Job, Journaling, Lab, LabOptions, Located, Observation, Outcome, Selective
+from instruments.lab import (
+    Attended,
+    Fenced,
+    Job,
+    Journaling,
+    Lab,
+    LabOptions,
+    Located,
+    Measurement,
+    Observation,
+    Outcome,
+    Reducing,
+    Selective,
+)
 from instruments.rig.assembly import awaited, metrics_of
 from instruments.rig.calibrating import save
 from instruments.rig.lab import RigLab
-from instruments.rig.late import completed, results
+from instruments.rig.late import completed, results, with_liquids
 from instruments.rig.mounted import Mounted, MountedSamples
 from instruments.rig.options import RigOptions
 from instruments.rig.stock import StockShort
@@ -40,6 +54,12 @@ def observed(outcome: Outcome) -> Observation:
     return outcome.observation
 
 
+def stored(measurement: Measurement) -> Measurement:
+    """As files give it back."""
+    signals = {name: pd.read_parquet(io.BytesIO(frame.to_parquet())) for name, frame in measurement.signals.items()}
+    return Measurement(signals, json.loads(json.dumps(measurement.metadata)))
+
+
 def procedure(folder: Path, **changed: Any) -> Mapping[str, Any]:
     block: dict[str, Any] = bench_data(str(folder))["procedure"]
     return {**block, **changed}
@@ -53,6 +73,7 @@ def test_it_is_what_the_loop_expects(tmp_path: Path) -> None:
     options = RigOptions(file="rig.yaml")
     assert isinstance(options, LabOptions)
     assert isinstance(options, Located)
+    assert isinstance(lab, Reducing)
     assert lab.cells == ("cell-1", "cell-2")
     assert not lab.repeat_is_safe
     assert {"fe_co", "fe_h2", "j_co", "e_rhe", "u_cell", "spc_co2"} <= set(lab.metrics)
@@ -92,6 +113,9 @@ def test_two_cells_at_once_give_the_figures_of_their_cells(tmp_path: Path) -> No
         assert measurement is not None
         assert set(measurement.signals) == {"potentiostat", "open_circuit", "impedance", "chromatograph", "flow"}
         assert set(measurement.signals["chromatograph"]["injection"]) == {1, 2, 3}
+        assert contexts[cell].kept == [measurement]
+        again = lab.reduce(stored(measurement), job(current_density=density), f"s-{cell}")
+        assert replace(again, measurement=measurement, duration=outcomes[cell].duration) == outcomes[cell]
         setup = Setup.from_metadata(measurement.metadata)
         assert setup.resistance is not None
         assert setup.resistance.value == pytest.approx(2.0)
@@ -292,6 +316,8 @@ def test_liquids_come_later_and_complete_the_figures(tmp_path: Path) -> None:
         assert set(outcome.awaiting) == {"fe_hcoo", "j_hcoo", "ee_hcoo", "fe_total"}
         assert not set(outcome.awaiting) & set(seen.figures)
         assert outcome.measurement is not None
+        again = lab.reduce(stored(outcome.measurement), job(), "s-1")
+        assert (again.observation, again.awaiting) == (seen, outcome.awaiting)
         label = outcome.measurement.metadata["rig"]["label"]  # type: ignore[index]
         assert world_of(lab).of("robot")[-1] == "out/A1 > vials/A1: 200"
         (tmp_path / "results" / "run.csv").write_text(f"vial,formate\n{label},1.5\n")
@@ -303,7 +329,11 @@ def test_liquids_come_later_and_complete_the_figures(tmp_path: Path) -> None:
         assert list(results(device)) == []
     finally:
         lab.close()
+    whole = lab.reduce(with_liquids(outcome.measurement, late.liquid), job(), "s-1")
+    assert whole.awaiting == ()
     told = completed(outcome.measurement, late.liquid, outcome.awaiting)
+    assert set(observed(whole).figures) == {*seen.figures, *told.figures}
+    assert told.figures.items() <= observed(whole).figures.items()
     charge = 0.1 * 900.0
     expected = 2 * 96485.33 * 1.5e-3 * 20e-3 / charge
     assert set(told.figures) == set(outcome.awaiting)

@@ -1,11 +1,14 @@
 """A laboratory whose behaviour a test says, and loops in it."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 
 from acquisition import Continuous, Objective, SearchSpace
-from instruments import Figure, Observation, Outcome
+from instruments import Figure, Measurement, Observation, Outcome, Verdict
+from instruments.errors import SignalError
 from orchestrator import Campaign
 from orchestrator.loop import Loop, ThreadEngine
 from orchestrator.store.opening import open_store
@@ -76,6 +79,27 @@ class Mortal:
                 self._store.apply(*args, **kwargs)
             raise Dead
         return self._store.apply(*args, **kwargs)
+
+
+class RawBench(Bench):
+    """A laboratory that keeps a raw signal, and computes its figure from nothing else."""
+
+    def __init__(self, behaviour=None, factor=1.0, verdict=None, **options):
+        super().__init__(behaviour or self.measure, **options)
+        self.factor, self.verdict = factor, verdict or Verdict()
+
+    def measure(self, job, context):
+        measurement = Measurement({"trace": pd.DataFrame({"y": [0.1 * job.experiment]})}, {"sample": context.sample})
+        context.keep(measurement)
+        outcome = self.reduce(measurement, job, context.sample)
+        return replace(outcome, measurement=measurement, duration=60.0)
+
+    def reduce(self, measurement, job, sample):
+        assert measurement.metadata["sample"] == sample
+        if self.factor is None:
+            raise SignalError("the trace has no steady part.")
+        value = self.factor * float(measurement.signals["trace"]["y"][0])
+        return Outcome(Observation({"y": Figure(value, 0.01)}, self.verdict, report={"factor": self.factor}))
 
 
 def answer(job, duration=60.0, **more):

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from threading import Barrier, Event
 from types import SimpleNamespace
 
@@ -32,6 +31,7 @@ from instruments.rig.controls import ControlBlock, ControlResult
 from orchestrator import Campaign
 from orchestrator.errors import LeaseHeld, LeaseLost
 from orchestrator.loop import raw
+from orchestrator.loop.keeping import Files
 from orchestrator.store.opening import open_store
 from orchestrator.store.records import CampaignRecord, Owner
 
@@ -228,7 +228,7 @@ def test_executed_inputs_verdicts_and_raw_signals_are_kept(tmp_path):
     (attempt,) = campaign.store.attempts("c")
     assert len(attempt.digest) == 64
     assert campaign.store.experiment("c", 1).calibrations == ("gc-7",)
-    kept = raw.read(Path(attempt.files))
+    kept = Files(tmp_path, tmp_path / "spool").read(attempt)
     assert set(kept.signals) == {"potentiostat", "chromatogram/fid"}
     assert kept.signals["potentiostat"]["current_A"].tolist() == [-0.1, -0.1]
     assert kept.metadata == {"area": "1.0 cm2"}
@@ -236,11 +236,10 @@ def test_executed_inputs_verdicts_and_raw_signals_are_kept(tmp_path):
 
 def test_metadata_that_no_file_can_hold_are_refused(tmp_path):
     with pytest.raises(LabError, match="JSON"):
-        raw.write(Measurement({}, {"area": object()}), tmp_path)
+        raw.write(Measurement({}, {"area": object()}), tmp_path, {})
     with pytest.raises(LabError, match="JSON"):
-        raw.write(Measurement({}, {"area": float("nan")}), tmp_path)
-    with pytest.raises(FileNotFoundError):
-        raw.read(tmp_path / "nothing")
+        raw.write(Measurement({}, {"area": float("nan")}), tmp_path, {})
+    assert raw.manifest_of(tmp_path) is None
 
 
 def test_what_a_dead_process_left_running_is_classified(tmp_path):
@@ -598,9 +597,10 @@ def test_late_results_find_their_experiment(tmp_path):
     assert set(frame["verdict"]) == {"suspect"}
     assert lab.kept == [lab.files[0]]  # another campaign has not seen the second file yet
     attempt = campaign.store.attempts("c")[0]
-    whole = raw.read(Path(attempt.files))
+    whole = Files(tmp_path, tmp_path / "spool").read(attempt)
     assert set(whole.signals) == {"trace", "liquid"}
-    assert attempt.digest == raw.write(whole, tmp_path / "again")
+    assert attempt.digest == raw.write(whole, tmp_path / "again", {}).digest
+    assert set(raw.manifest_of(tmp_path / "c" / "00001" / "1").files) == {"trace.parquet"}  # the former ones stay
 
 
 def test_late_results_that_are_of_no_use_are_told_and_kept_for_a_person(tmp_path):

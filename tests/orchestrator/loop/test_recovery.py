@@ -5,18 +5,24 @@ import signal
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 
+import pandas as pd
 import pytest
-from loop_bench import Bench, answer, campaign_of, loop_of
+from loop_bench import Bench, RawBench, answer, campaign_of, loop_of
 
+from instruments import Measurement
 from orchestrator.campaign import words
 from orchestrator.errors import LeaseLost
 from orchestrator.loop.holding import holding
 from orchestrator.loop.journal import steps_of
+from orchestrator.loop.keeping import Files
 from orchestrator.loop.leasing import Fence, uptime
+from orchestrator.store.changes import PutAttempt, PutExperiment
 from orchestrator.store.opening import open_store
+from orchestrator.store.records import AttemptRecord
 
 PROCESS = """
 import os, signal, sys
@@ -24,7 +30,7 @@ from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, sys.argv[1])
-from loop_bench import Bench, answer, campaign_of, loop_of
+from loop_bench import Bench, RawBench, answer, campaign_of, loop_of
 import orchestrator.loop.loop as loop
 from orchestrator.loop.holding import holding
 from orchestrator.store.opening import open_store
@@ -46,10 +52,19 @@ def behaviour(job, context):
             context.cancelled.wait(20)
     with context.journal("wash", "idempotent"):
         (folder / "washed").touch()
+    if where in ("measured", "reduced"):
+        lab.factor = 1.0
+        found = lab.measure(job, context)
+        if where == "measured":
+            os.kill(os.getpid(), signal.SIGKILL)
+        return found
     return answer(job)
 
-lab = Bench(behaviour, repeat_is_safe=False)
+lab = RawBench(behaviour, repeat_is_safe=False)
 lab.journals = True
+if where == "reduced":
+    import orchestrator.loop.landing as landing
+    landing.told_of = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 loop_of(campaign_of(open_store(folder / "s.db"), strategy="random"), lab, folder / "files", 1).run()
 """
 
@@ -60,14 +75,14 @@ def process(folder, where):
     return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ)
 
 
-def resumed(store, folder, journals=True):
+def resumed(store, folder, journals=True, lab=None):
     from loop_bench import SPACE
 
     from acquisition import Objective
     from orchestrator import Campaign
 
     campaign = Campaign(SPACE, [Objective("y")], store=store, name="c", definition={}, initial=4, strategy="random")
-    lab = Bench(repeat_is_safe=False)
+    lab = lab or Bench(repeat_is_safe=False)
     lab.journals = journals
     return loop_of(campaign, lab, folder / "files", 1).run(), lab
 
@@ -97,6 +112,62 @@ def test_an_attempt_of_unknown_outcome_waits_for_a_person(tmp_path, where, journ
     assert last in said
     assert "cell-1" in said
     store.close()
+
+
+@pytest.mark.parametrize("where", ["measured", pytest.param("reduced", marks=pytest.mark.soak)])
+def test_what_was_measured_in_full_is_told_once_from_its_files_without_the_laboratory(tmp_path, where):
+    process(tmp_path, where).communicate()
+    store = open_store(tmp_path / "s.db")
+    assert store.experiment("c", 1).state == "running"
+    state, lab = resumed(store, tmp_path, lab=RawBench(repeat_is_safe=False))
+    assert (state, lab.executed) == ("completed", [])
+    assert store.experiment("c", 1).values["y"].value == pytest.approx(0.1)
+    (attempt,) = store.attempts("c", 1)
+    assert attempt.state == "finished"
+    assert attempt.duration >= 0.0
+    assert Files(tmp_path, tmp_path).read(attempt).metadata == {"sample": attempt.sample}
+    told = [e for e in store.events("c") if e.kind == "experiment" and e.after == "completed"]
+    assert len(told) == 1
+    resumed(store, tmp_path, lab=lab)
+    assert lab.executed == []
+    store.close()
+
+
+def left(tmp_path):
+    """A store with what a process leaves that dies as soon as an experiment is measured."""
+    store, files = open_store("memory:"), Files(tmp_path / "files", tmp_path / "spool")
+    campaign = campaign_of(store, strategy="random")
+    (record,) = campaign.propose(1, state="queued")
+    attempt = AttemptRecord(experiment=1, number=1, cell="cell-1", sample="s", files=files.location("c", 1, 1))
+    campaign.put(PutExperiment(replace(record, state="running"), "queued"), PutAttempt(attempt))
+    files.keep(attempt.files, Measurement({"trace": pd.DataFrame({"y": [0.1]})}, {"sample": "s"}), {"duration": 60.0})
+    return store
+
+
+def test_what_was_measured_waits_for_a_person_where_the_laboratory_cannot_reduce_it(tmp_path):
+    store = left(tmp_path)
+    state, lab = resumed(store, tmp_path)
+    assert (state, lab.executed) == ("halted", [])
+    assert "its raw signals are complete in" in store.campaign("c").reason
+
+
+def test_what_cannot_be_reduced_after_a_crash_is_an_invalid_result_that_can_be_reduced_again(tmp_path):
+    store = left(tmp_path)
+    state, lab = resumed(store, tmp_path, lab=RawBench(factor=None, repeat_is_safe=False))
+    assert (state, lab.executed) == ("completed", [])
+    record = store.experiment("c", 1)
+    assert (record.state, record.verdict) == ("awaiting_analysis", "invalid")
+    assert "no steady part" in record.verdict_reasons[0]
+    assert store.attempts("c", 1)[0].duration == 60.0
+
+
+def test_files_that_changed_after_a_crash_are_not_told(tmp_path):
+    store = left(tmp_path)
+    (trace,) = tmp_path.rglob("trace.parquet")
+    trace.write_bytes(trace.read_bytes() + b" ")
+    state, lab = resumed(store, tmp_path, lab=RawBench(repeat_is_safe=False))
+    assert (state, lab.executed) == ("halted", [])
+    assert store.experiment("c", 1).state == "needs_inspection"
 
 
 def test_a_process_that_slept_past_its_lease_begins_no_step_and_writes_nothing(tmp_path):

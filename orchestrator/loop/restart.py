@@ -1,0 +1,52 @@
+"""What becomes of the experiments that an earlier process was running when it ended."""
+
+from __future__ import annotations
+
+import logging
+
+from instruments.lab import Journaling
+from orchestrator.campaign import words
+from orchestrator.loop.journal import steps_of
+from orchestrator.loop.landing import Landing
+from orchestrator.loop.recovery import WHY, left_running, tell_inspections
+from orchestrator.loop.reducing import finished
+from orchestrator.loop.work import Work
+from orchestrator.store.changes import PutAttempt
+
+logger = logging.getLogger(__name__)
+
+
+def classify(work: Work, landing: Landing) -> None:
+    """Bring every experiment that an earlier process was running to where it belongs.
+
+    One that goes on by itself is left alone; one whose raw signals are complete is reduced from its files and told; of
+    the others see :func:`orchestrator.loop.recovery.left_running`.
+
+    Args:
+        work: what is in hand.
+        landing: writes outcomes.
+    """
+    campaign, lab = work.campaign, work.lab
+    running = [record for record in campaign.experiments() if record.state == "running"]
+    if not running:
+        return
+    journals = isinstance(lab, Journaling) and lab.journals
+    steps = steps_of(campaign.store.events(campaign.name, kinds=(words.STEP,)))
+    for record in running:
+        attempt = work.attempts.get(record.id)
+        if work.resumes and attempt is not None and attempt.state == "running":
+            continue
+        # a virtual result comes again, in its turn
+        found = None if work.virtual else finished(lab, work.files, campaign.name, record, attempt)
+        if found is not None and attempt is not None:
+            outcome, manifest = found
+            logger.info("experiment %d is reduced from its files: %s", record.id, WHY)
+            if outcome.observation is not None and outcome.observation.report and attempt.files is not None:
+                work.files.report(attempt.files, outcome.observation.report)
+            landing.landed(record, attempt, outcome, manifest.digest)
+            continue
+        begun = steps.get((record.id, attempt.number), []) if attempt is not None else []
+        changes = left_running(record, attempt, begun, work.files, repeat=lab.repeat_is_safe, journals=journals)
+        campaign.put(*changes)
+        tell_inspections(work.listeners, changes)
+        work.attempts |= {c.record.experiment: c.record for c in changes if isinstance(c, PutAttempt)}
