@@ -102,7 +102,7 @@ class Bench:
         return Run.drawn(seed).duration
 
     def execute(self, job: Job, context: Context) -> Outcome:
-        """Run one experiment in no time.
+        """Run one experiment in no time; what gives raw signals is not reduced yet.
 
         Raises:
             ConvergenceError: it has no steady state.
@@ -116,7 +116,7 @@ class Bench:
                 return Outcome(failure=failure, duration=spent)
             readings = self._read(experiment)
             if self._options.signals == "raw":
-                return self._reduced(experiment, readings, context)
+                return self._signals(experiment, readings, context)
             seen = measured(readings, experiment.course, self._declared)
             observation = self._with_composition(Observation(seen), experiment, context)
             return Outcome(observation, duration=run.duration)
@@ -254,8 +254,8 @@ class Bench:
             self._options.noise,
         )
 
-    def _reduced(self, experiment: _Experiment, readings: Readings, context: Context) -> Outcome:
-        """Raw signals, and what the data reduction makes of them."""
+    def _signals(self, experiment: _Experiment, readings: Readings, context: Context) -> Outcome:
+        """Raw signals, of which figures are still to be computed."""
         made = signals.draft(
             experiment.course, readings, experiment.run, self._declared, context.seed, self._stability_of
         )
@@ -265,8 +265,7 @@ class Bench:
         seen = self._with_composition(Observation({}), experiment, context)
         found = {} if not seen.measured else {ANALYSED: dict(seen.measured), ANALYSED_SEM: dict(seen.measured_sem)}
         measurement = Measurement(made.tables(), {**made.metadata(records), **found})
-        context.keep(measurement)
-        return replace(self.reduced(measurement), measurement=measurement, duration=experiment.run.duration)
+        return Outcome(measurement=measurement, awaiting=FIGURES, duration=experiment.run.duration)
 
     def reduced(self, measurement: Measurement) -> Outcome:
         """What comes of raw signals, with the calibrations and the analysed composition in their metadata."""

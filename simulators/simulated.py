@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
@@ -197,7 +198,14 @@ class SimulatedLab:
             outcome = self._bench.execute(job, context)
         except ConvergenceError as problem:
             outcome = Outcome(failure=Failure("unknown", str(problem)), duration=self._bench.duration(context.seed))
-        return outcome if self.virtual_time else self._waited(outcome, context)
+        if not self.virtual_time:
+            outcome = self._waited(outcome, context)
+        if outcome.measurement is None:
+            return outcome
+        context.keep(outcome.measurement)
+        return replace(
+            self._bench.reduced(outcome.measurement), measurement=outcome.measurement, duration=outcome.duration
+        )
 
     def reduce(self, measurement: Measurement, job: Job, sample: str) -> Outcome:  # noqa: ARG002
         """What comes of raw signals; see :class:`instruments.lab.Reducing`.
@@ -228,8 +236,6 @@ class SimulatedLab:
 
     def _waited(self, outcome: Outcome, context: Context) -> Outcome:
         """The outcome, after its time has passed."""
-        from dataclasses import replace
-
         seconds = outcome.duration / SPEEDS[self._options.speed]
         if context.cancelled.wait(seconds):
             raise ExecutionCancelled("the experiment was cancelled while it ran.")
