@@ -50,7 +50,9 @@ class Landing:
             context.keeper.report(context.location, seen.report)
         return context.manifest.digest
 
-    def landed(self, of: ExperimentRecord, attempt: AttemptRecord, outcome: Outcome, digest: str | None) -> None:
+    def landed(
+        self, of: ExperimentRecord, attempt: AttemptRecord, outcome: Outcome, digest: str | None, why: str = ""
+    ) -> None:
         """Write an outcome whose raw signals are files already.
 
         Args:
@@ -58,6 +60,7 @@ class Landing:
             attempt: its last one.
             outcome: of that attempt.
             digest: content hash of its raw signals; ``None`` where it has none.
+            why: for the log.
         """
         work, id = self._work, of.id
         ended = _ended(attempt, outcome, digest)
@@ -72,18 +75,18 @@ class Landing:
                 return
             if lost:
                 work.campaign.put(*lost)
-        record = self._recorded(of, outcome, ended)
+        record = self._recorded(of, outcome, ended, why)
         if record.sample != of.sample and of.sample is not None:  # others waited for it too
             now = {r.id: r for r in work.campaign.experiments()}
             work.queue = deque(now[r.id] for r in work.queue)
         self._learned(record, ended)
 
-    def _recorded(self, of: ExperimentRecord, outcome: Outcome, ended: AttemptRecord) -> ExperimentRecord:
+    def _recorded(self, of: ExperimentRecord, outcome: Outcome, ended: AttemptRecord, why: str) -> ExperimentRecord:
         """The experiment with its result. Where a person told one meanwhile, theirs stands, ours is in the log."""
         campaign, id = self._work.campaign, of.id
         result = told_of(of, outcome, ended.sample)
         try:
-            return campaign.record(result, PutAttempt(ended), *self._given_up(of, outcome))
+            return campaign.record(result, PutAttempt(ended), *self._given_up(of, outcome), why=why)
         except TellError as conflict:
             logger.warning("experiment %d was told or called off elsewhere: %s", id, conflict)
             measured = {metric: asdict(value) for metric, value in result.values.items()}

@@ -40,10 +40,11 @@ def classify(work: Work, landing: Landing) -> None:
         found = None if work.virtual else finished(lab, work.files, campaign.name, record, attempt)
         if found is not None and attempt is not None:
             outcome, manifest = found
-            logger.info("experiment %d is reduced from its files: %s", record.id, WHY)
+            why = f"{WHY}, but had measured all: reduced from its files"
+            logger.info("experiment %d: %s", record.id, why)
             if outcome.observation is not None and outcome.observation.report and attempt.files is not None:
                 work.files.report(attempt.files, outcome.observation.report)
-            landing.landed(record, attempt, outcome, manifest.digest)
+            landing.landed(record, attempt, outcome, manifest.digest, why)
             continue
         begun = steps.get((record.id, attempt.number), []) if attempt is not None else []
         changes = left_running(record, attempt, begun, work.files, repeat=lab.repeat_is_safe, journals=journals)
