@@ -295,6 +295,15 @@ class Reducing(Protocol):
 
 
 @runtime_checkable
+class Equipped(Protocol):
+    """What a laboratory adds to :class:`Lab` when no two processes may command its devices at the same time."""
+
+    @property
+    def equipment(self) -> Sequence[str]:
+        """Its devices, each as ``<laboratory>/<device>``: names that are the same wherever it is described."""
+
+
+@runtime_checkable
 class Fenced(Protocol):
     """What a laboratory adds to :class:`Lab` when it asks before each command whether it may still be given."""
 

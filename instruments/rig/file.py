@@ -120,6 +120,11 @@ class RigFile(Declared):
                 )
         return self
 
+    @property
+    def equipment(self) -> tuple[str, ...]:
+        """Its devices as others know them, ``<rig>/<device>``."""
+        return tuple(f"{self.name}/{device}" for device in self.devices)
+
     @cached_property
     def options(self) -> Mapping[str, DeviceOptions]:
         """The checked options of each device.

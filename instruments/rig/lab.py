@@ -105,6 +105,11 @@ class RigLab:
         return metrics_of(gases, procedure.awaiting, outlet=outlet, voltage=voltage)
 
     @property
+    def equipment(self) -> tuple[str, ...]:
+        """Its devices, by the name of the rig."""
+        return self.program.file.equipment
+
+    @property
     def repeat_is_safe(self) -> bool:
         """Never: matter is used up."""
         return False

@@ -210,11 +210,11 @@ def rig_preview(
 
 @rig_app.command("calibrate")
 @plain_failures
-def rig_calibrate(file: RigFile) -> None:
+def rig_calibrate(file: RigFile, store: Store = None) -> None:
     """Inject the standards that the file names, and write calibration records."""
     from orchestrator.cli.rigs import calibrate
 
-    calibrate(file)
+    calibrate(file, store)
 
 
 @rig_app.command("stop")
@@ -231,11 +231,11 @@ def rig_stop(
 
 @rig_app.command("reset")
 @plain_failures
-def rig_reset(file: RigFile, who: Who = None) -> None:
+def rig_reset(file: RigFile, who: Who = None, store: Store = None) -> None:
     """End the halted state, after somebody has looked and every device has confirmed that it is safe."""
     from orchestrator.cli.rigs import reset
 
-    reset(file, who)
+    reset(file, who, store)
 
 
 @rig_app.command("refill")

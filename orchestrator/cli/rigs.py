@@ -74,11 +74,12 @@ def preview(path: Path, cell: str | None) -> None:
     sys.exit(FAILED if found.problems else DONE)
 
 
-def calibrate(path: Path) -> None:
+def calibrate(path: Path, store: str | None) -> None:
     """Inject the standards of the rig file and write the calibration records.
 
     Raises:
         InputError: the file has no plan, or an impossible one.
+        LeaseHeld: a campaign or another command uses a device; says which.
         InstrumentsError: it did not work; no record is written.
     """
     from instruments.rig.calibrating import calibrate as measure
@@ -88,7 +89,13 @@ def calibrate(path: Path) -> None:
     if program.calibration is None:
         raise InputError(f"{path}: there are no standards.", field="calibration", mend="Give `calibration.standards`.")
     plan = program.calibration
-    with _logged(file, path), _progress(), _cancellable() as cancelled, Rig(file, path.parent) as rig:
+    with (
+        _logged(file, path),
+        _progress(),
+        _cancellable() as cancelled,
+        _leased(file, store, "calibrate", cancelled),
+        Rig(file, path.parent) as rig,
+    ):
         records = measure(
             rig, plan, program.stock, program.calibrations(path.parent), cancelled=cancelled, today=_today
         )
@@ -97,19 +104,20 @@ def calibrate(path: Path) -> None:
         _say(f"{record.id}: {record.low:g} to {record.high:g}{fit}, until {record.expires}")
 
 
-def reset(path: Path, who: str | None) -> None:
+def reset(path: Path, who: str | None, store: str | None) -> None:
     """End the halted state, once every device has confirmed that it is safe; cells that were left unclean are free.
 
     Raises:
         LabError: nothing says what is in the cells; nothing was touched.
         InstrumentsError: a device did not confirm; the rig stays halted.
+        LeaseHeld: a campaign or another command uses a device; says which.
     """
     from instruments.rig.mounted import MountedSamples
     from instruments.rig.rig import Rig
 
     file, _ = _program(path)
     mounted = MountedSamples(path.parent / f"{file.name}.cells.json")
-    with _logged(file, path):
+    with _logged(file, path), _leased(file, store, "reset", Event()):
         Rig(file, path.parent).reset(who or getpass.getuser())
     freed = mounted.clear()
     _say(f"{file.name} is reset: every device confirmed that it is safe")
@@ -190,6 +198,33 @@ def _logged(file: RigFile, path: Path) -> Iterator[None]:
     finally:
         logger.removeHandler(handler)
         handler.close()
+
+
+@contextmanager
+def _leased(file: RigFile, store: str | None, command: str, lost: Event) -> Iterator[None]:
+    """Hold a rig's devices in the store, so that a campaign there is refused meanwhile, and the other way round.
+
+    Where there is no store yet, nothing in it can have them; the rig's lock file is there in any case.
+    """
+    from orchestrator.errors import StoreUnreachable
+    from orchestrator.loop.devices import using
+    from orchestrator.store.opening import open_store
+
+    try:
+        kept = open_store(store, durable=False, create=False)
+    except StoreUnreachable as problem:
+        if store is not None:
+            raise
+        logging.getLogger("instruments.rig").info("devices are guarded by the rig's lock file alone: %s", problem)
+        kept = None
+    if kept is None:
+        yield
+        return
+    try:
+        with using(kept, file.equipment, f"sabatier rig {command}", lost):
+            yield
+    finally:
+        kept.close()
 
 
 @contextmanager

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Event, Thread
 
 from orchestrator.errors import LeaseLost
+from orchestrator.loop.devices import DeviceLeases
 from orchestrator.loop.leasing import Fence, uptime
 from orchestrator.store.protocol import Store
 from orchestrator.store.records import Lease, Owner
@@ -28,32 +29,51 @@ class Held:
         fence: to be asked before anything is commanded or written.
         ttl: s, how long the lease lasts unless it is renewed.
         every: s, between renewals.
+        devices: of the campaign's laboratory.
     """
 
     lease: Lease
     fence: Fence
     ttl: float
     every: float
+    devices: DeviceLeases
 
 
 @contextmanager
-def holding(store: Store, name: str, cancelled: Event, *, ttl: float = TTL, every: float = BEAT) -> Iterator[Held]:
-    """Hold the lease of a campaign; when it is lost, or was not renewed in time, ``cancelled`` is set.
+def holding(
+    store: Store,
+    name: str,
+    cancelled: Event,
+    *,
+    devices: Sequence[str] = (),
+    ttl: float = TTL,
+    every: float = BEAT,
+) -> Iterator[Held]:
+    """Hold the lease of a campaign, and those of its devices.
+
+    When one is lost, or that of the campaign was not renewed in time, ``cancelled`` is set.
 
     Args:
         store: where the campaign is kept.
         name: of the campaign.
         cancelled: is set when control is lost.
+        devices: of its laboratory, ``<rig>/<device>``.
         ttl: s, how long the lease lasts unless it is renewed.
         every: s, between renewals.
 
     Raises:
-        LeaseHeld: another process controls the campaign; says who.
+        LeaseHeld: another process controls the campaign, or uses one of the devices; says who.
     """
     fence = Fence(name, ttl)
     lease = store.acquire(name, Owner.current(), ttl)
     over = Event()
-    held = Held(lease, fence, ttl, every)
+    leases = DeviceLeases(store, devices, f"campaign {name}", ttl)
+    held = Held(lease, fence, ttl, every, leases)
+    try:
+        leases.take()
+    except BaseException:
+        store.release(lease)
+        raise
     beat = Thread(target=_beat, args=(store, held, over, cancelled), name=f"lease of {name}", daemon=True)
     beat.start()
     try:
@@ -61,6 +81,7 @@ def holding(store: Store, name: str, cancelled: Event, *, ttl: float = TTL, ever
     finally:
         over.set()
         beat.join()
+        leases.give_back()
         store.release(lease)
 
 
@@ -72,6 +93,7 @@ def _beat(store: Store, held: Held, over: Event, cancelled: Event) -> None:
             asked = uptime()
             lease = store.renew(lease, held.ttl)
             held.fence.prolong(asked, held.ttl)
+            held.devices.renew()
         except LeaseLost as lost:
             logger.error("control of campaign %s is lost: %s", lease.campaign, lost)
             cancelled.set()

@@ -13,7 +13,7 @@ from threading import Event
 from typing import Final
 
 from acquisition.stopping import StoppingRule
-from instruments.lab import Controlled, Fenced, Job, Lab
+from instruments.lab import Controlled, Equipped, Fenced, Job, Lab
 from orchestrator.campaign import Campaign
 from orchestrator.campaign.campaign import unfenced
 from orchestrator.campaign.samples import name_of
@@ -110,10 +110,11 @@ class Loop:
             The state in which the campaign is now.
 
         Raises:
-            LeaseHeld: another process controls the campaign.
+            LeaseHeld: another process controls the campaign, or uses a device of its laboratory.
         """
         store, name = self.campaign.store, self.campaign.name
-        with holding(store, name, self.cancelled) as held:
+        devices = self.lab.equipment if isinstance(self.lab, Equipped) else ()
+        with holding(store, name, self.cancelled, devices=devices) as held:
             self.campaign.token, self.campaign.fence = held.lease.token, held.fence.check
             if isinstance(self.lab, Fenced):
                 self.lab.fence(held.fence.permits)
