@@ -66,6 +66,10 @@ class Halt:
         return f"{self.reason} ({self.source}, {self.time}); {state}"
 
 
+UNWRITTEN: Final = "it was halted while its reason could not be written, as on a full disk: the logs may have it"
+"""The reason of a halted state whose file is empty."""
+
+
 class Halting:
     """The halted state of one rig, as it stands in a file.
 
@@ -88,7 +92,10 @@ class Halting:
     def read(self) -> Halt | None:
         """The halted state, or ``None``. A file that cannot be read halts like any other."""
         try:
-            found = json.loads(self.path.read_bytes())
+            content = self.path.read_bytes()
+            if not content:
+                return Halt("", UNWRITTEN, "the halted state")
+            found = json.loads(content)
             return Halt(
                 str(found["time"]),
                 str(found["reason"]),
@@ -104,6 +111,8 @@ class Halting:
     def write(self, reason: str, source: str, report: SafetyReport | None = None) -> Halt:
         """Halt the rig, or add to its halted state; the first reason stays the first.
 
+        On a full disk the file is at least there, without its content: the rig is halted all the same.
+
         Raises:
             OSError: the file cannot be written.
         """
@@ -115,13 +124,17 @@ class Halting:
         before = self.read()
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         told = None if report is None else report.to_json()
-        if before is None:
+        if before is None or before.reason == UNWRITTEN:
             halt = Halt(now, reason, source, told)
         else:
             known = {(before.reason, before.source), *before.also}
             also = before.also if (reason, source) in known else (*before.also, (reason, source))
             halt = Halt(before.time or now, before.reason, before.source, told or before.report, also)
-        write_whole(self.path, json.dumps({"rig": self.rig, **halt.to_json()}, indent=2) + "\n")
+        try:
+            write_whole(self.path, json.dumps({"rig": self.rig, **halt.to_json()}, indent=2) + "\n")
+        except OSError:
+            self.path.touch()  # needs no space of its own
+            raise
         return halt
 
     def refuse(self) -> None:

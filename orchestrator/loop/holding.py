@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Event, Thread
 
-from orchestrator.errors import LeaseLost
+from orchestrator.errors import LeaseLost, StoreError
 from orchestrator.loop.devices import DeviceLeases
 from orchestrator.loop.leasing import Fence, uptime
 from orchestrator.store.protocol import Store
@@ -81,8 +81,11 @@ def holding(
     finally:
         over.set()
         beat.join()
-        leases.give_back()
-        store.release(lease)
+        try:
+            leases.give_back()
+            store.release(lease)
+        except StoreError as problem:  # as on a full disk: how the campaign ended is the news
+            logger.warning("control of campaign %s is not given back, and ends with this process: %s", name, problem)
 
 
 def _beat(store: Store, held: Held, over: Event, cancelled: Event) -> None:

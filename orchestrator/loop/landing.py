@@ -197,6 +197,15 @@ class Landing:
         if repeat:
             work.queue.append(record)
 
+    def _unkept(self, flight: Flight, outcome: Outcome, why: str) -> str:
+        """Write an outcome; says why its experiment must be looked at where that cannot be done, as on a full disk."""
+        try:
+            self.land(flight, outcome)
+        except Exception as problem:
+            logger.exception("the result of experiment %d cannot be kept", flight.record.id)
+            return f"{why}; its result ({_figures(outcome)}) could not be kept: {problem}"
+        return ""
+
     def rescue(self, flight: Flight, why: str) -> None:
         """Keep the result of a flight that has one; the loop is failing, so that nothing here may raise."""
         work = self._work
@@ -210,11 +219,19 @@ class Landing:
             if record.state != "running":
                 return
             if isinstance(outcome, Outcome) and not work.virtual:
-                self.land(flight, outcome)
-            elif not self._goes_on(flight):
+                why = self._unkept(flight, outcome, why)
+            elif self._goes_on(flight):
+                why = ""
+            if why:
                 self.requeue(flight, "unknown", why)
         except Exception:
             logger.exception("experiment %d could not be brought to an end in the store", flight.record.id)
+
+
+def _figures(outcome: Outcome) -> str:
+    """What was found, for a person who may have to tell it."""
+    figures = {} if outcome.observation is None else outcome.observation.figures
+    return ", ".join(f"{metric} {figure.value:.6g}" for metric, figure in figures.items()) or "no figures"
 
 
 def _digest_of(flight: Flight) -> str | None:

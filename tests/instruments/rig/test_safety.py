@@ -1,4 +1,5 @@
 import logging
+import os
 import time
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
@@ -451,3 +452,25 @@ def until(condition, seconds: float = 5.0) -> None:
     while not condition():
         assert time.monotonic() < end, "it did not happen"
         Event().wait(0.005)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="limits of POSIX")
+def test_a_rig_that_trips_on_a_full_disk_is_halted_all_the_same(tmp_path: Path) -> None:
+    import resource
+
+    halting = Halting(tmp_path, "twin")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            halting.write("too hot", "interlock")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert halting.is_set
+    with pytest.raises(RigHalted, match="its reason could not be written"):
+        halting.refuse()
+    halting.write("too hot", "interlock")  # with the report, once there is space again
+    with pytest.raises(RigHalted, match="too hot"):
+        halting.refuse()
+    halting.clear("ann")
+    assert not halting.is_set
