@@ -17,6 +17,7 @@ from orchestrator.config.load import load
 from orchestrator.loop import Loop, ThreadEngine, raw
 from orchestrator.loop.assembly import assemble, register
 from orchestrator.loop.context import AttemptContext, VirtualClock
+from orchestrator.loop.keeping import Files
 from orchestrator.store import open_store
 from simulators import CHEMISTRIES, chemistry
 
@@ -83,7 +84,7 @@ def test_what_went_wrong_gets_its_verdict_and_stays_out_of_the_model(name, fault
     for record in records:
         moment = AttemptContext(
             cell="cell-1", sample=record.sample, attempt=1, seed=record.seed, clock=VirtualClock(0.0),
-            folder=tmp_path, cancelled=None, devices={},
+            keeper=Files(tmp_path, tmp_path), location=str(tmp_path), cancelled=None, devices={},
         )  # fmt: skip
         truth = lab.reveal(Job(campaign.name, record.id, record.asked), moment)
         (blamed if truth.faults else healthy).append(record)
@@ -119,9 +120,10 @@ def test_what_went_wrong_gets_its_verdict_and_stays_out_of_the_model(name, fault
 
 def test_raw_files_alone_give_the_same_observation_again(tmp_path):
     campaign = run_through(tmp_path, campaign_file(tmp_path, "gde_alloys", 2, signals="raw"))
+    files = Files(tmp_path, tmp_path)
     for attempt in campaign.store.attempts(campaign.name):
         record = campaign.store.experiment(campaign.name, attempt.experiment)
-        again = reduce(raw.read(Path(attempt.files)))
+        again = reduce(files.read(attempt))
         report = json.loads((Path(attempt.files) / raw.REPORT).read_text())
         assert report == json.loads(json.dumps(again.report()))
         assert {"closure", "reference_drift"} <= {check["name"] for check in report["checks"]}
@@ -132,7 +134,7 @@ def test_raw_files_alone_give_the_same_observation_again(tmp_path):
             kept = record.values[name]
             assert (kept.value, kept.sem, kept.censored) == (figure.value, figure.sem, figure.censored), name
         # another electrode area, noticed later: every current density is another
-        kept = raw.read(Path(attempt.files))
+        kept = files.read(attempt)
         setup = Setup.from_metadata(kept.metadata)
         larger = Setup(**{**setup.model_dump(mode="json", exclude_none=True), "area": "2.0 cm2"})
         corrected = reduce(replace(kept, metadata={**kept.metadata, **larger.to_metadata()}))
