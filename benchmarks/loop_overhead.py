@@ -20,11 +20,11 @@ from threading import Event
 from typing import Any
 
 import acquisition.strategies.random
+from orchestrator.campaign.places import files_of
 from orchestrator.config.load import load
 from orchestrator.loop.assembly import assemble, register
 from orchestrator.loop.engine import ThreadEngine
 from orchestrator.loop.loop import Loop
-from orchestrator.loop.places import files_of
 from orchestrator.store.opening import open_store
 from orchestrator.store.records import AttemptRecord, ExperimentRecord
 from simulators.replay import ReplayLab

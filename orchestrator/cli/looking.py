@@ -14,12 +14,12 @@ from typing import Any
 from acquisition.objectives import Objective, OutcomeConstraint
 from orchestrator.campaign import forecast, text
 from orchestrator.campaign.merit import incumbent
+from orchestrator.campaign.places import spool_of, unsent
 from orchestrator.campaign.progress import observed, spent
 from orchestrator.campaign.words import CELL
 from orchestrator.cli.ends import standing, words
 from orchestrator.cli.orders import to_do, work_orders
 from orchestrator.errors import InputError
-from orchestrator.loop.places import spool_of, unsent
 from orchestrator.store.opening import open_store
 from orchestrator.store.protocol import Store
 from orchestrator.store.records import CampaignRecord, ExperimentRecord, Owner

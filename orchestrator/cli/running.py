@@ -20,6 +20,7 @@ from acquisition.errors import AcquisitionError
 from instruments.errors import InstrumentsError
 from instruments.lab import Resuming
 from orchestrator.campaign import text
+from orchestrator.campaign.places import files_of
 from orchestrator.cli.display import Display, JsonFormatter, JsonLog, LogFile
 from orchestrator.cli.failures import DONE, FAILED, INTERRUPTED, refuse
 from orchestrator.cli.guard import PACKAGES
@@ -31,7 +32,6 @@ from orchestrator.flows.sitting import Sitting, sit
 from orchestrator.loop.assembly import Assembly, assemble, definition_of, kept_by, loop_of, open_for, register
 from orchestrator.loop.engine import ThreadEngine
 from orchestrator.loop.listener import Listener
-from orchestrator.loop.places import files_of
 from orchestrator.notify.telling import check_people, notifying
 from orchestrator.store.opening import default_url, open_store
 from orchestrator.store.protocol import Store

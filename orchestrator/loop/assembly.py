@@ -11,6 +11,7 @@ from threading import Event
 from acquisition.strategies.registry import make_strategy
 from instruments.lab import Lab
 from orchestrator.campaign import Campaign
+from orchestrator.campaign.places import files_of, spool_of
 from orchestrator.config.approval import needs_approval
 from orchestrator.config.definition import Definition
 from orchestrator.errors import CampaignError, CampaignExists
@@ -18,7 +19,6 @@ from orchestrator.loop.engine import Engine
 from orchestrator.loop.keeping import Files
 from orchestrator.loop.listener import Listener
 from orchestrator.loop.loop import Loop
-from orchestrator.loop.places import files_of, spool_of
 from orchestrator.store.opening import open_store
 from orchestrator.store.protocol import Store
 from orchestrator.store.records import CampaignRecord

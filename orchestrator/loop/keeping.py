@@ -12,9 +12,9 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from instruments.lab import Measurement
+from orchestrator.campaign.places import MANIFEST, SENT, unsent
 from orchestrator.errors import InputError, RawSignalsError
 from orchestrator.loop import raw
-from orchestrator.loop.places import MANIFEST, SENT, unsent
 from orchestrator.loop.raw import REPORT, Manifest
 from orchestrator.store.records import AttemptRecord
 

@@ -16,8 +16,8 @@ import pandas as pd
 
 from instruments.errors import LabError
 from instruments.lab import Measurement
+from orchestrator.campaign.places import MANIFEST
 from orchestrator.errors import RawSignalsError
-from orchestrator.loop.places import MANIFEST
 
 METADATA, REPORT = "metadata.json", "reduction.json"
 VERSION: Final = 1

@@ -9,9 +9,9 @@ from loop_bench import SPACE, RawBench, campaign_of, loop_of
 
 from acquisition import Objective
 from orchestrator import Campaign
+from orchestrator.campaign.places import MANIFEST
 from orchestrator.errors import StoreError
 from orchestrator.loop.keeping import Files
-from orchestrator.loop.places import MANIFEST
 from orchestrator.store.opening import open_store
 
 

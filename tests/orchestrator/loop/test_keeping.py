@@ -12,10 +12,10 @@ from fsspec.implementations.memory import MemoryFileSystem
 from loop_bench import Bench, answer, campaign_of, loop_of
 
 from instruments import Measurement
+from orchestrator.campaign.places import MANIFEST
 from orchestrator.errors import InputError, RawSignalsError
 from orchestrator.loop import raw
 from orchestrator.loop.keeping import Files, Storage
-from orchestrator.loop.places import MANIFEST
 from orchestrator.store.records import AttemptRecord
 
 MEASURED = Measurement(
