@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from threading import Lock
 from types import MappingProxyType
-from typing import Any, Final, cast
+from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, Select
-
-from orchestrator.errors import StoreError
 from orchestrator.store import codec, leases
 from orchestrator.store import statements as sql
 from orchestrator.store.changes import Change
@@ -25,10 +20,9 @@ from orchestrator.store.creation import (
     unknown_experiment,
     verified_blob,
 )
-from orchestrator.store.faults import translated
 from orchestrator.store.leases import CAMPAIGN, Clock, SystemClock, Terms
 from orchestrator.store.migrate import prepare_sqlite
-from orchestrator.store.planning import Kept, Plan, plan
+from orchestrator.store.planning import Kept, plan
 from orchestrator.store.records import (
     AskRecord,
     AttemptRecord,
@@ -40,8 +34,21 @@ from orchestrator.store.records import (
     Lease,
     Owner,
 )
+from orchestrator.store.rows import (
+    CampaignView,
+    all_rows,
+    campaign_key,
+    campaign_row,
+    carry_out,
+    first_row,
+    lease_row,
+    leased,
+    logged,
+    put_lease,
+)
 from orchestrator.store.sqlite import BUSY_TIMEOUT, prepare_path, sqlite_engine
 from orchestrator.store.states import EXPERIMENT_STATES
+from orchestrator.store.transactions import SerialTransactions, Transaction, Transactions
 
 MOST_IDS: Final = 500
 """So many ids go into one statement: databases bound their parameters."""
@@ -71,65 +78,56 @@ def open_sqlite(
     except BaseException:
         engine.dispose()
         raise
-    return SqlStore(engine, f"sqlite:///{path.as_posix()}", where=os.fspath(path), clock=clock)
+    transactions = SerialTransactions(engine, os.fspath(path), Terms(clock or SystemClock()))
+    return SqlStore(transactions, f"sqlite:///{path.as_posix()}")
 
 
 class SqlStore:
     """Keeps campaigns in a database. Behaviour: see :class:`orchestrator.store.Store`.
 
     Args:
-        engine: of a database that has the newest schema.
+        transactions: of a database that has the newest schema.
         url: its address.
-        where: how messages call it.
-        clock: what events and leases take their times from.
     """
 
-    def __init__(self, engine: Engine, url: str, *, where: str, clock: Clock | None = None) -> None:
+    def __init__(self, transactions: Transactions, url: str) -> None:
         self.url = url
-        self._engine = engine
-        self._writing = engine.execution_options(write=True)
-        self._where = where
-        self._clock = clock or SystemClock()
-        self._terms = Terms(self._clock)
-        # threads queue here instead of polling for the database's lock
-        self._lock = Lock()
-        self._closed = False
+        self._in = transactions
 
     def create(self, record: CampaignRecord, blobs: Mapping[str, bytes] = {}, *, who: str = "sabatier") -> None:
         """Add a campaign and the contents that its definition refers to."""
-        row, event = campaign_rows(record, who, self._clock)
         check_blobs(blobs)
-        with self._write() as connection:
-            if connection.execute(sql.CAMPAIGN_BY_NAME, {"of": row["name"]}).first() is not None:
+
+        def work(at: Transaction) -> None:
+            row, event = campaign_rows(record, who, at.terms.clock)
+            if first_row(at.connection, sql.CAMPAIGN_BY_NAME, {"of": row["name"]}) is not None:
                 raise campaign_exists(record.name)
-            connection.execute(sql.ADD_CAMPAIGN, row | {"last_event": 1})
-            key = _key(connection, record.name)
-            connection.execute(sql.ADD_EVENT, event | {"campaign": key})
+            at.connection.execute(sql.ADD_CAMPAIGN, row | {"last_event": 1})
+            key = campaign_key(at.connection, record.name)
+            at.connection.execute(sql.ADD_EVENT, event | {"campaign": key})
             for digest, content in blobs.items():
-                if connection.execute(sql.HAS_BLOB, {"of": digest}).first() is None:
-                    connection.execute(sql.ADD_BLOB, {"digest": digest, "content": content})
+                if at.connection.execute(sql.HAS_BLOB, {"of": digest}).first() is None:
+                    at.connection.execute(sql.ADD_BLOB, {"digest": digest, "content": content})
+            at.proof = logged(key, event)
+
+        self._in.write(work)
 
     def campaigns(self) -> list[CampaignRecord]:
         """All campaigns, in the order of their creation."""
-        with self._read() as connection:
-            rows = _mappings(connection, sql.CAMPAIGNS, {})
+        rows = self._in.read(lambda at: all_rows(at.connection, sql.CAMPAIGNS, {}))
         return [codec.campaign_record(row) for row in rows]
 
     def campaign(self, name: str) -> CampaignRecord:
         """One campaign."""
-        with self._read() as connection:
-            return codec.campaign_record(_campaign(connection, name))
+        return codec.campaign_record(self._in.read(lambda at: campaign_row(at.connection, name)))
 
     def blob(self, digest: str) -> bytes:
         """A content by its SHA-256 in hexadecimal, which is verified."""
-        with self._read() as connection:
-            return verified_blob(digest, connection.scalar(sql.BLOB, {"of": digest}))
+        return verified_blob(digest, self._in.read(lambda at: at.connection.scalar(sql.BLOB, {"of": digest})))
 
     def asks(self, name: str) -> list[AskRecord]:
         """All asks by number."""
-        with self._read() as connection:
-            key = _key(connection, name)
-            rows = _mappings(connection, sql.ASKS, {"of": key})
+        rows = self._in.read(lambda at: all_rows(at.connection, sql.ASKS, {"of": campaign_key(at.connection, name)}))
         return [codec.ask_record(row) for row in rows]
 
     def experiments(
@@ -141,33 +139,35 @@ class SqlStore:
     ) -> list[ExperimentRecord]:
         """Experiments by id, all or those of some ids and states."""
         wanted = None if ids is None else sorted({int(id) for id in ids})
-        with self._read() as connection:
-            key = _key(connection, name)
+
+        def work(at: Transaction) -> list[Kept]:
+            key = campaign_key(at.connection, name)
             if wanted is None:
-                rows = _mappings(connection, sql.EXPERIMENTS, {"of": key})
-            else:
-                parts = [wanted[i : i + MOST_IDS] for i in range(0, len(wanted), MOST_IDS)]
-                found = [_mappings(connection, sql.EXPERIMENTS_OF_IDS, {"of": key, "ids": part}) for part in parts]
-                rows = [row for part in found for row in part]
+                return list(all_rows(at.connection, sql.EXPERIMENTS, {"of": key}))
+            parts = [wanted[i : i + MOST_IDS] for i in range(0, len(wanted), MOST_IDS)]
+            found = [all_rows(at.connection, sql.EXPERIMENTS_OF_IDS, {"of": key, "ids": part}) for part in parts]
+            return [row for part in found for row in part]
+
+        rows = self._in.read(work)
         return [codec.experiment_record(row) for row in rows if states is None or row["state"] in states]
 
     def experiment(self, name: str, id: int) -> ExperimentRecord:
         """One experiment."""
-        with self._read() as connection:
-            row = _View(connection, _key(connection, name)).experiment(id)
+        row = self._in.read(lambda at: CampaignView(at.connection, campaign_key(at.connection, name)).experiment(id))
         if row is None:
             raise unknown_experiment(name, id)
         return codec.experiment_record(row)
 
     def attempts(self, name: str, experiment: int | None = None) -> list[AttemptRecord]:
         """All attempts, or those of one experiment, by experiment and number."""
-        with self._read() as connection:
-            key = _key(connection, name)
+
+        def work(at: Transaction) -> Sequence[Kept]:
+            key = campaign_key(at.connection, name)
             if experiment is None:
-                rows = _mappings(connection, sql.ATTEMPTS, {"of": key})
-            else:
-                rows = _mappings(connection, sql.ATTEMPTS_OF_ONE, {"of": key, "one": experiment})
-        return [codec.attempt_record(row) for row in rows]
+                return all_rows(at.connection, sql.ATTEMPTS, {"of": key})
+            return all_rows(at.connection, sql.ATTEMPTS_OF_ONE, {"of": key, "one": experiment})
+
+        return [codec.attempt_record(row) for row in self._in.read(work)]
 
     def events(
         self,
@@ -186,220 +186,159 @@ class SqlStore:
             statement, more["one"] = statement.where(sql.OF_EXPERIMENT), experiment
         if limit is not None:
             statement = statement.limit(max(limit, 0))
-        with self._read() as connection:
-            rows = _mappings(connection, statement, {"of": _key(connection, name), "behind": after, **more})
-        return [codec.event_record(row) for row in rows]
+
+        def work(at: Transaction) -> Sequence[Kept]:
+            return all_rows(
+                at.connection, statement, {"of": campaign_key(at.connection, name), "behind": after, **more}
+            )
+
+        return [codec.event_record(row) for row in self._in.read(work)]
 
     def last_event(self, name: str) -> int:
         """Sequence number of the last event."""
-        with self._read() as connection:
-            last = connection.scalar(sql.LAST_EVENT, {"of": codec.text(name)})
+
+        def work(at: Transaction) -> int:
+            last = at.connection.scalar(sql.LAST_EVENT, {"of": codec.text(name)})
             if last is None:
-                raise unknown_campaign(name, connection.scalars(sql.NAMES))
+                raise unknown_campaign(name, at.connection.scalars(sql.NAMES))
             return int(last)
+
+        return self._in.read(work)
 
     def counts(self, name: str) -> dict[ExperimentState, int]:
         """How many experiments are in each state."""
-        with self._read() as connection:
-            found = connection.execute(sql.COUNTS, {"of": _key(connection, name)}).all()
+        found = self._in.read(
+            lambda at: at.connection.execute(sql.COUNTS, {"of": campaign_key(at.connection, name)}).all()
+        )
         counts: dict[ExperimentState, int] = dict.fromkeys(EXPERIMENT_STATES, 0)
         return counts | {row[0]: row[1] for row in found}
 
     def apply(self, name: str, changes: Sequence[Change], *, who: str, token: int | None = None) -> int:
         """Do all changes in one transaction, or none."""
-        with self._write() as connection:
-            campaign = _campaign(connection, name, lock=True)
+        wanted = tuple(changes)
+
+        def work(at: Transaction) -> int:
+            campaign = campaign_row(at.connection, name, lock=True)
             if token is not None:
-                leases.check_token(_lease(connection, CAMPAIGN, campaign["name"]), CAMPAIGN, name, token)
-            if not (wanted := tuple(changes)):
+                leases.check_token(lease_row(at.connection, CAMPAIGN, campaign["name"]), CAMPAIGN, name, token)
+            if not wanted:
                 return 0
-            key, sequence, now = campaign["key"], campaign["last_event"], self._clock.now()
-            done = plan(campaign, wanted, _View(connection, key), who=who, sequence=sequence, now=now)
-            _carry_out(connection, key, done, sequence)
+            key, sequence, now = campaign["key"], campaign["last_event"], at.terms.clock.now()
+            done = plan(campaign, wanted, CampaignView(at.connection, key), who=who, sequence=sequence, now=now)
+            carry_out(at.connection, key, done, sequence)
+            at.proof = logged(key, done.events[-1])
             return int(sequence) + len(done.events)
+
+        return self._in.write(work)
 
     def acquire(self, name: str, owner: Owner, ttl: float = 30.0) -> Lease:
         """Take control of a campaign for ``ttl`` seconds."""
-        with self._write() as connection:
-            campaign = _campaign(connection, name, lock=True)
-            before = _lease(connection, CAMPAIGN, campaign["name"])
-            after = leases.acquired(before, CAMPAIGN, name, owner, ttl, self._terms)
-            _put_lease(connection, CAMPAIGN, campaign["name"], before, after)
-            self._log_lease(connection, campaign, before, after)
+
+        def work(at: Transaction) -> Lease:
+            campaign = campaign_row(at.connection, name, lock=True)
+            before = lease_row(at.connection, CAMPAIGN, campaign["name"])
+            after = leases.acquired(before, CAMPAIGN, name, owner, ttl, at.terms)
+            _hand_over(at, campaign, before, after)
             return leases.lease_of(name, after)
+
+        return self._in.write(work)
 
     def renew(self, lease: Lease, ttl: float = 30.0) -> Lease:
         """Keep control for ``ttl`` seconds from now."""
-        with self._write() as connection:
-            campaign = _campaign(connection, lease.campaign, lock=True)
-            before = _lease(connection, CAMPAIGN, campaign["name"])
-            after = leases.renewed(before, CAMPAIGN, lease.campaign, lease.token, ttl, self._clock)
-            _put_lease(connection, CAMPAIGN, campaign["name"], before, after)
+
+        def work(at: Transaction) -> Lease:
+            campaign = campaign_row(at.connection, lease.campaign, lock=True)
+            before = lease_row(at.connection, CAMPAIGN, campaign["name"])
+            after = leases.renewed(before, CAMPAIGN, lease.campaign, lease.token, ttl, at.terms.clock)
+            put_lease(at.connection, CAMPAIGN, campaign["name"], before, after)
             return leases.lease_of(lease.campaign, after)
+
+        return self._in.write(work)
 
     def holder(self, name: str) -> Lease | None:
         """Who controls a campaign now."""
-        with self._read() as connection:
-            _key(connection, name)
-            kept = _lease(connection, CAMPAIGN, name)
-        return leases.lease_of(name, kept) if kept is not None and leases.in_force(kept, self._terms) else None
+
+        def work(at: Transaction) -> Lease | None:
+            campaign_key(at.connection, name)
+            kept = lease_row(at.connection, CAMPAIGN, codec.text(name))
+            return leases.lease_of(name, kept) if kept is not None and leases.in_force(kept, at.terms) else None
+
+        return self._in.read(work)
 
     def release(self, lease: Lease) -> None:
         """Give control up."""
-        with self._write() as connection:
-            campaign = _campaign(connection, lease.campaign, lock=True)
-            before = _lease(connection, CAMPAIGN, campaign["name"])
+
+        def work(at: Transaction) -> None:
+            campaign = campaign_row(at.connection, lease.campaign, lock=True)
+            before = lease_row(at.connection, CAMPAIGN, campaign["name"])
             if before is not None and leases.holds(before, lease.token):
-                after = {**before, "held": False}
-                _put_lease(connection, CAMPAIGN, campaign["name"], before, after)
-                self._log_lease(connection, campaign, before, after)
+                _hand_over(at, campaign, before, {**before, "held": False})
+
+        self._in.write(work)
 
     def hold(
         self, kind: str, name: str, owner: Owner, ttl: float = 30.0, *, data: Mapping[str, Any] = MappingProxyType({})
     ) -> Hold:
         """Take something that several want for ``ttl`` seconds."""
-        at = leases.thing(kind, name)
-        with self._write() as connection:
-            before = _lease(connection, *at)
-            after = leases.acquired(before, *at, owner, ttl, self._terms, data)
-            _put_lease(connection, *at, before, after)
-            return leases.hold_of(*at, after)
+        thing = leases.thing(kind, name)
+
+        def work(at: Transaction) -> Hold:
+            before = lease_row(at.connection, *thing, lock=True)
+            after = leases.acquired(before, *thing, owner, ttl, at.terms, data)
+            put_lease(at.connection, *thing, before, after)
+            at.proof = leased(*thing, after)
+            return leases.hold_of(*thing, after)
+
+        return self._in.write(work)
 
     def keep(self, hold: Hold, ttl: float = 30.0) -> Hold:
         """Keep it for ``ttl`` seconds from now."""
-        at = leases.thing(hold.kind, hold.name)
-        with self._write() as connection:
-            before = _lease(connection, *at)
-            after = leases.renewed(before, *at, hold.token, ttl, self._clock)
-            _put_lease(connection, *at, before, after)
-            return leases.hold_of(*at, after)
+        thing = leases.thing(hold.kind, hold.name)
+
+        def work(at: Transaction) -> Hold:
+            before = lease_row(at.connection, *thing, lock=True)
+            after = leases.renewed(before, *thing, hold.token, ttl, at.terms.clock)
+            put_lease(at.connection, *thing, before, after)
+            return leases.hold_of(*thing, after)
+
+        return self._in.write(work)
 
     def check(self, hold: Hold) -> None:
         """Refuse whoever does not hold it any more."""
-        at = leases.thing(hold.kind, hold.name)
-        with self._read() as connection:
-            leases.check_token(_lease(connection, *at), *at, hold.token)
+        thing = leases.thing(hold.kind, hold.name)
+        self._in.read(lambda at: leases.check_token(lease_row(at.connection, *thing), *thing, hold.token))
 
     def drop(self, hold: Hold) -> None:
         """Give it back."""
-        at = leases.thing(hold.kind, hold.name)
-        with self._write() as connection:
-            before = _lease(connection, *at)
+        thing = leases.thing(hold.kind, hold.name)
+
+        def work(at: Transaction) -> None:
+            before = lease_row(at.connection, *thing, lock=True)
             if before is not None and leases.holds(before, hold.token):
-                _put_lease(connection, *at, before, {**before, "held": False})
+                put_lease(at.connection, *thing, before, {**before, "held": False})
+
+        self._in.write(work)
 
     def held(self, kind: str | None = None) -> list[Hold]:
         """What is held now."""
-        with self._read() as connection:
-            rows = _mappings(connection, sql.HELD, {})
-        return [
-            leases.hold_of(row["kind"], row["name"], row)
-            for row in rows
-            if kind in (None, row["kind"]) and leases.in_force(row, self._terms)
-        ]
+
+        def work(at: Transaction) -> list[Kept]:
+            rows = all_rows(at.connection, sql.HELD, {})
+            return [row for row in rows if kind in (None, row["kind"]) and leases.in_force(row, at.terms)]
+
+        # sorted here: databases have orders of their own for text
+        rows = sorted(self._in.read(work), key=lambda row: (row["kind"], row["name"]))
+        return [leases.hold_of(row["kind"], row["name"], row) for row in rows]
 
     def close(self) -> None:
-        """Close all connections; the last process to do so leaves one complete file."""
-        self._closed = True
-        with translated(self._where):
-            self._engine.dispose()
-
-    def _log_lease(self, connection: Connection, campaign: Kept, before: Kept | None, after: Row) -> None:
-        row = leases.event(before, after, campaign["last_event"], self._clock)
-        connection.execute(sql.ADD_EVENT, row | {"campaign": campaign["key"]})
-        connection.execute(sql.SET_LAST_EVENT, {"of": campaign["key"], "last_event": row["sequence"]})
-
-    @contextmanager
-    def _read(self) -> Iterator[Connection]:
-        self._check_open()
-        with translated(self._where), self._engine.connect() as connection:
-            yield connection
-
-    @contextmanager
-    def _write(self) -> Iterator[Connection]:
-        with self._lock:
-            self._check_open()
-            with translated(self._where), self._writing.begin() as connection:
-                yield connection
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise StoreError(f"the store {self._where} was closed.", field="store", mend="Open it again.")
+        """Close all connections; the last process to do so with a file leaves one complete file."""
+        self._in.close()
 
 
-class _View:
-    """One campaign's rows, for planning."""
-
-    def __init__(self, connection: Connection, key: int) -> None:
-        self._connection = connection
-        self._key = key
-
-    def has_ask(self, number: int) -> bool:
-        return self._connection.execute(sql.HAS_ASK, {"of": self._key, "one": number}).first() is not None
-
-    def experiment(self, id: int) -> Kept | None:
-        return _mapping(self._connection, sql.EXPERIMENT, {"of": self._key, "one": id})
-
-    def attempt(self, experiment: int, number: int) -> Kept | None:
-        return _mapping(self._connection, sql.ATTEMPT, {"of": self._key, "one": experiment, "two": number})
-
-
-def _carry_out(connection: Connection, key: int, done: Plan, sequence: int) -> None:
-    """Write a plan; what others refer to comes first."""
-    added = {"campaign": key}
-    if done.asks:
-        connection.execute(sql.ADD_ASK, [row | added for row in done.asks.values()])
-    new = [row | added for id, row in done.experiments.items() if id in done.new_experiments]
-    changed = [row | {"of": key, "one": id} for id, row in done.experiments.items() if id not in done.new_experiments]
-    if new:
-        connection.execute(sql.ADD_EXPERIMENT, new)
-    if changed:
-        connection.execute(sql.SET_EXPERIMENT, changed)
-    new = [row | added for at, row in done.attempts.items() if at in done.new_attempts]
-    changed = [
-        row | {"of": key, "one": at[0], "two": at[1]}
-        for at, row in done.attempts.items()
-        if at not in done.new_attempts
-    ]
-    if new:
-        connection.execute(sql.ADD_ATTEMPT, new)
-    if changed:
-        connection.execute(sql.SET_ATTEMPT, changed)
-    connection.execute(sql.ADD_EVENT, [row | added for row in done.events])
-    last = {"last_event": sequence + len(done.events), "of": key}
-    connection.execute(sql.set_campaign(done.campaign), done.campaign | last)
-
-
-def _campaign(connection: Connection, name: str, *, lock: bool = False) -> Kept:
-    statement = sql.LOCKED_CAMPAIGN if lock else sql.CAMPAIGN_BY_NAME
-    row = _mapping(connection, statement, {"of": codec.text(name)})
-    if row is None:
-        raise unknown_campaign(name, connection.scalars(sql.NAMES))
-    return row
-
-
-def _key(connection: Connection, name: str) -> int:
-    key = connection.scalar(sql.KEY, {"of": codec.text(name)})
-    if key is None:
-        raise unknown_campaign(name, connection.scalars(sql.NAMES))
-    return int(key)
-
-
-def _lease(connection: Connection, kind: str, name: str) -> Kept | None:
-    return _mapping(connection, sql.LEASE, {"of": kind, "one": name})
-
-
-def _put_lease(connection: Connection, kind: str, name: str, before: Kept | None, row: Row) -> None:
-    values = {column: row[column] for column in ("token", "held", "expires", "deadline", "document")}
-    if before is None:
-        connection.execute(sql.ADD_LEASE, {"kind": kind, "name": name, **values})
-    else:
-        connection.execute(sql.SET_LEASE, {"of": kind, "one": name, **values})
-
-
-def _mapping(connection: Connection, statement: Select[Any], parameters: Row) -> Kept | None:
-    return cast("Kept | None", connection.execute(statement, parameters).mappings().first())
-
-
-def _mappings(connection: Connection, statement: Select[Any], parameters: Row) -> Sequence[Kept]:
-    return cast("Sequence[Kept]", connection.execute(statement, parameters).mappings().all())
+def _hand_over(at: Transaction, campaign: Kept, before: Kept | None, after: Row) -> None:
+    """Write a lease that changes hands, and log it."""
+    put_lease(at.connection, CAMPAIGN, campaign["name"], before, after)
+    event = leases.event(before, after, campaign["last_event"], at.terms.clock)
+    at.connection.execute(sql.ADD_EVENT, event | {"campaign": campaign["key"]})
+    at.connection.execute(sql.SET_LAST_EVENT, {"of": campaign["key"], "last_event": event["sequence"]})
+    at.proof = logged(campaign["key"], event)

@@ -61,10 +61,12 @@ EVENTS = (
 OF_KINDS = events.c.kind.in_(bindparam("kinds", expanding=True))
 OF_EXPERIMENT = events.c.experiment == _ONE
 LAST_EVENT = select(campaigns.c.last_event).where(campaigns.c.name == _OF)
+EVENT = _rows(events).where(events.c.campaign == _OF, events.c.sequence == _ONE)
 ADD_EVENT = insert(events)
 
 LEASE = select(leases).where(leases.c.kind == _OF, leases.c.name == _ONE)
-HELD = select(leases).where(leases.c.held).order_by(leases.c.kind, leases.c.name)
+LOCKED_LEASE = LEASE.with_for_update()
+HELD = select(leases).where(leases.c.held)
 ADD_LEASE = insert(leases)
 SET_LEASE = _replace(leases, leases.c.kind == _OF, leases.c.name == _ONE)
 

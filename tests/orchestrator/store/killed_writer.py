@@ -76,8 +76,8 @@ def apply_and_die(path: Path, number: int, point: int) -> None:
         seen += 1
 
     for moment in ("begin", "before_cursor_execute", "after_cursor_execute", "commit"):
-        event.listen(store._engine, moment, step)
-    event.listen(store._engine.pool, "checkin", step)  # right after the commit
+        event.listen(store._in.engine, moment, step)
+    event.listen(store._in.engine.pool, "checkin", step)  # right after the commit
     store.apply("c", batch(number), who="me")
     os._exit(0)
 

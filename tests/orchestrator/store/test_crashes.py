@@ -125,7 +125,7 @@ def test_a_full_disk_loses_nothing_and_says_so(path, dump):
     store = open_sqlite(path, durable=False)
     pages = 0
 
-    @event.listens_for(store._engine, "checkout")
+    @event.listens_for(store._in.engine, "checkout")
     def limit(connection, _record, _proxy):
         connection.execute(f"PRAGMA max_page_count = {pages or 2**31}")
 
@@ -191,7 +191,7 @@ def test_a_store_that_is_locked_for_reading_too(path):
 
 def test_readers_see_whole_writes_only(path):
     store = open_store(path, durable=False)
-    with store._engine.connect() as reader:
+    with store._in.engine.connect() as reader:
         count = "SELECT count(*) FROM experiments"
         assert reader.exec_driver_sql(count).scalar() == 0
         changes = [PutExperiment(ExperimentRecord(id=id, state="proposed"), None) for id in (1, 2, 3)]

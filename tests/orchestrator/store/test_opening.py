@@ -227,7 +227,7 @@ def test_the_log_refuses_to_be_rewritten(tmp_path):
 def test_settings_of_every_connection(tmp_path, durable, level):
     store = open_store(tmp_path / "store.db", durable=durable)
     assert isinstance(store, SqlStore)
-    with store._engine.connect() as one, store._engine.connect() as two:
+    with store._in.engine.connect() as one, store._in.engine.connect() as two:
         for connection in (one, two):
             settings = ("synchronous", "foreign_keys", "journal_mode", "busy_timeout")
             values = [connection.exec_driver_sql(f"PRAGMA {setting}").scalar() for setting in settings]
@@ -375,8 +375,8 @@ def test_counting_reads_an_index_only(tmp_path):
     """What ``status`` asks stays fast however large the documents are."""
     filled(tmp_path / "s.db", 2)
     store = open_sqlite(tmp_path / "s.db")
-    query = str(sql.COUNTS.compile(store._engine))
-    with store._engine.connect() as connection:
+    query = str(sql.COUNTS.compile(store._in.engine))
+    with store._in.engine.connect() as connection:
         plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}", (1,)).all()
     assert [row[-1] for row in plan] == [
         "SEARCH experiments USING COVERING INDEX ix_experiments_campaign_state (campaign=?)"
