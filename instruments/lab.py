@@ -118,6 +118,19 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
+class Use:
+    """What an attempt had of a device that cells share.
+
+    Attributes:
+        seconds: for how long it occupied it, by the laboratory's clock.
+        waited: for how long it had to wait for it before, s.
+    """
+
+    seconds: float
+    waited: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What came of an execution: an observation, a failure, or figures still to come.
 
@@ -128,6 +141,7 @@ class Outcome:
         awaiting: metrics whose results come later by ``tell``.
         duration: how long it took, in seconds of the laboratory's clock.
         sample: the electrode that was used, where the laboratory decides that.
+        used: the shared devices that it had, by name; those held by :meth:`Context.lease` alone need not be given.
     """
 
     observation: Observation | None = None
@@ -136,6 +150,7 @@ class Outcome:
     awaiting: tuple[str, ...] = ()
     duration: float = 0.0
     sample: str | None = None
+    used: Mapping[str, Use] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.failure is not None and self.observation is not None:

@@ -295,12 +295,12 @@ class RigLab:
     def _outcome(self, run: Execution, context: Context) -> Outcome:
         on = self._today()
         if run.failure is not None and not run.recorder.tables():
-            return Outcome(failure=run.failure, duration=run.now())
+            return Outcome(failure=run.failure, duration=run.now(), used=run.used)
         notes = self.program.procedure.setup(run)
         later = awaited(self.program.procedure.awaiting if run.label_of_vial else (), self.metrics)
         measurement = assemble(run, notes, self.calibrations(), on, self._checks(run.cell), later)
         context.keep(measurement)
-        return replace(self.reduce(measurement, run.job, context.sample), duration=run.now())
+        return replace(self.reduce(measurement, run.job, context.sample), duration=run.now(), used=run.used)
 
     def reduce(self, measurement: Measurement, job: Job, sample: str) -> Outcome:
         """What comes of raw signals: by the quality rules of the campaign, the calibrations that they came with.

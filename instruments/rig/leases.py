@@ -7,13 +7,14 @@ of waiting can close.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
-from threading import Condition
+from threading import Condition, Lock
 from typing import Final
 
 from instruments.errors import LabError
+from instruments.lab import Use
 
 PERIOD: Final = 0.05
 """s, between looks whether waiting has become pointless."""
@@ -76,13 +77,32 @@ class Holder:
         leases: of the rig.
         outer: leases of the same device further up, taken after the rig's own.
         give_up: asked while waiting; raises where waiting is pointless.
+        now: the laboratory's clock, s.
     """
 
     def __init__(
-        self, leases: Leases, outer: Callable[[str], AbstractContextManager[None]], give_up: Callable[[], None]
+        self,
+        leases: Leases,
+        outer: Callable[[str], AbstractContextManager[None]],
+        give_up: Callable[[], None],
+        now: Callable[[], float],
     ) -> None:
-        self._leases, self._outer, self._give_up = leases, outer, give_up
+        self._leases, self._outer, self._give_up, self._now = leases, outer, give_up, now
         self._held: list[str] = []
+        self._used: dict[str, Use] = {}
+        self._lock = Lock()
+
+    @property
+    def used(self) -> Mapping[str, Use]:
+        """What it had of each device so far."""
+        with self._lock:
+            return dict(self._used)
+
+    def count(self, device: str, seconds: float, waited: float) -> None:
+        """Remember that a device was occupied, or waited for, so many seconds more."""
+        with self._lock:
+            before = self._used.get(device, Use(0.0))
+            self._used[device] = Use(before.seconds + seconds, before.waited + waited)
 
     @property
     def held(self) -> tuple[str, ...]:
@@ -105,8 +125,13 @@ class Holder:
             )
         with ExitStack() as stack:
             for device in wanted:
+                asked = self._now()
                 stack.enter_context(self._leases.hold(device, self._give_up))
                 stack.enter_context(self._outer(device))
+                stack.callback(self._ended, device, self._now(), asked)
                 self._held.append(device)
                 stack.callback(self._held.remove, device)
             yield
+
+    def _ended(self, device: str, got: float, asked: float) -> None:
+        self.count(device, self._now() - got, got - asked)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from acquisition.objectives import Objective, OutcomeConstraint
-from orchestrator.campaign import forecast, text
+from orchestrator.campaign import bottleneck, forecast, text
 from orchestrator.campaign.merit import incumbent
 from orchestrator.campaign.places import spool_of, unsent
 from orchestrator.campaign.progress import observed, spent
@@ -22,7 +22,7 @@ from orchestrator.cli.orders import to_do, work_orders
 from orchestrator.errors import InputError
 from orchestrator.store.opening import open_store
 from orchestrator.store.protocol import Store
-from orchestrator.store.records import CampaignRecord, ExperimentRecord, Owner
+from orchestrator.store.records import AttemptRecord, CampaignRecord, ExperimentRecord, Owner
 
 
 def show_status(name: str | None, *, store: str | None, as_json: bool) -> None:
@@ -54,6 +54,7 @@ def summary(store: Store, record: CampaignRecord) -> dict[str, Any]:
     more = definition.get("metrics", [])
     every = store.experiments(record.name)
     best = incumbent(every, objectives, constraints) if objectives else []
+    attempts, out = store.attempts(record.name), _out_of_service(store, record.name)
     stop, counts = standing(store, record, every), store.counts(record.name)
     results, known = observed(
         every, list(dict.fromkeys([*(o.metric for o in objectives), *(c.metric for c in constraints)]))
@@ -74,7 +75,8 @@ def summary(store: Store, record: CampaignRecord) -> dict[str, Any]:
         "observed": known,
         "budget": definition.get("stop", {}).get("experiments"),
         "stop": stop,
-        "finish": _finish(store, record, every, stop),
+        "finish": _finish(record, every, attempts, out, stop),
+        "loads": [load.plain() for load in bottleneck.loads(attempts, out)],
         "cost": _cost(every, definition.get("costs")),
         "objectives": [{"metric": o.metric, "goal": o.goal, "target": o.target} for o in objectives],
         "metrics": list(dict.fromkeys([*(o.metric for o in objectives), *(c.metric for c in constraints), *more])),
@@ -94,19 +96,26 @@ def summary(store: Store, record: CampaignRecord) -> dict[str, Any]:
     }
 
 
+def _out_of_service(store: Store, name: str) -> list[str]:
+    cells: dict[str, bool] = {}
+    for event in store.events(name, kinds=(CELL,)):
+        cells[event.data["cell"]] = event.data["in_service"]
+    return [cell for cell, there in cells.items() if not there]
+
+
 def _finish(
-    store: Store, record: CampaignRecord, records: Sequence[ExperimentRecord], stop: dict[str, Any] | None
+    record: CampaignRecord,
+    records: Sequence[ExperimentRecord],
+    attempts: Sequence[AttemptRecord],
+    out: Sequence[str],
+    stop: dict[str, Any] | None,
 ) -> dict[str, Any] | None:
     """When the campaign will have used its budget up; nothing where it has ended or that cannot be said yet."""
     if stop is None or record.state not in ("running", "paused", "holding", "halted", "interrupted"):
         return None
     budgets = stop["parts"] if stop["rule"] == "any" else [stop]
     left = {one["rule"]: one["left"] for one in budgets if one.get("left") is not None}
-    cells: dict[str, bool] = {}
-    for event in store.events(record.name, kinds=(CELL,)):
-        cells[event.data["cell"]] = event.data["in_service"]
-    out = [cell for cell, there in cells.items() if not there]
-    expected = forecast.finish(store.attempts(record.name), records, left, out, datetime.now(UTC))
+    expected = forecast.finish(attempts, records, left, out, datetime.now(UTC))
     return None if expected is None else expected.plain()
 
 
@@ -127,6 +136,8 @@ def _words(one: dict[str, Any]) -> str:
     lines += [f"  ends         {line}" for line in words(one["stop"])]
     if one["finish"] is not None:
         lines.append(f"  expected     {_expected(one['finish'])}")
+    if len(one["loads"]) > 1:
+        lines.append(f"  limited by   {_limit(one['loads'])}")
     missing = [metric for metric, count in one["observed"].items() if not count]
     if one["results"] and missing:
         have = "has" if len(missing) == 1 else "have"
@@ -151,6 +162,15 @@ def _expected(finish: dict[str, Any]) -> str:
     when = f"in {finish['hours']:.3g} ± {finish['sem']:.2g} h"
     clock = "of the laboratory's clock" if finish["at"] is None else f"if it runs on now, at {finish['at']}"
     return f"end {when}, {clock}: {in_cells}"
+
+
+def _limit(loads: list[dict[str, Any]]) -> str:
+    """The bottleneck and the next one, for people."""
+    first, second = loads[:2]
+    waited = f"; an experiment waits {first['waited'] / 60:.3g} min for it" if first["waited"] >= 1.0 else ""
+    time = f"{first['seconds'] / 60:.3g} ± {first['sem'] / 60:.2g} min an experiment"
+    then = f"the next limit is {second['resource']} ({second['most_per_hour']:.3g} an hour)"
+    return f"{first['resource']}: {time}, at most {first['most_per_hour']:.3g} an hour{waited}; {then}"
 
 
 def _controller(owner: Owner) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from threading import Event, Lock
 from typing import Any, Final
 
-from instruments.lab import Measurement, StepKind
+from instruments.lab import Measurement, StepKind, Use
 from orchestrator.loop.journal import Log
 from orchestrator.loop.keeping import Files
 from orchestrator.loop.raw import Manifest
@@ -71,6 +71,7 @@ class AttemptContext:
     about: Mapping[str, Any] = field(default_factory=dict)
     began: float = 0.0
     kept: list[tuple[Measurement, Manifest]] = field(default_factory=list)
+    used: dict[str, Use] = field(default_factory=dict)
 
     @property
     def files(self) -> Path:
@@ -110,8 +111,16 @@ class AttemptContext:
     @contextmanager
     def lease(self, device: str) -> Iterator[None]:
         """Hold a device that the cells of this process share."""
+        asked = self.clock.now()
         with self.devices.setdefault(device, Lock()):
-            yield
+            got = self.clock.now()
+            try:
+                yield
+            finally:
+                if not self.clock.virtual:  # else no time passes within an attempt
+                    before = self.used.get(device, Use(0.0))
+                    busy = before.seconds + self.clock.now() - got
+                    self.used[device] = Use(busy, before.waited + got - asked)
 
 
 def _append(path: Path, line: str) -> None:

@@ -147,6 +147,7 @@ class Controls:
             location=beside(context.location, f"control-{number}"),
             about={**context.about, "attempt": None, "control": block.name},
             kept=[],
+            used={},
         )
         try:
             result: ControlResult = self._lab.control(block.name, own)

@@ -37,7 +37,8 @@ class Landing:
 
     def land(self, flight: Flight, outcome: Outcome) -> None:
         """Write an outcome."""
-        self.landed(flight.record, flight.attempt, outcome, self._kept(flight, outcome))
+        used = {**flight.context.used, **outcome.used}
+        self.landed(flight.record, flight.attempt, replace(outcome, used=used), self._kept(flight, outcome))
 
     def _kept(self, flight: Flight, outcome: Outcome) -> str | None:
         """The hash of an outcome's raw signals, which are files before anything is recorded of them."""
@@ -253,5 +254,6 @@ def _ended(attempt: AttemptRecord, outcome: Outcome, digest: str | None) -> Atte
         finished=datetime.now(UTC),
         duration=outcome.duration,
         sample=outcome.sample or attempt.sample,
+        used={device: (use.seconds, use.waited) for device, use in outcome.used.items()},
         message="" if failure is None else f"{failure.cause}: {failure.reason}",
     )

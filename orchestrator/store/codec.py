@@ -201,6 +201,7 @@ def attempt_row(record: AttemptRecord) -> Row:
                 "duration": record.duration,
                 "files": record.files,
                 "message": record.message,
+                **({"used": {device: list(times) for device, times in record.used.items()}} if record.used else {}),
             },
             what,
         ),
@@ -209,6 +210,8 @@ def attempt_row(record: AttemptRecord) -> Row:
 
 def attempt_record(row: Mapping[str, Any]) -> AttemptRecord:
     """A row as an attempt."""
+    content = decode(row["document"])
+    content["used"] = {device: (busy, waited) for device, (busy, waited) in content.get("used", {}).items()}
     return AttemptRecord(
         experiment=row["experiment"],
         number=row["number"],
@@ -218,7 +221,7 @@ def attempt_record(row: Mapping[str, Any]) -> AttemptRecord:
         started=row["started"],
         finished=row["finished"],
         digest=row["digest"],
-        **decode(row["document"]),
+        **content,
     )
 
 

@@ -11,6 +11,7 @@ import math
 import os
 import socket
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
@@ -194,6 +195,7 @@ class AttemptRecord:
         files: where the raw signals are.
         digest: content hash of the raw signals.
         message: what happened, for people.
+        used: of each device that cells share, for how long the attempt occupied it, and had to wait for it, in s.
     """
 
     experiment: int
@@ -208,6 +210,7 @@ class AttemptRecord:
     files: str | None = None
     digest: str | None = None
     message: str = ""
+    used: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 from instruments.device import Device, Reading, Value
 from instruments.electrochemistry.setup import Setup
 from instruments.errors import DeviceError, ExecutionCancelled, LabError, LabHalted
-from instruments.lab import Context, Failure, Job, StepKind
+from instruments.lab import Context, Failure, Job, StepKind, Use
 from instruments.rig.leases import Holder, Leases
 from instruments.rig.ledger import Reservation
 from instruments.rig.mounted import Mounted, MountedSamples
@@ -81,7 +81,7 @@ class Execution:
     ) -> None:
         self.rig, self.site, self.job, self.context = rig, site, job, context
         self.stock, self.recorder = stock, recorder
-        self._holder = Holder(leases, context.lease, self.give_up)
+        self._holder = Holder(leases, context.lease, self.give_up, rig.clock.now)
         self.notes: dict[str, Any] = {}
         """Fields of the :class:`~instruments.electrochemistry.Setup` that the experiment found out."""
         self.accuracy: dict[str, float] = {}
@@ -329,6 +329,15 @@ class Execution:
     def lease(self, *roles: str) -> AbstractContextManager[None]:
         """Hold the devices of some roles, those that only this cell uses left out."""
         return self.holding(self.site.leases(roles))
+
+    @property
+    def used(self) -> Mapping[str, Use]:
+        """What it had of each shared device so far."""
+        return self._holder.used
+
+    def waited(self, role: str, seconds: float) -> None:
+        """Remember that the experiment waited so long for the time slots of a shared device, s."""
+        self._holder.count(self.site.place(role).device, 0.0, seconds)
 
     def holding(self, devices: Iterable[str]) -> AbstractContextManager[None]:
         """Hold shared devices by name."""

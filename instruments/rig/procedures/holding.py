@@ -108,7 +108,9 @@ def electrolyse(run: Execution, options: ElectrolysisOptions, hold: Hold, times:
     """
     slot = occupation(options)
     calendar = run.calendar(run.site.place("chromatograph").device)
-    booking = calendar.book([at - slot.flush for at in times], slot.flush + slot.busy, run.rig.clock.now())
+    ready = run.rig.clock.now()
+    booking = calendar.book([at - slot.flush for at in times], slot.flush + slot.busy, ready)
+    run.waited("chromatograph", booking.start - ready)
     trace = Trace(run)
 
     def drive(stop: Event) -> None:

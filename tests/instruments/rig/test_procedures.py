@@ -588,7 +588,7 @@ def test_who_gives_up_leaves_the_queue() -> None:
 
 def test_no_circle_of_waiting_can_close() -> None:
     leases = Leases()
-    holder = Holder(leases, lambda name: leases.hold(f"outer {name}", lambda: None), lambda: None)
+    holder = Holder(leases, lambda name: leases.hold(f"outer {name}", lambda: None), lambda: None, time.monotonic)
     with holder.hold(["selector", "chromatograph"]):
         assert holder.held == ("chromatograph", "selector")
         with pytest.raises(LabError, match="wait for each other"), holder.hold(["balance"]):

@@ -115,7 +115,9 @@ def test_two_cells_at_once_give_the_figures_of_their_cells(tmp_path: Path) -> No
         assert set(measurement.signals["chromatograph"]["injection"]) == {1, 2, 3}
         assert contexts[cell].kept == [measurement]
         again = lab.reduce(stored(measurement), job(current_density=density), f"s-{cell}")
-        assert replace(again, measurement=measurement, duration=outcomes[cell].duration) == outcomes[cell]
+        first = outcomes[cell]
+        assert replace(again, measurement=measurement, duration=first.duration, used=first.used) == first
+        assert set(first.used) == {"robot", "node", "chromatograph", "selector"}
         setup = Setup.from_metadata(measurement.metadata)
         assert setup.resistance is not None
         assert setup.resistance.value == pytest.approx(2.0)
@@ -126,6 +128,10 @@ def test_two_cells_at_once_give_the_figures_of_their_cells(tmp_path: Path) -> No
         assert about["composition"] == {"x_Cu": 0.9, "x_Ag": 0.1}
         assert 0.0 < about["composition_sem"]["x_Ag"] < 0.01
         assert set(contexts[cell].leased) == {"robot", "node", "chromatograph", "selector"}
+    gc = [outcomes[cell].used["chromatograph"] for cell in lab.cells]
+    assert min(use.seconds for use in gc) > 0.0
+    assert max(use.waited for use in gc) > 0.0  # the injections of one had to wait for those of the other
+    assert sum(use.seconds for use in gc) <= max(outcome.duration for outcome in outcomes.values())
     world = world_of(lab)
     runs = [what.split()[0] for what in world.of("chromatograph") if what.split()[0] in ("inject", "done")]
     assert runs == ["inject", "done"] * 6  # never two at once, and none was refused

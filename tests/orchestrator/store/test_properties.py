@@ -86,6 +86,7 @@ attempts = st.builds(
     finished=st.none() | moments,
     clock_started=numbers,
     duration=st.none() | numbers,
+    used=st.dictionaries(st.sampled_from(["gc", "robot"]), st.tuples(numbers, numbers), max_size=2),
 )
 changes = st.one_of(
     st.builds(
