@@ -1,8 +1,9 @@
 """When a campaign is over: rules, and their combinations by "and" and "or"."""
 
+from acquisition.stopping.budgets import CostBudget, Experiments, Hours
 from acquisition.stopping.combine import AllOf, AnyOf
-from acquisition.stopping.progress import Progress, Standing, StoppingRule
-from acquisition.stopping.rules import CostBudget, ExpectedGain, Experiments, Hours, Plateau, RegretBound, Target
+from acquisition.stopping.progress import Progress, Reserve, Standing, StoppingRule
+from acquisition.stopping.rules import ExpectedGain, Plateau, RegretBound, Target
 
 __all__ = [
     "AllOf",
@@ -14,6 +15,7 @@ __all__ = [
     "Plateau",
     "Progress",
     "RegretBound",
+    "Reserve",
     "Standing",
     "StoppingRule",
     "Target",

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from acquisition.errors import StoppingError
-from acquisition.stopping.progress import Progress, Standing, StoppingRule
+from acquisition.stopping.progress import Progress, Reserve, Standing, StoppingRule
 
 if TYPE_CHECKING:
     from acquisition.problem import Problem
@@ -41,6 +41,15 @@ class _Combined(StoppingRule):
     def needs_gains(self) -> bool:
         """Whether any of the rules does."""
         return any(rule.needs_gains for rule in self.rules)
+
+    @property
+    def needs_durations(self) -> bool:
+        """Whether any of the rules does."""
+        return any(rule.needs_durations for rule in self.rules)
+
+    def reserving(self, reserve: Reserve) -> _Combined:
+        """See :meth:`StoppingRule.reserving`."""
+        return replace(self, rules=tuple(rule.reserving(reserve) for rule in self.rules))
 
     def check(self, problem: Problem) -> None:
         """See :meth:`StoppingRule.check`."""

@@ -33,6 +33,8 @@ class Progress:
         gains: what the model expected of each of these experiments, in order; ``None`` where no model proposed it.
         ages: (n,) so many of these experiments ended after each observation of the problem.
         told: so many of these experiments have ended.
+        lasts: so long an experiment took on average so far, h; 0 while none has ended. Only for rules that need it.
+        cells: so many experiments may run at a time. Only for rules that need it.
     """
 
     problem: Problem
@@ -44,6 +46,21 @@ class Progress:
     gains: Sequence[float | None] = ()
     ages: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     told: int = 0
+    lasts: float = 0.0
+    cells: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Reserve:
+    """What a search may not use of its budgets, since something is to follow it.
+
+    Attributes:
+        experiments: so many.
+        cost: theirs, in the unit of the campaign's costs.
+    """
+
+    experiments: int = 0
+    cost: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +77,7 @@ class Standing:
         reason: why the campaign is over by it; empty while it is not.
         room: so many experiments may still be started before it can be met by their number alone.
         purse: what they may cost.
-        left: of a budget; ``None`` for what is no budget.
+        left: of a budget, what is reserved included; ``None`` for what is no budget.
         parts: of a combination.
     """
 
@@ -130,9 +147,22 @@ class StoppingRule(ABC):
         return False
 
     @property
+    def needs_durations(self) -> bool:
+        """Whether it needs to know how long experiments take."""
+        return False
+
+    @property
     def most(self) -> int | None:
         """The most experiments that it allows; ``None``: no such number."""
         return None
+
+    def reserving(self, reserve: Reserve) -> StoppingRule:  # noqa: ARG002  only budgets have something to keep back
+        """The same rule with something kept back of its budgets, in place of what was kept back before.
+
+        Raises:
+            StoppingError: that leaves nothing of one of them.
+        """
+        return self
 
     def check(self, problem: Problem) -> None:  # noqa: B027  most suit every problem
         """Refuse problems that the rule means nothing for.

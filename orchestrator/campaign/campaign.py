@@ -356,7 +356,7 @@ class Campaign:
         with self._lock:
             if hours is None:
                 hours = hours_of(self.store.attempts(self.name), self._ledger)
-            now = progress(self, self._ledger, hours, known=rule.looks_ahead)
+            now = progress(self, self._ledger, hours, known=rule.looks_ahead, timed=rule.needs_durations)
             rule.check(now.problem)
             return rule.standing(now)
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from acquisition.problem import Array, Observations
 from acquisition.space import SearchSpace
 from instruments.lab import Scalar
-from orchestrator.campaign.progress import measured, observed, teaches
+from orchestrator.campaign.progress import measured, observed, spent, teaches
 from orchestrator.campaign.told import Told
 from orchestrator.errors import TellError, ValueConflict
 from orchestrator.store.records import ExperimentRecord, ExperimentState, Value
@@ -78,9 +78,8 @@ class Ledger:
         return counts
 
     def asked(self) -> int:
-        """How many experiments were asked; those that were rejected or cancelled are not counted."""
-        gone = ("rejected", "cancelled")
-        return sum(1 for r in self._records.values() if r.origin == "asked" and r.state not in gone)
+        """How many experiments of the budget are spent; those that were rejected or cancelled are not counted."""
+        return len(spent(self._records.values()))
 
     def inputs(self, record: ExperimentRecord) -> dict[str, Scalar]:
         """The settings as best known: measured, else executed, else asked."""

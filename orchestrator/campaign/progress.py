@@ -25,9 +25,18 @@ LEARNED: Final = ("completed", "awaiting_analysis")
 """States of experiments that models learn from."""
 
 
+COUNTED: Final = ("asked", "confirm")
+"""Origins of experiments that count in a budget."""
+
+
 def spent(records: Iterable[ExperimentRecord]) -> list[ExperimentRecord]:
-    """The experiments that count in a budget: proposed, and not called off."""
-    return [r for r in records if r.origin == "asked" and r.state not in ("rejected", "cancelled")]
+    """The experiments that count in a budget: proposed, or chosen to confirm the best, and not called off."""
+    return [r for r in records if r.origin in COUNTED and r.state not in ("rejected", "cancelled")]
+
+
+def ended(records: Iterable[ExperimentRecord]) -> int:
+    """How many experiments that count in a budget have a result."""
+    return sum(r.told is not None and r.origin in COUNTED for r in records)
 
 
 def measured(record: ExperimentRecord, metrics: Iterable[str]) -> bool:
@@ -67,7 +76,7 @@ def outline(campaign: Campaign) -> Problem:
     )
 
 
-def progress(campaign: Campaign, ledger: Ledger, hours: float, *, known: bool) -> Progress:
+def progress(campaign: Campaign, ledger: Ledger, hours: float, *, known: bool, timed: bool = False) -> Progress:
     """See :meth:`Campaign.standing`.
 
     Args:
@@ -75,9 +84,11 @@ def progress(campaign: Campaign, ledger: Ledger, hours: float, *, known: bool) -
         ledger: its experiments.
         hours: that have passed.
         known: whether what is known of the problem is needed, or numbers of experiments are enough.
+        timed: whether it is needed how long experiments take.
     """
     asked = spent(ledger)
-    ended = np.array([r.told for r in asked if r.told is not None], dtype=np.int64)
+    ends = np.array([r.told for r in asked if r.told is not None], dtype=np.int64)
+    lasts, cells = pace(campaign.store.attempts(campaign.name)) if timed else (0.0, 1)
     learned = np.array([r.told for r in ledger.learned()] if known else [], dtype=np.int64)
 
     def models() -> Mapping[str, Any] | None:
@@ -93,10 +104,18 @@ def progress(campaign: Campaign, ledger: Ledger, hours: float, *, known: bool) -
         hours=hours,
         cost=sum(r.cost or 0.0 for r in asked),
         next_cost=least(campaign.costs, campaign.conditions_per_sample is not None),
-        gains=tuple(r.gain for r in asked),
-        ages=(ended[None, :] > learned[:, None]).sum(axis=1),
-        told=len(ended),
+        gains=tuple(r.gain for r in asked if r.origin == "asked"),
+        ages=(ends[None, :] > learned[:, None]).sum(axis=1),
+        told=len(ends),
+        lasts=lasts,
+        cells=cells,
     )
+
+
+def pace(attempts: Sequence[AttemptRecord]) -> tuple[float, int]:
+    """So many hours an attempt took on average, 0 where none has ended; and in how many cells there were any."""
+    took = [a.duration for a in attempts if a.state in ("finished", "failed") and a.duration is not None]
+    return (sum(took) / len(took) / 3600.0 if took else 0.0), max(len({a.cell for a in attempts}), 1)
 
 
 def least(costs: Costs | None, shared: bool) -> float:

@@ -17,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from acquisition.objectives import Objective, OutcomeConstraint
 from orchestrator.campaign import text
 from orchestrator.campaign.merit import incumbent
+from orchestrator.campaign.progress import ended
 from orchestrator.cli.orders import order_of
 from orchestrator.loop.listener import Listener
 from orchestrator.store.records import AttemptRecord, CampaignState, ExperimentRecord
@@ -95,7 +96,7 @@ class Display(Listener):
         return f"best {text.quantity(metric, value.value or 0.0, censored=value.censored)}"
 
     def _done(self) -> int:
-        return sum(r.told is not None and r.origin == "asked" for r in self._known.values())
+        return ended(self._known.values())
 
     def _line(self, line: str) -> None:
         if not self._quiet:

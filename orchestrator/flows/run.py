@@ -27,6 +27,7 @@ from prefect.artifacts import (  # noqa: E402
 
 from orchestrator.campaign import Campaign  # noqa: E402
 from orchestrator.campaign.merit import incumbent  # noqa: E402
+from orchestrator.campaign.progress import ended  # noqa: E402
 from orchestrator.flows.engine import PrefectEngine  # noqa: E402
 from orchestrator.loop.assembly import assemble, loop_of  # noqa: E402
 from orchestrator.loop.listener import Listener  # noqa: E402
@@ -157,7 +158,7 @@ class _Artifacts(Listener):
             logger.warning("Prefect's server does not take artifacts", exc_info=True)
 
     def _show(self) -> None:
-        done = sum(r.told is not None and r.origin == "asked" for r in self._campaign.experiments())
+        done = ended(self._campaign.experiments())
         share = 0.0 if self._budget is None else min(100.0, 100.0 * done / self._budget)
         of = "" if self._budget is None else f" of {self._budget}"
         text = f"{done}{of} experiments of {self._campaign.name}"

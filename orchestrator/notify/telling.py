@@ -13,6 +13,7 @@ from typing import Final
 
 from orchestrator.campaign import Campaign, text, words
 from orchestrator.campaign.merit import incumbent
+from orchestrator.campaign.progress import ended
 from orchestrator.config.notify import Event, Notify
 from orchestrator.errors import StoreError
 from orchestrator.loop.assembly import Assembly
@@ -169,7 +170,7 @@ class Notifications(Listener):
             lines.append(f"  and {len(best) - 3} more on the front")
         if not best:
             lines.append("Best so far: no result that keeps the outcome constraints")
-        done = sum(record.told is not None and record.origin == "asked" for record in records)
+        done = ended(records)
         budget = campaign.budget
         return (*lines, f"Experiments done: {done}{'' if budget is None else f' of {budget}'}")
 

@@ -25,6 +25,7 @@ from acquisition.stopping import (
     Plateau,
     Progress,
     RegretBound,
+    Reserve,
     Target,
 )
 from acquisition.stopping.progress import check_rule
@@ -314,3 +315,78 @@ def test_the_regret_bound_minds_outcome_constraints():
     both = {"y": X, "z": X}
     progress = _progress(_problem(X, both, constraints=(OutcomeConstraint("z", upper=0.5),)))
     assert RegretBound(below=0.2).standing(progress).now < 0.2
+
+
+# A reserve
+
+BUDGETS = st.recursive(
+    st.one_of(
+        st.builds(Experiments, st.integers(10, 30)),
+        st.builds(Hours, st.floats(1, 30)),
+        st.builds(CostBudget, st.floats(10, 30)),
+        st.builds(ExpectedGain, st.floats(0.01, 1), st.integers(1, 4)),
+    ),
+    lambda inner: st.one_of(
+        st.builds(AnyOf, st.lists(inner, min_size=1, max_size=3)),
+        st.builds(AllOf, st.lists(inner, min_size=1, max_size=3)),
+    ),
+    max_leaves=6,
+)
+RESERVES = st.builds(Reserve, st.integers(0, 9), st.floats(0, 9))
+
+
+@given(BUDGETS, RESERVES, STATES, st.floats(0, 5), st.integers(1, 8))
+def test_a_search_with_a_reserve_ends_no_later_and_leaves_it(rule, reserve, progress, lasts, cells):
+    progress = replace(progress, lasts=lasts, cells=cells)
+    whole, search = rule.standing(progress), rule.reserving(reserve).standing(progress)
+    assert search.met or not whole.met
+    assert search.room <= whole.room
+    assert search.purse <= whole.purse
+    for all_, kept in zip(whole.leaves(), search.leaves(), strict=True):
+        assert kept.left == pytest.approx(all_.left) if all_.left is not None else kept.left is None
+        if all_.rule == "experiments":
+            assert kept.room + reserve.experiments <= max(all_.left, reserve.experiments)
+        if all_.rule == "cost":
+            assert kept.purse + reserve.cost <= max(all_.left, reserve.cost) + 1e-7  # sums are rounded
+
+
+@given(BUDGETS, RESERVES, RESERVES)
+def test_a_reserve_takes_the_place_of_another(rule, first, second):
+    assert rule.reserving(first).reserving(second) == rule.reserving(second)
+    assert rule.reserving(first).reserving(Reserve()) == rule
+    assert rule.reserving(Reserve()) == rule
+
+
+def test_what_is_reserved_is_not_searched_with():
+    rule = Experiments(40).reserving(Reserve(9))
+    assert rule == Experiments(40, reserved=9)
+    assert rule.most == 31
+    now = rule.standing(_progress(experiments=30))
+    assert (now.met, now.room, now.left) == (False, 1, 10)
+    now = rule.standing(_progress(experiments=31))
+    assert (now.met, now.room, now.left) == (True, 0, 9)
+    assert now.reason == "the budget of 40 experiments less 9 to confirm the best is used"
+    now = CostBudget(900.0).reserving(Reserve(cost=300.0)).standing(_progress(cost=550.0, next_cost=100.0))
+    assert now.met
+    assert now.reason == "what is left of a cost of 900 min less 300 to confirm the best pays no further experiment"
+
+
+def test_time_is_reserved_as_experiments_took_so_far():
+    rule = Hours(24.0).reserving(Reserve(9))
+    assert rule.needs_durations
+    assert not Hours(24.0).needs_durations
+    assert not rule.standing(_progress(hours=23.9)).met  # nothing is known yet
+    known = {"lasts": 1.5, "cells": 4}  # three rounds
+    assert not rule.standing(_progress(hours=19.4, **known)).met
+    now = rule.standing(_progress(hours=19.5, **known))
+    assert now.met
+    assert now.reason == "19.5 of 24 hours are over, the rest is kept to confirm the best"
+    assert now.left == 4.5
+    assert not rule.standing(_progress(hours=11.9, lasts=10.0)).met  # the search has half of it at least
+    assert rule.standing(_progress(hours=12.0, lasts=10.0)).met
+
+
+@pytest.mark.parametrize("rule", [Experiments(9), CostBudget(90.0), Experiments(40) | CostBudget(90.0)])
+def test_a_reserve_must_leave_something(rule):
+    with pytest.raises(StoppingError, match="nothing is left for the search"):
+        rule.reserving(Reserve(9, 90.0))
