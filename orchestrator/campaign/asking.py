@@ -12,13 +12,26 @@ import numpy as np
 from acquisition.errors import SpaceExhaustedError
 from acquisition.problem import Array, Problem, Proposal, Proposals
 from acquisition.strategies.two_stage import TwoStage
-from orchestrator.campaign import samples
+from orchestrator.campaign import affording, samples
 from orchestrator.campaign.ledger import Ledger, seed_of
 from orchestrator.campaign.progress import spent
-from orchestrator.store.records import ExperimentRecord
+from orchestrator.store.records import AskRecord, ExperimentRecord
 
 if TYPE_CHECKING:
     from orchestrator.campaign.campaign import Campaign, FirstState
+
+
+def proposed(
+    campaign: Campaign, ledger: Ledger, n: int, state: FirstState, *, apart: bool, purse: float
+) -> tuple[AskRecord, list[ExperimentRecord]]:
+    """The next ask and its experiments, which may be none; see :meth:`Campaign.propose`."""
+    problem = campaign.problem(idle=apart)
+    answer = choose(campaign, ledger, problem, n, apart=apart)
+    found = records(campaign, problem, answer, ledger.next_id, state)
+    found = found[: int((np.cumsum([r.cost or 0.0 for r in found]) <= purse).sum())]
+    if not found and (other := affording.cheaper(campaign.strategy, problem, purse)) is not None:
+        answer, found = other, records(campaign, problem, other, ledger.next_id, state)
+    return AskRecord(problem.ask, n, dict(answer.state)), found
 
 
 def choose(campaign: Campaign, ledger: Ledger, problem: Problem, n: int, *, apart: bool) -> Proposals:

@@ -5,37 +5,36 @@ from __future__ import annotations
 import logging
 import math
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import fields
 from threading import RLock
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 import numpy as np
 import pandas as pd
 
 from acquisition.costs import Costs
-from acquisition.design import usual_initial
 from acquisition.objectives import Objective, OutcomeConstraint
 from acquisition.problem import Problem, Strategy
 from acquisition.space import SearchSpace
 from acquisition.stopping import Standing, StoppingRule
-from acquisition.strategies.registry import make_strategy
-from instruments.metrics import METRICS
-from orchestrator.campaign import affording, asking, checks, frames, modelling, registering, samples, telling
+from orchestrator.campaign import asking, checks, frames, modelling, registering, samples, telling
+from orchestrator.campaign.books import Books
 from orchestrator.campaign.checks import Replicates
+from orchestrator.campaign.defining import amended, stored
 from orchestrator.campaign.ledger import Ledger
-from orchestrator.campaign.progress import hours_of, progress
+from orchestrator.campaign.progress import hours_of, problem, progress
 from orchestrator.campaign.samples import Conditions
+from orchestrator.campaign.setup import Setup
 from orchestrator.campaign.told import ID, Told, read
-from orchestrator.config.stages import check_stages
-from orchestrator.errors import (
-    CampaignError,
-    NoModelWarning,
-    StaleWrite,
-)
-from orchestrator.store.changes import Change, PutAsk, PutAttempt, PutExperiment
+from orchestrator.errors import CampaignError, NoModelWarning, StaleWrite
+from orchestrator.store.changes import Change, PutAsk, PutExperiment
 from orchestrator.store.memory import MemoryStore
 from orchestrator.store.protocol import Store
-from orchestrator.store.records import AskRecord, EventRecord, ExperimentRecord, ExperimentState
+from orchestrator.store.records import CampaignRecord, EventRecord, ExperimentRecord, ExperimentState
+
+if TYPE_CHECKING:
+    from orchestrator.config.definition import Definition
 
 logger = logging.getLogger(__name__)
 
@@ -79,6 +78,20 @@ class Campaign:
         StrategyError: no such strategy.
     """
 
+    space: SearchSpace
+    objectives: tuple[Objective, ...]
+    outcome_constraints: tuple[OutcomeConstraint, ...]
+    strategy: Strategy
+    initial: int
+    replicates: Replicates
+    costs: Costs | None
+    fixed: tuple[str, ...]
+    """Columns that are equal in all experiments of one ask."""
+    conditions_per_sample: Conditions
+    metrics: tuple[str, ...]
+    tellable: tuple[str, ...]
+    """Metrics that may be told."""
+
     def __init__(
         self,
         space: SearchSpace,
@@ -98,15 +111,10 @@ class Campaign:
         store: Store | None = None,
         definition: Mapping[str, Any] | None = None,
     ) -> None:
-        self.space = space
-        self.objectives = (objectives,) if isinstance(objectives, Objective) else tuple(objectives)
-        self.outcome_constraints = tuple(outcome_constraints)
-        self.strategy = make_strategy(strategy) if isinstance(strategy, str) else strategy
-        self.initial = 1 if initial is None else initial
-        self.budget = budget
-        self.seed = seed
-        self.replicates = checks.replicates(replicates)
-        self.costs, self.conditions_per_sample = costs, conditions_per_sample
+        checks.whole("seed", seed, 0)
+        if budget is not None:
+            checks.whole("budget", budget, 1)
+        self.seed, self.budget = seed, budget
         self.name = name
         self.token: int | None = None
         """Fencing number of the lease under which this process writes, if it holds one."""
@@ -114,32 +122,32 @@ class Campaign:
         """By whom the log says that something was written."""
         self.fence: Callable[[], None] = unfenced
         """Asked before every write; raises :class:`~orchestrator.errors.LeaseLost` where the lease has run out."""
-        checks.check(self, metrics)
-        self.fixed = check_stages(space, self.replicates, costs, fixed_within_batch, conditions_per_sample)
-        """Columns that are equal in all experiments of one ask."""
-        if initial is None:
-            conditions = conditions_per_sample if isinstance(conditions_per_sample, int) else None
-            self.initial = usual_initial(space, conditions)
-        wanted = dict.fromkeys([o.metric for o in self.objectives] + [c.metric for c in self.outcome_constraints])
-        self.metrics = tuple(wanted)
-        self._tellable = tuple(dict.fromkeys([*wanted, *metrics, *METRICS]))
+        setup = Setup.of(
+            space,
+            objectives,
+            outcome_constraints=outcome_constraints,
+            strategy=strategy,
+            initial=initial,
+            replicates=replicates,
+            costs=costs,
+            fixed_within_batch=fixed_within_batch,
+            conditions_per_sample=conditions_per_sample,
+            metrics=metrics,
+        )
+        self._adopt(setup)
         self._lock = RLock()
-        if store is None:
-            store = MemoryStore()
-        self.store = store
+        self.store = MemoryStore() if store is None else store
         if definition is None:
             registering.register(self)
-        self._state: Mapping[str, Any] = {}
-        self._fitted: Mapping[str, Any] | None = None
-        self._ledger = Ledger(space, self.metrics)
-        self._cells = samples.Cells()
-        self._seen = 0
-        self._news: list[EventRecord] = []
-        self._load()
+        self._books = Books(self.store, name, self._ledger_of, self._follow)
+
+    def _adopt(self, setup: Setup) -> None:
+        for field in fields(setup):
+            setattr(self, field.name, getattr(setup, field.name))
 
     def __repr__(self) -> str:
         goals = ", ".join(f"{o.goal} {o.metric}" for o in self.objectives)
-        return f"<Campaign {self.name!r}: {goals}; {len(self._ledger)} experiments>"
+        return f"<Campaign {self.name!r}: {goals}; {len(self._books.ledger)} experiments>"
 
     # Asking
 
@@ -163,11 +171,11 @@ class Campaign:
         Warns:
             NoModelWarning: at the first ask: the initial design uses the whole budget up.
         """
-        if self.budget is not None and not self._asks and (why := checks.never_modelled(self, self.problem())):
+        if self.budget is not None and not self._books.asks and (why := checks.never_modelled(self, self.problem())):
             warnings.warn(why, NoModelWarning, stacklevel=2)
         records = self.propose(n, state="proposed")
         index = pd.Index([r.id for r in records], name=ID)
-        points = self._ledger.array(records)
+        points = self._books.ledger.array(records)
         frame = self.space.to_frame(points).set_index(index)
         return frame if self.conditions_per_sample is None else frame.assign(sample=[str(r.sample) for r in records])
 
@@ -190,18 +198,11 @@ class Campaign:
             return self._again_if_stale(lambda: self._propose(int(n), state, apart, purse))
 
     def _propose(self, n: int, state: FirstState, apart: bool, purse: float) -> list[ExperimentRecord]:
-        problem = self.problem(idle=apart)
-        answer = asking.choose(self, self._ledger, problem, n, apart=apart)
-        records = asking.records(self, problem, answer, self._ledger.next_id, state)
-        records = records[: int((np.cumsum([r.cost or 0.0 for r in records]) <= purse).sum())]
-        if not records:
-            other = affording.cheaper(self.strategy, problem, purse)
-            if other is None:
-                return []
-            answer, records = other, asking.records(self, problem, other, self._ledger.next_id, state)
-        ask = AskRecord(problem.ask, n, dict(answer.state))
-        self._apply([PutAsk(ask), *(PutExperiment(record, None) for record in records)])
-        self._asks, self._state = problem.ask, ask.state
+        books = self._books
+        ask, records = asking.proposed(self, books.ledger, n, state, apart=apart, purse=purse)
+        if records:
+            self._apply([PutAsk(ask), *(PutExperiment(record, None) for record in records)])
+            books.asks, books.state = ask.number, ask.state
         return records
 
     def _again_if_stale(self, work: Callable[[], T]) -> T:
@@ -220,29 +221,7 @@ class Campaign:
         Args:
             idle: samples that an experiment is pending on are not open.
         """
-        ledger = self._ledger
-        pending = ledger.pending()
-        return Problem(
-            space=self.space,
-            objectives=self.objectives,
-            outcome_constraints=self.outcome_constraints,
-            observations=ledger.observations(),
-            pending=ledger.array(pending),
-            failed=ledger.array(ledger.failed()),
-            taken=ledger.array(ledger.taken()),
-            initial=self.initial,
-            seed=self.seed,
-            ask=self._asks + 1,
-            replicates="auto" if self.replicates == "auto" else "none",
-            state=self._state,
-            pending_samples=tuple(r.sample for r in pending),
-            costs=self.costs,
-            current=self._cells.current(ledger),
-            fixed=self.fixed,
-            conditions_per_sample=self.conditions_per_sample,
-            open_samples=samples.open_samples(ledger, self.conditions_per_sample, self._cells, idle=idle),
-            remaining=None if self.budget is None else max(0, self.budget - ledger.asked()),
-        )
+        return problem(self, self._books, idle=idle)
 
     # Telling
 
@@ -262,7 +241,7 @@ class Campaign:
         Raises:
             TellError: or a subclass of it; then nothing at all was taken.
         """
-        rows = read(table, self.space.columns, self._tellable, amend=amend)
+        rows = read(table, self.space.columns, self.tellable, amend=amend)
         with self._lock:
             self._again_if_stale(lambda: self._take(rows, prior=prior, amend=amend))
 
@@ -274,13 +253,13 @@ class Campaign:
     def _take(
         self, rows: Sequence[Told], *, prior: bool, amend: bool, extra: Sequence[Change] = (), why: str = ""
     ) -> list[ExperimentRecord]:
-        pairs = telling.take(self._ledger, self.space, rows, seed=self.seed, prior=prior, amend=amend)
+        pairs = telling.take(self._books.ledger, self.space, rows, seed=self.seed, prior=prior, amend=amend)
         pairs = [(before, samples.used(before, after, self.store, self.name)) for before, after in pairs]
         why = why or ("amended" if amend else "")
         changes = [
             PutExperiment(after, None if before is None else before.state, why, before) for before, after in pairs
         ]
-        self._apply([*changes, *samples.renamed(self._ledger, pairs), *extra])
+        self._apply([*changes, *samples.renamed(self._books.ledger, pairs), *extra])
         return [after for _, after in pairs]
 
     # Looking
@@ -297,7 +276,7 @@ class Campaign:
             NothingTold: a metric of an objective or outcome constraint was never observed; says which.
         """
         with self._lock:
-            return frames.best(self, self._ledger, self.models())
+            return frames.best(self, self._books.ledger, self.models())
 
     def predict(self, points: pd.DataFrame) -> pd.DataFrame:
         """What the model expects of the noise-free outcomes, of those metrics of which something is known.
@@ -314,18 +293,8 @@ class Campaign:
             SpaceError: a column is missing or holds no value of its parameter.
             CampaignError: ``points`` is no DataFrame.
         """
-        if not isinstance(points, pd.DataFrame):
-            raise CampaignError(f"predict takes a DataFrame, not {type(points).__name__}.", field="points")
         with self._lock:
-            if not modelling.observed(self._ledger):
-                raise modelling.unobserved(self, self._ledger, self.metrics[0])
-            models = self._models()
-        array = self.space.to_array(points)
-        result = pd.DataFrame(index=points.index)
-        for metric, model in models.items():
-            belief = model.predict(array)
-            result[f"{metric}_mean"], result[f"{metric}_std"] = belief.mean, belief.std
-        return result
+            return frames.predicted(self, self._books.ledger, points)
 
     def to_dataframe(self) -> pd.DataFrame:
         """Everything asked and told, one row an experiment, in the order of the ids.
@@ -336,12 +305,12 @@ class Campaign:
         ``reason``.
         """
         with self._lock:
-            return frames.everything(self, list(self._ledger))
+            return frames.everything(self, list(self._books.ledger))
 
     def experiments(self) -> list[ExperimentRecord]:
         """All experiments by id."""
         with self._lock:
-            return list(self._ledger)
+            return list(self._books.ledger)
 
     def standing(self, rule: StoppingRule, *, hours: float | None = None) -> Standing:
         """How near a stopping rule is: a pure function of what is recorded.
@@ -355,8 +324,8 @@ class Campaign:
         """
         with self._lock:
             if hours is None:
-                hours = hours_of(self.store.attempts(self.name), self._ledger)
-            now = progress(self, self._ledger, hours, known=rule.looks_ahead, timed=rule.needs_durations)
+                hours = hours_of(self.store.attempts(self.name), self._books.ledger)
+            now = progress(self, self._books.ledger, hours, known=rule.looks_ahead, timed=rule.needs_durations)
             rule.check(now.problem)
             return rule.standing(now)
 
@@ -371,15 +340,15 @@ class Campaign:
             NothingTold: a metric has no value yet.
         """
         for metric in self.metrics:
-            if metric not in modelling.observed(self._ledger):
-                raise modelling.unobserved(self, self._ledger, metric)
-        return self._models()
+            if metric not in modelling.observed(self._books.ledger):
+                raise modelling.unobserved(self, self._books.ledger, metric)
+        return self.known_models()
 
-    def _models(self) -> Mapping[str, Any]:
+    def known_models(self) -> Mapping[str, Any]:
         """The fitted models of those metrics of which something is known."""
-        if self._fitted is None:
-            self._fitted = modelling.fit(self, modelling.observed(self._ledger))
-        return self._fitted
+        if self._books.fitted is None:
+            self._books.fitted = modelling.fit(self, modelling.observed(self._books.ledger))
+        return self._books.fitted
 
     # Changing
 
@@ -387,6 +356,33 @@ class Campaign:
         """Apply changes of experiments, attempts or the campaign itself, all in one transaction."""
         with self._lock:
             self._apply(changes)
+
+    def amend(self, definition: Definition) -> None:
+        """Go on by another definition; what was asked and told stays as it is.
+
+        Only this object changes. A definition that is amended in the store is followed by itself, before the next
+        choice and with the next :meth:`news`.
+
+        Args:
+            definition: of the same columns and objectives.
+
+        Raises:
+            CampaignError: its columns or objectives are others.
+        """
+        with self._lock:
+            self._adopt(amended(self, definition))
+            self._books.recast()
+
+    def _follow(self, record: CampaignRecord) -> None:
+        self._adopt(amended(self, stored(record, self.store)))
+
+    def _ledger_of(self, records: Iterable[ExperimentRecord]) -> Ledger:
+        return Ledger(self.space, self.metrics, records)
+
+    @property
+    def version(self) -> int:
+        """Of the definition: 1, and one more with every amendment."""
+        return self._books.version
 
     def refresh(self) -> None:
         """Take over what other processes have written."""
@@ -396,49 +392,20 @@ class Campaign:
     @property
     def seen(self) -> int:
         """Sequence number of the last event that was taken over."""
-        return self._seen
+        return self._books.seen
 
     def news(self) -> list[EventRecord]:
         """Take over what others have written; the events of that since this was last asked, oldest first."""
         with self._lock:
             self._catch_up()
-            news, self._news = self._news, []
-            return news
+            return self._books.news()
 
     def _catch_up(self) -> None:
-        """Take over what changed since this was last done, so that late results told by another process count too."""
-        if self.store.last_event(self.name) == self._seen:
-            return
-        events = self.store.events(self.name, after=self._seen)
-        if self.token is not None:  # a loop runs, and wants to know
-            self._news += events
-        changed = sorted({event.experiment for event in events if event.kind == "experiment" and event.experiment})
-        self._ledger.put(self.store.experiments(self.name, ids=changed) if changed else ())
-        if self.token is None and any(event.kind == "attempt" for event in events):  # else they are this process's own
-            self._cells = samples.Cells(self.store.attempts(self.name))
-        self._seen = events[-1].sequence
-        if changed:
-            self._fitted = None
+        self._books.catch_up(listening=self.token is not None)
 
     def _load(self) -> None:
-        last = self.store.last_event(self.name)
-        if self.token is not None and self._seen:  # a loop must not miss what a new start passes over
-            self._news += [e for e in self.store.events(self.name, after=self._seen) if e.sequence <= last]
-        self._seen = last
-        self._ledger = Ledger(self.space, self.metrics, self.store.experiments(self.name))
-        self._cells = samples.Cells(self.store.attempts(self.name))
-        asks = self.store.asks(self.name)
-        self._asks = len(asks)
-        self._state = asks[-1].state if asks else {}
-        self._fitted = None
+        self._books.load(listening=self.token is not None)
 
     def _apply(self, changes: Sequence[Change]) -> None:
         self.fence()
-        last, written = self.store.apply(self.name, changes, who=self.who, token=self.token), len(changes)
-        if last == self._seen + written:  # else others have written too, which is read when it is wanted
-            self._seen = last
-        self._ledger.put(change.record for change in changes if isinstance(change, PutExperiment))
-        for change in changes:
-            if isinstance(change, PutAttempt):
-                self._cells.put(change.record)
-        self._fitted = None
+        self._books.apply(changes, who=self.who, token=self.token)

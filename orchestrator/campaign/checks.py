@@ -20,43 +20,46 @@ Replicates: TypeAlias = Literal["none", "auto"] | int
 """Whether a point may be asked again: never, where it seems to pay, or each so many times."""
 
 
-def check(campaign: Campaign, metrics: Sequence[str]) -> None:
-    """Check what a campaign was made of.
+def check(
+    space: SearchSpace,
+    strategy: Strategy,
+    objectives: Sequence[Objective],
+    constraints: Sequence[OutcomeConstraint],
+    metrics: Sequence[str],
+    initial: int,
+) -> None:
+    """Check what a campaign is made of.
 
     Args:
-        campaign: with its space, objectives, constraints and numbers set.
+        space: where to look.
+        strategy: chooses.
+        objectives: what to reach.
+        constraints: bounds of outcomes.
         metrics: names beyond those of objectives and constraints.
+        initial: experiments before the model takes over.
 
     Raises:
         CampaignError: it cannot be a campaign.
     """
-    if not isinstance(campaign.space, SearchSpace):
+    if not isinstance(space, SearchSpace):
         raise CampaignError(
-            f"{type(campaign.space).__name__} is no search space.", field="space", mend="Use SearchSpace([...])."
+            f"{type(space).__name__} is no search space.", field="space", mend="Use SearchSpace([...])."
         )
-    if not isinstance(campaign.strategy, Strategy) or isinstance(campaign.strategy, type):
+    if not isinstance(strategy, Strategy) or isinstance(strategy, type):
         raise CampaignError(
-            f"{campaign.strategy!r} is no strategy.", field="strategy", mend="Give a name, or an object with `propose`."
+            f"{strategy!r} is no strategy.", field="strategy", mend="Give a name, or an object with `propose`."
         )
-    for what, kind in (("objectives", Objective), ("outcome_constraints", OutcomeConstraint)):
-        for one in getattr(campaign, what):
-            if not isinstance(one, kind):
-                raise CampaignError(f"{one!r} is no {kind.__name__}.", field=what, mend=f"Use {kind.__name__}(...).")
-    if not campaign.objectives:
+    _kinds("objectives", objectives, Objective)
+    _kinds("outcome_constraints", constraints, OutcomeConstraint)
+    if not objectives:
         raise CampaignError("a campaign needs an objective.", field="objectives")
-    names = [o.metric for o in campaign.objectives]
+    names = [o.metric for o in objectives]
     if len(set(names)) < len(names):
         raise CampaignError("two objectives have the same metric.", field="objectives")
-    _apart(campaign)
-    for field, value, least in (("initial", campaign.initial, 1), ("seed", campaign.seed, 0)):
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-            raise CampaignError(f"{field} must be a whole number of at least {least}, not {value!r}.", field=field)
-    if campaign.budget is not None and (
-        isinstance(campaign.budget, bool) or not isinstance(campaign.budget, (int, np.integer)) or campaign.budget < 1
-    ):
-        raise CampaignError(f"budget must be a whole number of at least 1, not {campaign.budget!r}.", field="budget")
-    names += [c.metric for c in campaign.outcome_constraints] + list(metrics)
-    clash = (set(names) | set(campaign.space.columns)) & RESERVED
+    _apart(space, objectives, constraints)
+    whole("initial", initial, 1)
+    names += [c.metric for c in constraints] + list(metrics)
+    clash = (set(names) | set(space.columns)) & RESERVED
     if clash:
         raise CampaignError(
             f"{min(clash)!r} means something else in told and shown tables.",
@@ -65,12 +68,28 @@ def check(campaign: Campaign, metrics: Sequence[str]) -> None:
         )
 
 
-def _apart(campaign: Campaign) -> None:
+def whole(field: str, value: object, least: int) -> None:
+    """Refuse what is no whole number of at least ``least``.
+
+    Raises:
+        CampaignError: it is none.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
+        raise CampaignError(f"{field} must be a whole number of at least {least}, not {value!r}.", field=field)
+
+
+def _kinds(what: str, given: Sequence[object], kind: type) -> None:
+    for one in given:
+        if not isinstance(one, kind):
+            raise CampaignError(f"{one!r} is no {kind.__name__}.", field=what, mend=f"Use {kind.__name__}(...).")
+
+
+def _apart(space: SearchSpace, objectives: Sequence[Objective], constraints: Sequence[OutcomeConstraint]) -> None:
     """Refuse metrics that are parameters: a told column would always be the parameter."""
-    wanted = [("objectives", o.metric, "an objective") for o in campaign.objectives]
-    wanted += [("outcome_constraints", c.metric, "an outcome constraint") for c in campaign.outcome_constraints]
+    wanted = [("objectives", o.metric, "an objective") for o in objectives]
+    wanted += [("outcome_constraints", c.metric, "an outcome constraint") for c in constraints]
     for field, metric, what in wanted:
-        if metric in campaign.space.columns:
+        if metric in space.columns:
             raise CampaignError(f"{metric!r} is both a parameter and {what}.", field=field)
 
 

@@ -9,9 +9,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from orchestrator.campaign import modelling
 from orchestrator.campaign.ledger import Ledger
 from orchestrator.campaign.merit import goodness, keeps, non_dominated
 from orchestrator.campaign.told import ID
+from orchestrator.errors import CampaignError
 from orchestrator.store.records import ExperimentRecord, Value
 
 if TYPE_CHECKING:
@@ -57,6 +59,20 @@ def _samples(campaign: Campaign, records: Sequence[ExperimentRecord], points: Fl
     keys = campaign.space.keys(points)
     same = [r for r, key in zip(records, keys, strict=True) if key == keys[row]]
     return len({r.sample if r.sample is not None else f"experiment {r.id}" for r in same})
+
+
+def predicted(campaign: Campaign, ledger: Ledger, points: pd.DataFrame) -> pd.DataFrame:
+    """See :meth:`Campaign.predict`."""
+    if not isinstance(points, pd.DataFrame):
+        raise CampaignError(f"predict takes a DataFrame, not {type(points).__name__}.", field="points")
+    if not modelling.observed(ledger):
+        raise modelling.unobserved(campaign, ledger, campaign.metrics[0])
+    models, array = campaign.known_models(), campaign.space.to_array(points)
+    result = pd.DataFrame(index=points.index)
+    for metric, model in models.items():
+        belief = model.predict(array)
+        result[f"{metric}_mean"], result[f"{metric}_std"] = belief.mean, belief.std
+    return result
 
 
 def everything(campaign: Campaign, records: Sequence[ExperimentRecord]) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -14,6 +15,7 @@ from orchestrator.store.records import AttemptRecord, ExperimentRecord
 if TYPE_CHECKING:
     from acquisition.costs import Costs
     from acquisition.problem import Problem
+    from orchestrator.campaign.books import Books
     from orchestrator.campaign.campaign import Campaign
     from orchestrator.campaign.ledger import Ledger
 
@@ -73,6 +75,28 @@ def outline(campaign: Campaign) -> Problem:
         ask=1,
         replicates="auto" if campaign.replicates == "auto" else "none",
         costs=campaign.costs,
+    )
+
+
+def problem(campaign: Campaign, books: Books, *, idle: bool) -> Problem:
+    """The campaign's problem with all that is known of it; see :meth:`Campaign.problem`."""
+    from orchestrator.campaign.samples import open_samples
+
+    ledger, pending = books.ledger, books.ledger.pending()
+    return replace(
+        outline(campaign),
+        observations=ledger.observations(),
+        pending=ledger.array(pending),
+        failed=ledger.array(ledger.failed()),
+        taken=ledger.array(ledger.taken()),
+        ask=books.asks + 1,
+        state=books.state,
+        pending_samples=tuple(r.sample for r in pending),
+        current=books.cells.current(ledger),
+        fixed=campaign.fixed,
+        conditions_per_sample=campaign.conditions_per_sample,
+        open_samples=open_samples(ledger, campaign.conditions_per_sample, books.cells, idle=idle),
+        remaining=None if campaign.budget is None else max(0, campaign.budget - ledger.asked()),
     )
 
 

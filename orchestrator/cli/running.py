@@ -20,6 +20,7 @@ from acquisition.errors import AcquisitionError
 from instruments.errors import InstrumentsError
 from instruments.lab import Resuming
 from orchestrator.campaign import text
+from orchestrator.campaign.defining import definition_of
 from orchestrator.campaign.places import files_of
 from orchestrator.cli.display import Display, JsonFormatter, JsonLog, LogFile
 from orchestrator.cli.failures import DONE, FAILED, INTERRUPTED, refuse
@@ -29,7 +30,7 @@ from orchestrator.config.definition import Definition
 from orchestrator.config.load import load
 from orchestrator.errors import InputError, LeaseHeld, NothingTold, OrchestratorError
 from orchestrator.flows.sitting import Sitting, sit
-from orchestrator.loop.assembly import Assembly, assemble, definition_of, kept_by, loop_of, open_for, register
+from orchestrator.loop.assembly import Assembly, assemble, kept_by, loop_of, open_for, register
 from orchestrator.loop.engine import ThreadEngine
 from orchestrator.loop.listener import Listener
 from orchestrator.notify.telling import check_people, notifying

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from functools import partial
 from threading import Event
 
-from acquisition.strategies.registry import make_strategy
 from instruments.lab import Lab
 from orchestrator.campaign import Campaign
+from orchestrator.campaign.defining import arguments, stored
 from orchestrator.campaign.places import files_of, spool_of
 from orchestrator.config.approval import needs_approval
 from orchestrator.config.definition import Definition
-from orchestrator.errors import CampaignError, CampaignExists
+from orchestrator.errors import CampaignExists
 from orchestrator.loop.engine import Engine
 from orchestrator.loop.keeping import Files
 from orchestrator.loop.listener import Listener
@@ -61,23 +61,6 @@ def register(store: Store, definition: Definition) -> bool:
     return False
 
 
-def definition_of(store: Store, name: str) -> Definition:
-    """The definition of a stored campaign.
-
-    Raises:
-        UnknownCampaign: there is none of this name.
-        CampaignError: it was made in Python, so that the store holds no laboratory of it.
-    """
-    record = store.campaign(name)
-    if record.definition.get("made_in") == "python":
-        raise CampaignError(
-            f"campaign {name!r} was made in Python, so that only Python can rebuild it.",
-            field="name",
-            mend="Open it there: Campaign(..., name=..., store=...).",
-        )
-    return Definition.from_resolved(record.definition, store.blob)
-
-
 def assemble(store: Store, name: str, definition: Definition | None = None) -> Assembly:
     """Build campaign and laboratory of a stored campaign.
 
@@ -87,26 +70,13 @@ def assemble(store: Store, name: str, definition: Definition | None = None) -> A
     """
     record = store.campaign(name)
     if definition is None:
-        definition = definition_of(store, name)
-    file, lab = definition.file, definition.build_lab()
-    block = file.strategy
+        definition = stored(record, store)
     campaign = Campaign(
-        definition.space,
-        file.objectives,
-        outcome_constraints=file.outcome_constraints,
-        strategy=make_strategy(block.name, block.options),
-        initial=block.initial,
-        seed=file.seed,
-        replicates=block.replicates,
-        costs=file.costs,
-        fixed_within_batch=block.fixed_within_batch,
-        conditions_per_sample=block.conditions_per_sample,
-        metrics=(*file.metrics, *lab.metrics),
-        name=name,
-        store=store,
-        definition=record.definition,
+        **arguments(definition), seed=definition.file.seed, name=name, store=store, definition=record.definition
     )
-    return Assembly(campaign, lab, definition)
+    if campaign.version != record.version:  # amended in this moment
+        return assemble(store, name)
+    return Assembly(campaign, definition.build_lab(), definition)
 
 
 def loop_of(
