@@ -1,6 +1,7 @@
 """The store: keeps campaigns, and is the truth about everything that was asked, done and measured."""
 
 from orchestrator.store.changes import Amend, Change, Note, PutAsk, PutAttempt, PutExperiment, SetCampaignState
+from orchestrator.store.glance import AttemptRow, ExperimentRow, FigureRow
 from orchestrator.store.memory import MemoryStore
 from orchestrator.store.opening import backup, default_url, open_store, upgrade
 from orchestrator.store.protocol import Store
@@ -24,13 +25,16 @@ __all__ = [
     "Amend",
     "AskRecord",
     "AttemptRecord",
+    "AttemptRow",
     "AttemptState",
     "CampaignRecord",
     "CampaignState",
     "Change",
     "EventRecord",
     "ExperimentRecord",
+    "ExperimentRow",
     "ExperimentState",
+    "FigureRow",
     "Hold",
     "Lease",
     "MemoryStore",

@@ -140,6 +140,8 @@ def experiment_row(record: ExperimentRecord) -> Row:
         "failure_cause": record.failure_cause,
         "created": utc(record.created, f"{what}.created"),
         "updated": utc(record.updated, f"{what}.updated"),
+        "gain": _number(record.gain, f"{what}.gain"),
+        "cost": _number(record.cost, f"{what}.cost"),
         "document": encode(
             {
                 "asked": record.asked,
@@ -183,6 +185,22 @@ def experiment_record(row: Mapping[str, Any]) -> ExperimentRecord:
     )
 
 
+def result_rows(record: ExperimentRecord) -> dict[str, Row]:
+    """An experiment's figures as rows, by metric; without those that are not measured yet."""
+    what = f"experiment {record.id}.values"
+    return {
+        text(metric): {
+            "metric": text(metric),
+            "experiment": int(record.id),
+            "value": _number(value.value, f"{what}.{metric}.value"),
+            "sem": _number(value.sem, f"{what}.{metric}.sem"),
+            "censored": _text(value.censored),
+        }
+        for metric, value in record.values.items()
+        if value.value is not None
+    }
+
+
 def attempt_row(record: AttemptRecord) -> Row:
     """An attempt as a row."""
     what = f"attempt {record.number} of experiment {record.experiment}"
@@ -195,6 +213,9 @@ def attempt_row(record: AttemptRecord) -> Row:
         "started": utc(record.started, f"{what}.started"),
         "finished": record.finished and utc(record.finished, f"{what}.finished"),
         "digest": record.digest,
+        "clock_started": _number(record.clock_started, f"{what}.clock_started"),
+        "duration": _number(record.duration, f"{what}.duration"),
+        "wall": None if record.finished is None else (record.finished - record.started).total_seconds(),
         "document": encode(
             {
                 "clock_started": record.clock_started,
@@ -264,6 +285,18 @@ def _value(value: Value) -> dict[str, Any]:
 
 def _integer(value: int | None) -> int | None:
     return None if value is None else int(value)
+
+
+def _number(value: float | None, place: str) -> float | None:
+    """A number as databases have it.
+
+    Raises:
+        UnstorableValue: it is too large for that.
+    """
+    try:
+        return None if value is None else float(value)
+    except OverflowError as error:
+        raise UnstorableValue(f"{place} cannot be stored: {error}.", field=place, mend="Use finite numbers.") from error
 
 
 def _text(value: str | None) -> str | None:

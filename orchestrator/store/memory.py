@@ -22,11 +22,13 @@ from orchestrator.store.creation import (
     unknown_experiment,
     verified_blob,
 )
+from orchestrator.store.glance import AttemptRow, ExperimentRow, FigureRow
 from orchestrator.store.leases import CAMPAIGN, Clock, SystemClock, Terms
 from orchestrator.store.planning import Plan, plan
 from orchestrator.store.records import (
     AskRecord,
     AttemptRecord,
+    AttemptState,
     CampaignRecord,
     EventRecord,
     ExperimentRecord,
@@ -46,6 +48,7 @@ class _Kept:
     asks: dict[int, Row] = field(default_factory=dict)
     experiments: dict[int, Row] = field(default_factory=dict)
     attempts: dict[tuple[int, int], Row] = field(default_factory=dict)
+    results: dict[str, dict[int, Row]] = field(default_factory=dict)
     events: list[Row] = field(default_factory=list)
     lease: Row | None = None
 
@@ -63,6 +66,11 @@ class _Kept:
         self.asks |= done.asks
         self.experiments |= done.experiments
         self.attempts |= done.attempts
+        for (metric, id), row in done.results.items():
+            if row is None:
+                self.results[metric].pop(id, None)
+            else:
+                self.results.setdefault(metric, {})[id] = row
         self.events += done.events
 
 
@@ -139,11 +147,40 @@ class MemoryStore:
             raise unknown_experiment(name, id)
         return codec.experiment_record(row)
 
-    def attempts(self, name: str, experiment: int | None = None) -> list[AttemptRecord]:
-        """All attempts, or those of one experiment, by experiment and number."""
+    def figures(self, name: str, metrics: Collection[str]) -> list[FigureRow]:
+        """The figures of some metrics."""
+        with self._open():
+            kept = self._kept(name)
+            rows = [
+                row | kept.experiments[id]
+                for metric in dict.fromkeys(map(codec.text, metrics))
+                for id, row in sorted(kept.results.get(metric, {}).items())
+            ]
+        return [FigureRow(*(row[field] for field in FigureRow._fields)) for row in rows]
+
+    def experiment_rows(self, name: str) -> list[ExperimentRow]:
+        """All experiments in short, by id."""
+        with self._open():
+            rows = sorted(self._kept(name).experiments.items())
+        return [ExperimentRow(*(row[field] for field in ExperimentRow._fields)) for _, row in rows]
+
+    def attempts(
+        self, name: str, experiment: int | None = None, *, states: Collection[AttemptState] | None = None
+    ) -> list[AttemptRecord]:
+        """Attempts by experiment and number."""
         with self._open():
             rows = sorted(self._kept(name).attempts.items())
-        return [codec.attempt_record(row) for (of, _), row in rows if experiment in (None, of)]
+        return [
+            codec.attempt_record(row)
+            for (of, _), row in rows
+            if experiment in (None, of) and (states is None or row["state"] in states)
+        ]
+
+    def attempt_rows(self, name: str) -> list[AttemptRow]:
+        """All attempts in short, by experiment and number."""
+        with self._open():
+            rows = sorted(self._kept(name).attempts.items())
+        return [AttemptRow(*(row[field] for field in AttemptRow._fields)) for _, row in rows]
 
     def events(
         self,
@@ -153,15 +190,19 @@ class MemoryStore:
         *,
         kinds: Collection[str] | None = None,
         experiment: int | None = None,
+        newest: bool = False,
     ) -> list[EventRecord]:
         """The log behind an event's sequence number, oldest first."""
         wanted = None if kinds is None else frozenset(map(codec.text, kinds))
         with self._open():
             rows = self._kept(name).events[max(after, 0) :]
         found = (
-            row for row in rows if (wanted is None or row["kind"] in wanted) and experiment in (None, row["experiment"])
+            row
+            for row in (reversed(rows) if newest else rows)
+            if (wanted is None or row["kind"] in wanted) and experiment in (None, row["experiment"])
         )
-        return [codec.event_record(row) for row in islice(found, None if limit is None else max(limit, 0))]
+        events = [codec.event_record(row) for row in islice(found, None if limit is None else max(limit, 0))]
+        return events[::-1] if newest else events
 
     def last_event(self, name: str) -> int:
         """Sequence number of the last event."""

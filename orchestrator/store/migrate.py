@@ -53,15 +53,20 @@ def make_schema(connection: Connection) -> None:
     connection.execute(schema.version.insert(), {"version_num": schema.REVISIONS[-1]})
 
 
-def migrate(connection: Connection) -> None:
-    """Run, within the connection's transaction, every migration that the database has not had yet."""
+def migrate(connection: Connection, revision: str = "head") -> None:
+    """Run, within the connection's transaction, every migration that the database has not had yet.
+
+    Args:
+        connection: to the database.
+        revision: the last schema that is wanted, by default the newest.
+    """
     from alembic import command
     from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", os.fspath(SCRIPTS).replace("%", "%%"))
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    command.upgrade(config, revision)
 
 
 def prepare_sqlite(engine: Engine, path: Path, *, create: bool) -> Path | None:

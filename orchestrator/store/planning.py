@@ -15,7 +15,7 @@ from orchestrator.errors import StaleWrite, UnknownRecord, UnstorableValue
 from orchestrator.store import codec
 from orchestrator.store.changes import Amend, Change, Note, PutAsk, PutAttempt, PutExperiment, SetCampaignState
 from orchestrator.store.codec import Row
-from orchestrator.store.records import CampaignState, EventRecord
+from orchestrator.store.records import CampaignState, EventRecord, ExperimentRecord
 from orchestrator.store.states import CAMPAIGN_ENDED, check_attempt, check_campaign, check_experiment
 
 Kept = Mapping[str, Any]
@@ -43,6 +43,7 @@ class Plan:
         asks: new ones by number.
         experiments: new or changed, as they finally are, by id.
         attempts: new or changed, as they finally are, by experiment and number.
+        results: figures that are new, changed, or no longer there (``None``), by metric and experiment.
         new_experiments: ids of those that are new.
         new_attempts: keys of those that are new.
         events: in their order.
@@ -52,6 +53,7 @@ class Plan:
     asks: dict[int, Row] = field(default_factory=dict)
     experiments: dict[int, Row] = field(default_factory=dict)
     attempts: dict[tuple[int, int], Row] = field(default_factory=dict)
+    results: dict[tuple[str, int], Row | None] = field(default_factory=dict)
     new_experiments: set[int] = field(default_factory=set)
     new_attempts: set[tuple[int, int]] = field(default_factory=set)
     events: list[Row] = field(default_factory=list)
@@ -125,6 +127,7 @@ class _Planner:
             )
         row = codec.experiment_row(record)
         self.plan.experiments[record.id] = row
+        self._results(record, before)
         if before is None:
             self.plan.new_experiments.add(record.id)
         reason = record.reason if before is None else record.failure_reason if record.state == "failed" else None
@@ -136,6 +139,13 @@ class _Planner:
             why=change.why or reason or "",
             data=_overwritten(before, row),
         )
+
+    def _results(self, record: ExperimentRecord, before: Kept | None) -> None:
+        """The figures that a change of an experiment changes."""
+        old = {} if before is None else codec.result_rows(codec.experiment_record(before))
+        new = codec.result_rows(record)
+        changed = [metric for metric in old | new if old.get(metric) != new.get(metric)]
+        self.plan.results |= {(metric, record.id): new.get(metric) for metric in changed}
 
     def attempt(self, change: PutAttempt) -> None:
         record = change.record

@@ -7,9 +7,11 @@ from types import MappingProxyType
 from typing import Any, Protocol, runtime_checkable
 
 from orchestrator.store.changes import Change
+from orchestrator.store.glance import AttemptRow, ExperimentRow, FigureRow
 from orchestrator.store.records import (
     AskRecord,
     AttemptRecord,
+    AttemptState,
     CampaignRecord,
     EventRecord,
     ExperimentRecord,
@@ -74,8 +76,19 @@ class Store(Protocol):
             UnknownRecord: there is none of this id.
         """
 
-    def attempts(self, name: str, experiment: int | None = None) -> list[AttemptRecord]:
-        """All attempts, or those of one experiment, by experiment and number."""
+    def figures(self, name: str, metrics: Collection[str]) -> list[FigureRow]:
+        """The figures of some metrics, in their order, and of each by experiment; without those not measured yet."""
+
+    def experiment_rows(self, name: str) -> list[ExperimentRow]:
+        """All experiments in short, by id."""
+
+    def attempts(
+        self, name: str, experiment: int | None = None, *, states: Collection[AttemptState] | None = None
+    ) -> list[AttemptRecord]:
+        """Attempts by experiment and number: all, or those of one experiment and in one of these states."""
+
+    def attempt_rows(self, name: str) -> list[AttemptRow]:
+        """All attempts in short, by experiment and number."""
 
     def events(
         self,
@@ -85,6 +98,7 @@ class Store(Protocol):
         *,
         kinds: Collection[str] | None = None,
         experiment: int | None = None,
+        newest: bool = False,
     ) -> list[EventRecord]:
         """The log behind an event's sequence number, oldest first, at most ``limit`` of it.
 
@@ -94,6 +108,7 @@ class Store(Protocol):
             limit: how many events at most.
             kinds: only events of one of these kinds.
             experiment: only events that concern this experiment.
+            newest: the last ``limit`` of these events instead of the first.
         """
 
     def last_event(self, name: str) -> int:

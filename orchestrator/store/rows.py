@@ -41,14 +41,16 @@ def carry_out(connection: Connection, key: int, done: Plan, sequence: int) -> No
     if done.asks:
         connection.execute(sql.ADD_ASK, [row | added for row in done.asks.values()])
     new = [row | added for id, row in done.experiments.items() if id in done.new_experiments]
-    changed = [row | {"of": key, "one": id} for id, row in done.experiments.items() if id not in done.new_experiments]
+    changed = [
+        _set(row, ("id",), key, one=id) for id, row in done.experiments.items() if id not in done.new_experiments
+    ]
     if new:
         connection.execute(sql.ADD_EXPERIMENT, new)
     if changed:
         connection.execute(sql.SET_EXPERIMENT, changed)
     new = [row | added for at, row in done.attempts.items() if at in done.new_attempts]
     changed = [
-        row | {"of": key, "one": at[0], "two": at[1]}
+        _set(row, ("experiment", "number"), key, one=at[0], two=at[1])
         for at, row in done.attempts.items()
         if at not in done.new_attempts
     ]
@@ -56,9 +58,19 @@ def carry_out(connection: Connection, key: int, done: Plan, sequence: int) -> No
         connection.execute(sql.ADD_ATTEMPT, new)
     if changed:
         connection.execute(sql.SET_ATTEMPT, changed)
+    if done.results:
+        keys = [{"of": key, "one": metric, "two": id} for metric, id in done.results]
+        connection.execute(sql.DROP_RESULT, keys)
+        if new := [row | added for row in done.results.values() if row is not None]:
+            connection.execute(sql.ADD_RESULT, new)
     connection.execute(sql.ADD_EVENT, [row | added for row in done.events])
     last = {"last_event": sequence + len(done.events), "of": key}
     connection.execute(sql.set_campaign(done.campaign), done.campaign | last)
+
+
+def _set(row: Row, ids: tuple[str, ...], key: int, **at: int) -> Row:
+    """Parameters of an update. If it also set the ids, the database would look for all who refer to them."""
+    return {name: value for name, value in row.items() if name not in ids} | {"of": key, **at}
 
 
 def campaign_row(connection: Connection, name: str, *, lock: bool = False) -> Kept:

@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeDecorator
 
-REVISIONS: Final[tuple[str, ...]] = ("0001",)
+REVISIONS: Final[tuple[str, ...]] = ("0001", "0002")
 """Every schema there ever was, oldest first; the last is the one of this module."""
 
 APPLICATION_ID: Final = 0x53616261
@@ -109,11 +109,28 @@ experiments = Table(
     Column("failure_cause", Text),
     Column("created", Moment, nullable=False),
     Column("updated", Moment, nullable=False),
+    # copies of what the document says, for reads that do without it
+    Column("gain", Float(53)),
+    Column("cost", Float(53)),
     Column("document", Text, nullable=False),
     ForeignKeyConstraint(["campaign", "ask"], ["asks.campaign", "asks.number"]),
     Index(None, "campaign", "state"),
     Index(None, "campaign", "ask"),
     Index(None, "campaign", "told"),
+)
+
+results = Table(
+    "results",
+    metadata,
+    # copies of what the experiments' documents say, in the order in which they are read: one metric of all experiments
+    Column("campaign", Integer, primary_key=True),
+    Column("metric", Text, primary_key=True),
+    Column("experiment", Integer, primary_key=True),
+    Column("value", Float(53), nullable=False),
+    Column("sem", Float(53)),
+    Column("censored", Text),
+    ForeignKeyConstraint(["campaign", "experiment"], ["experiments.campaign", "experiments.id"]),
+    sqlite_with_rowid=False,
 )
 
 attempts = Table(
@@ -128,6 +145,10 @@ attempts = Table(
     Column("started", Moment, nullable=False),
     Column("finished", Moment),
     Column("digest", Text),
+    # copies of what the document says, and the seconds from start to end
+    Column("clock_started", Float(53)),
+    Column("duration", Float(53)),
+    Column("wall", Float(53)),
     Column("document", Text, nullable=False),
     ForeignKeyConstraint(["campaign", "experiment"], ["experiments.campaign", "experiments.id"]),
     Index(None, "campaign", "state"),
@@ -145,7 +166,8 @@ events = Table(
     Column("before", Text),
     Column("after", Text),
     Column("document", Text, nullable=False),
-    Index(None, "campaign", "experiment"),
+    Index(None, "campaign", "experiment", "sequence"),
+    Index(None, "campaign", "kind", "sequence"),
 )
 
 leases = Table(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping, Sequence
+from operator import itemgetter
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -20,12 +21,14 @@ from orchestrator.store.creation import (
     unknown_experiment,
     verified_blob,
 )
+from orchestrator.store.glance import AttemptRow, ExperimentRow, FigureRow
 from orchestrator.store.leases import CAMPAIGN, Clock, SystemClock, Terms
 from orchestrator.store.migrate import prepare_sqlite
 from orchestrator.store.planning import Kept, plan
 from orchestrator.store.records import (
     AskRecord,
     AttemptRecord,
+    AttemptState,
     CampaignRecord,
     EventRecord,
     ExperimentRecord,
@@ -139,17 +142,19 @@ class SqlStore:
     ) -> list[ExperimentRecord]:
         """Experiments by id, all or those of some ids and states."""
         wanted = None if ids is None else sorted({int(id) for id in ids})
+        every, more = sql.EXPERIMENTS, dict[str, Any]()
+        if states is not None:
+            every, more["states"] = every.where(sql.IN_STATES).order_by(None), sorted(states)
 
         def work(at: Transaction) -> list[Kept]:
             key = campaign_key(at.connection, name)
             if wanted is None:
-                return list(all_rows(at.connection, sql.EXPERIMENTS, {"of": key}))
+                return list(all_rows(at.connection, every, {"of": key, **more}))
             parts = [wanted[i : i + MOST_IDS] for i in range(0, len(wanted), MOST_IDS)]
-            found = [all_rows(at.connection, sql.EXPERIMENTS_OF_IDS, {"of": key, "ids": part}) for part in parts]
-            return [row for part in found for row in part]
+            some = every.where(sql.OF_IDS)
+            return [row for part in parts for row in all_rows(at.connection, some, {"of": key, "ids": part, **more})]
 
-        rows = self._in.read(work)
-        return [codec.experiment_record(row) for row in rows if states is None or row["state"] in states]
+        return [codec.experiment_record(row) for row in sorted(self._in.read(work), key=itemgetter("id"))]
 
     def experiment(self, name: str, id: int) -> ExperimentRecord:
         """One experiment."""
@@ -158,16 +163,50 @@ class SqlStore:
             raise unknown_experiment(name, id)
         return codec.experiment_record(row)
 
-    def attempts(self, name: str, experiment: int | None = None) -> list[AttemptRecord]:
-        """All attempts, or those of one experiment, by experiment and number."""
+    def figures(self, name: str, metrics: Collection[str]) -> list[FigureRow]:
+        """The figures of some metrics."""
+        wanted = dict.fromkeys(map(codec.text, metrics))
+
+        def work(at: Transaction) -> list[FigureRow]:
+            key = campaign_key(at.connection, name)
+            found = (at.connection.execute(sql.FIGURES, {"of": key, "one": metric}) for metric in wanted)
+            return [FigureRow(*row) for rows in found for row in rows]
+
+        return self._in.read(work)
+
+    def experiment_rows(self, name: str) -> list[ExperimentRow]:
+        """All experiments in short, by id."""
+
+        def work(at: Transaction) -> list[ExperimentRow]:
+            key = campaign_key(at.connection, name)
+            return [ExperimentRow(*row) for row in at.connection.execute(sql.EXPERIMENT_ROWS, {"of": key})]
+
+        return self._in.read(work)
+
+    def attempts(
+        self, name: str, experiment: int | None = None, *, states: Collection[AttemptState] | None = None
+    ) -> list[AttemptRecord]:
+        """Attempts by experiment and number."""
+        statement, more = sql.ATTEMPTS, dict[str, Any]()
+        if experiment is not None:
+            statement, more["one"] = sql.ATTEMPTS_OF_ONE, experiment
+        if states is not None:
+            statement, more["states"] = statement.where(sql.ATTEMPT_STATES).order_by(None), sorted(states)
 
         def work(at: Transaction) -> Sequence[Kept]:
-            key = campaign_key(at.connection, name)
-            if experiment is None:
-                return all_rows(at.connection, sql.ATTEMPTS, {"of": key})
-            return all_rows(at.connection, sql.ATTEMPTS_OF_ONE, {"of": key, "one": experiment})
+            return all_rows(at.connection, statement, {"of": campaign_key(at.connection, name), **more})
 
-        return [codec.attempt_record(row) for row in self._in.read(work)]
+        rows = sorted(self._in.read(work), key=itemgetter("experiment", "number"))
+        return [codec.attempt_record(row) for row in rows]
+
+    def attempt_rows(self, name: str) -> list[AttemptRow]:
+        """All attempts in short, by experiment and number."""
+
+        def work(at: Transaction) -> list[AttemptRow]:
+            key = campaign_key(at.connection, name)
+            return [AttemptRow(*row) for row in at.connection.execute(sql.ATTEMPT_ROWS, {"of": key})]
+
+        return self._in.read(work)
 
     def events(
         self,
@@ -177,13 +216,17 @@ class SqlStore:
         *,
         kinds: Collection[str] | None = None,
         experiment: int | None = None,
+        newest: bool = False,
     ) -> list[EventRecord]:
         """The log behind an event's sequence number, oldest first."""
         statement, more = sql.EVENTS, dict[str, Any]()
         if kinds is not None:
-            statement, more["kinds"] = statement.where(sql.OF_KINDS), sorted(map(codec.text, kinds))
+            of_kinds = sql.OF_KINDS if experiment is None else sql.OF_KINDS_BESIDES
+            statement, more["kinds"] = statement.where(of_kinds), sorted(map(codec.text, kinds))
         if experiment is not None:
             statement, more["one"] = statement.where(sql.OF_EXPERIMENT), experiment
+        if newest:
+            statement = statement.order_by(None).order_by(sql.NEWEST)
         if limit is not None:
             statement = statement.limit(max(limit, 0))
 
@@ -192,7 +235,8 @@ class SqlStore:
                 at.connection, statement, {"of": campaign_key(at.connection, name), "behind": after, **more}
             )
 
-        return [codec.event_record(row) for row in self._in.read(work)]
+        rows = self._in.read(work)
+        return [codec.event_record(row) for row in (reversed(rows) if newest else rows)]
 
     def last_event(self, name: str) -> int:
         """Sequence number of the last event."""

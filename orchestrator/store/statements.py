@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Table, Update, bindparam, func, insert, select, update
+from sqlalchemy import ColumnElement, Select, Table, Update, bindparam, delete, func, insert, select, update
 
-from orchestrator.store.schema import asks, attempts, blobs, campaigns, events, experiments, leases
+from orchestrator.store.glance import AttemptRow, ExperimentRow
+from orchestrator.store.schema import asks, attempts, blobs, campaigns, events, experiments, leases, results
 
 _OF: Any = bindparam("of")
 _ONE: Any = bindparam("one")
@@ -43,14 +44,31 @@ HAS_ASK = select(asks.c.number).where(asks.c.campaign == _OF, asks.c.number == _
 ADD_ASK = insert(asks)
 
 EXPERIMENTS = _rows(experiments).where(experiments.c.campaign == _OF).order_by(experiments.c.id)
-EXPERIMENTS_OF_IDS = EXPERIMENTS.where(experiments.c.id.in_(bindparam("ids", expanding=True)))
+OF_IDS = experiments.c.id.in_(bindparam("ids", expanding=True))
+# whoever asks for states sorts by himself: for the order's sake SQLite would read all rows by their key
+IN_STATES = experiments.c.state.in_(bindparam("states", expanding=True))
 EXPERIMENT = _rows(experiments).where(experiments.c.campaign == _OF, experiments.c.id == _ONE)
 COUNTS = select(experiments.c.state, func.count()).where(experiments.c.campaign == _OF).group_by(experiments.c.state)
 ADD_EXPERIMENT = insert(experiments)
 SET_EXPERIMENT = _replace(experiments, experiments.c.campaign == _OF, experiments.c.id == _ONE)
 
+FIGURES = (
+    select(
+        *(results.c[name] for name in ("experiment", "metric", "value", "sem", "censored")),
+        *(experiments.c[name] for name in ("state", "origin", "verdict", "told")),
+    )
+    .join_from(results, experiments)
+    .where(results.c.campaign == _OF, results.c.metric == _ONE)
+    .order_by(results.c.experiment)
+)
+DROP_RESULT = delete(results).where(results.c.campaign == _OF, results.c.metric == _ONE, results.c.experiment == _TWO)
+ADD_RESULT = insert(results)
+
+EXPERIMENT_ROWS = EXPERIMENTS.with_only_columns(*(experiments.c[name] for name in ExperimentRow._fields))
 ATTEMPTS = _rows(attempts).where(attempts.c.campaign == _OF).order_by(attempts.c.experiment, attempts.c.number)
 ATTEMPTS_OF_ONE = ATTEMPTS.where(attempts.c.experiment == _ONE)
+ATTEMPT_STATES = attempts.c.state.in_(bindparam("states", expanding=True))
+ATTEMPT_ROWS = ATTEMPTS.with_only_columns(*(attempts.c[name] for name in AttemptRow._fields))
 ATTEMPT = _rows(attempts).where(attempts.c.campaign == _OF, attempts.c.experiment == _ONE, attempts.c.number == _TWO)
 ADD_ATTEMPT = insert(attempts)
 SET_ATTEMPT = _replace(attempts, attempts.c.campaign == _OF, attempts.c.experiment == _ONE, attempts.c.number == _TWO)
@@ -60,6 +78,9 @@ EVENTS = (
 )
 OF_KINDS = events.c.kind.in_(bindparam("kinds", expanding=True))
 OF_EXPERIMENT = events.c.experiment == _ONE
+# an experiment has few events, a kind may have many: its index is not to be used
+OF_KINDS_BESIDES = events.c.kind.concat("").in_(bindparam("kinds", expanding=True))
+NEWEST = events.c.sequence.desc()
 LAST_EVENT = select(campaigns.c.last_event).where(campaigns.c.name == _OF)
 EVENT = _rows(events).where(events.c.campaign == _OF, events.c.sequence == _ONE)
 ADD_EVENT = insert(events)

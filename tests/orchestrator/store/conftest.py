@@ -91,6 +91,9 @@ def dump() -> Callable[[Store], dict[str, Any]]:
                 "attempts": [dataclasses.asdict(one) for one in store.attempts(record.name)],
                 "events": [dataclasses.asdict(event) for event in store.events(record.name)],
                 "counts": store.counts(record.name),
+                "figures": store.figures(record.name, ["fe_co", "j_total"]),
+                "experiment rows": store.experiment_rows(record.name),
+                "attempt rows": store.attempt_rows(record.name),
             }
             for record in store.campaigns()
         }

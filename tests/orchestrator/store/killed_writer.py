@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -10,7 +11,8 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
-from sqlalchemy import event
+from sqlalchemy import Engine, event
+from sqlalchemy.pool import Pool
 
 from orchestrator.errors import StaleWrite, StoreError
 from orchestrator.store import (
@@ -23,6 +25,7 @@ from orchestrator.store import (
     PutAsk,
     PutAttempt,
     PutExperiment,
+    Value,
     open_store,
 )
 from orchestrator.store.sql import SqlStore, open_sqlite
@@ -38,7 +41,8 @@ def batch(number: int) -> list[Change]:
         Note("batch", str(number)),
     ]
     if number > 1:
-        older = ExperimentRecord(id=2 * number - 3, state="completed", ask=number - 1)
+        values = {"fe_co": Value(0.1 * number), "fe_h2": Value(0.2, 0.01)}
+        older = ExperimentRecord(id=2 * number - 3, state="completed", ask=number - 1, values=values)
         changes.append(PutExperiment(older, "queued"))
     return changes
 
@@ -67,6 +71,13 @@ def at_every_statement(path: Path) -> None:
 def apply_and_die(path: Path, number: int, point: int) -> None:
     store = open_sqlite(path)
     assert isinstance(store, SqlStore)
+    _die_at(store._in.engine, store._in.engine.pool, point)
+    store.apply("c", batch(number), who="me")
+    os._exit(0)
+
+
+def _die_at(engine: Engine | type[Engine], pool: Pool | type[Pool], point: int) -> None:
+    """Be killed before or after a statement: at so many moments from now."""
     seen = 0
 
     def step(*_: object) -> None:
@@ -76,10 +87,41 @@ def apply_and_die(path: Path, number: int, point: int) -> None:
         seen += 1
 
     for moment in ("begin", "before_cursor_execute", "after_cursor_execute", "commit"):
-        event.listen(store._in.engine, moment, step)
-    event.listen(store._in.engine.pool, "checkin", step)  # right after the commit
-    store.apply("c", batch(number), who="me")
-    os._exit(0)
+        event.listen(engine, moment, step)
+    event.listen(pool, "checkin", step)  # right after the commit
+
+
+def upgrade_at_statements(path: Path, every: int) -> None:
+    """For statements of an upgrade: a process that is killed right before it, and one right after it.
+
+    Of these moments only every so manieth is taken. Each process finds the same old store, which lies beside the one that it upgrades.
+    """
+    import alembic.command  # noqa: F401  once, not in every child
+
+    old = path.with_suffix(".old").read_bytes()
+    for point in itertools.count(0, every):
+        for file in path.parent.glob(f"{path.name}*"):
+            file.unlink()
+        path.write_bytes(old)
+        child = os.fork()
+        if child == 0:
+            _die_at(Engine, Pool, point)
+            open_sqlite(path)
+            os._exit(0)
+        _, status = os.waitpid(child, 0)
+        killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
+        with closing(sqlite3.connect(path)) as connection:
+            check = connection.execute("PRAGMA integrity_check").fetchone()[0]
+            version = connection.execute("SELECT version_num FROM alembic_version").fetchone()[0]
+        store = open_sqlite(path, create=False)
+        told = [list(row) for row in store.figures("alloys", ["fe_c2h4", "t80"])]
+        store.close()
+        found = {"check": check, "version": version, "figures": told}
+        print(json.dumps({"point": point, "killed": killed, **found}), flush=True)
+        if not killed:
+            assert os.WIFEXITED(status)
+            assert os.WEXITSTATUS(status) == 0
+            return
 
 
 def look(path: Path) -> dict[str, object]:
@@ -87,7 +129,7 @@ def look(path: Path) -> dict[str, object]:
     with closing(sqlite3.connect(path)) as connection:
         count = {
             table: connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
-            for table in ("asks", "experiments", "attempts", "events")
+            for table in ("asks", "experiments", "attempts", "events", "results")
         }
         return {"check": connection.execute("PRAGMA integrity_check").fetchone()[0], **count}
 
@@ -137,6 +179,7 @@ def until_full(path: Path, size: int) -> None:
 if __name__ == "__main__":
     programs = {
         "at_every_statement": at_every_statement,
+        "upgrade_at_statements": upgrade_at_statements,
         "without_end": without_end,
         "claim": claim,
         "until_full": until_full,

@@ -70,6 +70,8 @@ def fill(store: Store, clock: Clock) -> None:
         asked={"x_Cu": 1 / 3, "cation": "K"},
         reason="unsure",
         prediction={"fe_c2h4": {"mean": 0.3, "std": 0.05}},
+        gain=0.02,
+        cost=40.0,
         seed=2**63 + 1,
         **dates,
     )
@@ -117,6 +119,9 @@ def content(store: Store) -> dict[str, object]:
             "experiments": [dataclasses.asdict(one) for one in store.experiments(record.name)],
             "attempts": [dataclasses.asdict(one) for one in store.attempts(record.name)],
             "events": [dataclasses.asdict(one) for one in store.events(record.name)],
+            "figures": [one._asdict() for one in store.figures(record.name, ["fe_c2h4", "t80", "co2"])],
+            "experiment_rows": [one._asdict() for one in store.experiment_rows(record.name)],
+            "attempt_rows": [one._asdict() for one in store.attempt_rows(record.name)],
         }
         for record in store.campaigns()
     }

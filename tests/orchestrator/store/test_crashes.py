@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import random
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -16,8 +17,10 @@ from sqlalchemy import event
 
 from orchestrator.errors import StoreFull, StoreLocked
 from orchestrator.store import CampaignRecord, ExperimentRecord, Note, PutExperiment, open_store
+from orchestrator.store.schema import REVISIONS
 from orchestrator.store.sql import open_sqlite
 
+DATA = Path(__file__).parent / "data"
 WRITER = Path(__file__).with_name("killed_writer.py")
 posix = pytest.mark.skipif(sys.platform == "win32", reason="signals and limits of POSIX")
 
@@ -49,6 +52,8 @@ def assert_whole(path: Path, batches: int) -> None:
     states = [("completed" if ask < batches else "queued", "proposed") for ask in range(1, batches + 1)]
     assert [one.state for one in experiments] == [state for pair in states for state in pair]
     assert len(store.attempts("c")) == batches
+    figures = [(row.experiment, row.value) for row in store.figures("c", ["fe_co"])]
+    assert figures == [(2 * number - 1, 0.1 * (number + 1)) for number in range(1, batches)]
     notes = [record.why for record in store.events("c") if record.kind == "batch"]
     assert notes == [str(number) for number in range(1, batches + 1)]
     numbers = [record.sequence for record in store.events("c")]
@@ -71,10 +76,32 @@ def test_killed_at_every_statement_of_a_write(tmp_path):
         batches = line["asks"]
         assert grown in (0, 1)
         assert (line["experiments"], line["attempts"]) == (2 * batches, batches)
+        assert line["results"] == 2 * (batches - 1)
         assert line["events"] == 1 + 6 * batches - 1
     kept = [after["asks"] > before["asks"] for before, after in itertools.pairwise(lines)]
     assert kept == sorted(kept), "once a point is behind the commit, all later ones are"
     assert_whole(path, batches)
+
+
+@posix
+@pytest.mark.parametrize("every", [7, pytest.param(1, marks=pytest.mark.soak)])
+def test_killed_at_statements_of_an_upgrade(tmp_path, every):
+    path = tmp_path / "store.db"
+    shutil.copy(DATA / "schema_0001.db", path.with_suffix(".old"))
+    process = writer("upgrade_at_statements", path, every)
+    lines = [json.loads(line) for line in process.communicate()[0].splitlines()]
+    assert process.returncode == 0
+    assert len(lines) > 60 / every
+    assert [line["killed"] for line in lines] == [True] * (len(lines) - 1) + [False]
+    assert {line["check"] for line in lines} == {"ok"}
+    versions = [line["version"] for line in lines]
+    assert versions == sorted(versions), "once a point is behind the commit, all later ones are"
+    assert set(versions) == {"0001", REVISIONS[-1]}
+    figures = [
+        [1, "fe_c2h4", 0.1, 0.01, None, "completed", "asked", "invalid", 1],
+        [1, "t80", 3.0, None, "above", "completed", "asked", "invalid", 1],
+    ]
+    assert all(line["figures"] == figures for line in lines)  # whoever opens it next finishes the upgrade
 
 
 @posix

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import runpy
 import shutil
 import sqlite3
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from orchestrator.errors import StoreError
-from orchestrator.store import CampaignRecord, Note, open_store, schema, upgrade
+from orchestrator.store import (
+    AttemptRecord,
+    CampaignRecord,
+    ExperimentRecord,
+    Note,
+    PutAttempt,
+    PutExperiment,
+    Value,
+    open_store,
+    schema,
+    upgrade,
+)
 from orchestrator.store.migrate import SCRIPTS, make_schema, migrate
 from orchestrator.store.sqlite import sqlite_engine
 
@@ -23,11 +36,11 @@ NEXT = """
 import sqlalchemy as sa
 from alembic import op
 
-revision, down_revision, branch_labels, depends_on = "0002", "0001", None, None
+revision, down_revision, branch_labels, depends_on = "0003", "0002", None, None
 
 
 def upgrade():
-    op.add_column("experiments", sa.Column("priority", sa.Integer))
+    op.add_column("experiments", sa.Column("urgency", sa.Integer))
     {then}
 """
 
@@ -90,6 +103,52 @@ def assert_contains(found: object, kept: object) -> None:
         assert found == kept
 
 
+COPIES = {"experiments": {"gain", "cost"}, "attempts": {"clock_started", "duration", "wall"}}
+"""Columns that schema 0002 added."""
+
+
+def test_figures_costs_and_durations_come_from_the_documents(tmp_path, dump):
+    new, old = tmp_path / "new.db", tmp_path / "old.db"
+    store = open_store(new, durable=False)
+    for name, count in (("alloys", 700), ("plates", 3)):
+        store.create(CampaignRecord(name=name, definition={}, definition_hash=""))
+        store.apply(name, [change for id in range(1, count + 1) for change in life(id)], who="me")
+    engine = sqlite_engine(old, durable=False)
+    with engine.connect().execution_options(write=True) as connection, connection.begin():
+        migrate(connection, "0001")
+    engine.dispose()
+    with closing(sqlite3.connect(new)) as connection:
+        connection.execute("ATTACH ? AS old", (str(old),))
+        for table in ("campaigns", "asks", "experiments", "attempts", "events"):
+            columns = [row[1] for row in connection.execute(f"PRAGMA main.table_info({table})")]
+            kept = ", ".join(f'"{column}"' for column in columns if column not in COPIES.get(table, ()))
+            connection.execute(f"INSERT INTO old.{table} ({kept}) SELECT {kept} FROM main.{table}")
+        connection.commit()
+    upgraded = open_store(old, create=False)
+    assert dump(upgraded) == dump(store)
+    assert len(upgraded.figures("alloys", ["fe_co", "j_total"])) == 1050
+    for one in (store, upgraded):
+        one.close()
+
+
+def life(id):
+    """An experiment of which half have two figures, and its attempts."""
+    values = {"fe_co": Value(0.1 * id, 0.01 if id % 3 else None, None if id % 5 else "below"), "t80": Value(None)}
+    if id % 2:
+        values["j_total"] = Value(-1 / 3)
+    record = ExperimentRecord(id=id, state="proposed", gain=None if id % 2 else 0.1 * id, cost=40, origin="manual")
+    attempt = AttemptRecord(experiment=id, number=1, cell="c1", clock_started=0.1 * id)
+    ended = dataclasses.replace(
+        attempt, state="finished", finished=attempt.started + timedelta(seconds=id, microseconds=7), duration=id / 3
+    )
+    return [
+        PutExperiment(record, None),
+        PutAttempt(attempt),
+        *((PutAttempt(ended),) if id % 7 else ()),
+        PutExperiment(dataclasses.replace(record, state="completed", values=values), "proposed"),
+    ]
+
+
 @pytest.fixture
 def next_release(tmp_path, monkeypatch):
     """A release that has one more migration; its script may go on with other statements."""
@@ -97,9 +156,9 @@ def next_release(tmp_path, monkeypatch):
     def release(then: str = "pass") -> None:
         scripts = tmp_path / "100% scripts"
         shutil.copytree(SCRIPTS, scripts)
-        (scripts / "versions" / "r0002_next.py").write_text(NEXT.format(then=then))
+        (scripts / "versions" / "r0003_next.py").write_text(NEXT.format(then=then))
         monkeypatch.setattr("orchestrator.store.migrate.SCRIPTS", scripts)
-        monkeypatch.setattr(schema, "REVISIONS", ("0001", "0002"))
+        monkeypatch.setattr(schema, "REVISIONS", (*schema.REVISIONS, "0003"))
 
     return release
 
@@ -123,10 +182,10 @@ def test_an_older_store_is_upgraded_after_a_copy_was_made(old_store, next_releas
     store = open_store(old_store)
     assert store.campaign("alloys").definition == {"a": 1}
     store.close()
-    (copy,) = old_store.parent.glob("store.db.schema-0001.*.backup")
-    assert (version(old_store), version(copy)) == ("0002", "0001")
+    (copy,) = old_store.parent.glob("store.db.schema-0002.*.backup")
+    assert (version(old_store), version(copy)) == ("0003", "0002")
     with closing(sqlite3.connect(old_store)) as connection:
-        assert "priority" in {row[1] for row in connection.execute("PRAGMA table_info(experiments)")}
+        assert "urgency" in {row[1] for row in connection.execute("PRAGMA table_info(experiments)")}
     open_store(old_store).close()
     assert upgrade(old_store) is None
     assert len(list(old_store.parent.glob("*.backup"))) == 1
@@ -137,7 +196,7 @@ def test_upgrade_by_hand_says_where_the_copy_is(old_store, next_release):
     copy = upgrade(f"sqlite:///{old_store}")
     assert copy is not None
     assert copy.parent == old_store.parent
-    assert (version(old_store), version(copy)) == ("0002", "0001")
+    assert (version(old_store), version(copy)) == ("0003", "0002")
 
 
 def test_a_migration_that_fails_leaves_the_store_as_it_was(old_store, next_release):

@@ -28,8 +28,11 @@ from orchestrator.store import (
     Amend,
     AskRecord,
     AttemptRecord,
+    AttemptRow,
     CampaignRecord,
     ExperimentRecord,
+    ExperimentRow,
+    FigureRow,
     Note,
     PutAsk,
     PutAttempt,
@@ -126,11 +129,15 @@ class TestCampaigns:
         with pytest.raises(UnknownCampaign, match="none at all"):
             store.apply("a", [], who="me")
 
-    @pytest.mark.parametrize("method", ["campaign", "asks", "experiments", "attempts", "events", "counts"])
+    @pytest.mark.parametrize(
+        "method", ["campaign", "asks", "experiments", "attempts", "events", "counts", "experiment_rows", "attempt_rows"]
+    )
     def test_every_question_about_an_unknown_campaign_is_refused(self, store: Store, campaign, method):
         with pytest.raises(UnknownCampaign) as caught:
             getattr(store, method)("b")
         assert isinstance(caught.value, LookupError)
+        with pytest.raises(UnknownCampaign):
+            store.figures("b", ["fe_co"])
 
     def test_a_campaign_needs_a_name_and_a_beginning(self, store: Store):
         with pytest.raises(UnstorableValue, match="name"):
@@ -581,9 +588,103 @@ class TestNarrowReads:
         with pytest.raises(UnknownCampaign):
             store.last_event("nothing")
 
+    def test_the_newest_events(self, store, campaign):
+        store.apply("alloys", [Note("flag" if n % 2 else "comment", str(n)) for n in range(9)], who="me")
+        assert [e.why for e in store.events("alloys", limit=3, newest=True)] == ["6", "7", "8"]
+        assert [e.why for e in store.events("alloys", limit=2, kinds=("flag",), newest=True)] == ["5", "7"]
+        assert store.events("alloys", after=8, limit=5, newest=True) == store.events("alloys", after=8)
+        assert store.events("alloys", newest=True) == store.events("alloys")
+        assert store.events("alloys", limit=0, newest=True) == []
+
+    def test_attempts_by_state(self, store, campaign):
+        store.apply("alloys", [PutExperiment(experiment(id), None) for id in (1, 2)], who="me")
+        attempts = [
+            AttemptRecord(experiment=1, number=1, state="running"),
+            AttemptRecord(experiment=1, number=1, state="failed"),
+            AttemptRecord(experiment=1, number=2),
+            AttemptRecord(experiment=2, number=1),
+        ]
+        store.apply("alloys", [PutAttempt(attempt) for attempt in attempts], who="me")
+        found = store.attempts("alloys", states=("running",))
+        assert [(a.experiment, a.number) for a in found] == [(1, 2), (2, 1)]
+        assert [a.number for a in store.attempts("alloys", 1, states=("failed", "finished"))] == [1]
+        assert store.attempts("alloys", states=()) == []
+
     def test_a_change_says_where_the_log_ends(self, store, campaign):
         assert store.apply("alloys", [Note("comment", "x")], who="me") == store.last_event("alloys")
         assert store.apply("alloys", [], who="me") == 0
+
+
+class TestWithoutDocuments:
+    """What is kept a second time, so that it is read quickly, is always what the documents say."""
+
+    def test_figures_come_by_metric_and_experiment(self, store, campaign):
+        known = {"fe_co": Value(0.5, 0.01), "t80": Value(3.0, censored="above"), "j_co": Value(None)}
+        told = experiment(3, "completed", values=known, verdict="suspect", told=1, origin="manual")
+        other = experiment(1, "failed", values={"fe_co": Value(1)}, failure_cause="material")
+        store.apply("alloys", [PutExperiment(told, None), PutExperiment(other, None)], who="me")
+        assert store.figures("alloys", ["t80", "fe_co", "j_co", "fe_h2", "t80"]) == [
+            FigureRow(3, "t80", 3.0, None, "above", "completed", "manual", "suspect", 1),
+            FigureRow(1, "fe_co", 1.0, None, None, "failed", "asked", None, None),
+            FigureRow(3, "fe_co", 0.5, 0.01, None, "completed", "manual", "suspect", 1),
+        ]
+        assert store.figures("alloys", []) == []
+
+    def test_figures_follow_every_change(self, store, campaign):
+        def change(before, after, **values):
+            record = experiment(1, after, values={m: Value(v) for m, v in values.items()})
+            return PutExperiment(record, before)
+
+        def found():
+            return {row.metric: row.value for row in store.figures("alloys", ["a", "b", "c"])}
+
+        store.apply("alloys", [change(None, "queued"), change("queued", "running")], who="me")
+        assert found() == {}
+        store.apply("alloys", [change("running", "completed", a=1.0, b=2.0)], who="me")
+        assert found() == {"a": 1.0, "b": 2.0}
+        store.apply("alloys", [change("completed", "completed", a=1.0, b=3.0, c=4.0)], who="me")
+        assert found() == {"a": 1.0, "b": 3.0, "c": 4.0}
+        changes = [change("completed", "completed", a=9.0), change("completed", "completed", a=1.0, b=5.0)]
+        store.apply("alloys", changes, who="me")
+        assert found() == {"a": 1.0, "b": 5.0}
+        with pytest.raises(StaleWrite):
+            store.apply("alloys", [change("completed", "completed", a=7.0), change("running", "failed")], who="me")
+        assert found() == {"a": 1.0, "b": 5.0}
+
+    def test_figures_do_not_mix_campaigns(self, store, campaign):
+        store.create(CampaignRecord(name="other", definition={}, definition_hash=""))
+        for name, value in (("alloys", 1.0), ("other", 2.0)):
+            told = experiment(1, "completed", values={"a": Value(value)})
+            store.apply(name, [PutExperiment(told, None)], who="me")
+        assert [row.value for row in store.figures("other", ["a"])] == [2.0]
+
+    def test_a_number_too_large_for_databases(self, store, campaign, dump):
+        before = dump(store)
+        with pytest.raises(UnstorableValue, match="cost cannot be stored"):
+            store.apply("alloys", [PutExperiment(experiment(1, cost=10**400), None)], who="me")
+        assert dump(store) == before
+
+    def test_rows_of_experiments_and_attempts(self, store, campaign, clock):
+        one = experiment(1, "completed", verdict="valid", told=1, gain=0.5, cost=40)
+        two = experiment(2, "awaiting_analysis", origin="prior")
+        start = clock.now()
+        done = AttemptRecord(
+            experiment=1, number=1, cell="c1", started=start, finished=start + timedelta(seconds=90), state="failed",
+            clock_started=5.0, duration=60.0,
+        )  # fmt: skip
+        attempts = [dataclasses.replace(done, state="running", finished=None), done]
+        attempts.append(AttemptRecord(experiment=2, number=1, cell="c2"))
+        store.apply(
+            "alloys", [PutExperiment(two, None), PutExperiment(one, None), *map(PutAttempt, attempts)], who="me"
+        )
+        assert store.experiment_rows("alloys") == [
+            ExperimentRow(1, "completed", "asked", "valid", 1, 0.5, 40.0),
+            ExperimentRow(2, "awaiting_analysis", "prior", None, None, None, None),
+        ]
+        assert store.attempt_rows("alloys") == [
+            AttemptRow(1, 1, "failed", "c1", 5.0, 60.0, 90.0),
+            AttemptRow(2, 1, "running", "c2", 0.0, None, None),
+        ]
 
 
 class TestAmendments:
