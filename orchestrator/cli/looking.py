@@ -13,6 +13,7 @@ from typing import Any
 
 from acquisition.objectives import Objective, OutcomeConstraint
 from orchestrator.campaign import bottleneck, forecast, text
+from orchestrator.campaign.line import turn_of
 from orchestrator.campaign.merit import incumbent
 from orchestrator.campaign.places import spool_of, unsent
 from orchestrator.campaign.progress import observed, spent
@@ -67,6 +68,7 @@ def summary(store: Store, record: CampaignRecord) -> dict[str, Any]:
         "reason": reason,
         "controller": None if holder is None else _controller(holder.owner),
         "experiments": counts,
+        "turn": None if holder is None else turn_of(store, record.name),
         "awaits_approval": counts["proposed"] if definition.get("approval", "none") != "none" else 0,
         "work_orders": work_orders(store, record.name) if counts["running"] else [],
         "verdicts": {verdict: verdicts[verdict] for verdict in ("valid", "suspect", "invalid")},
@@ -164,6 +166,13 @@ def _expected(finish: dict[str, Any]) -> str:
     return f"end {when}, {clock}: {in_cells}"
 
 
+def _turn(turn: dict[str, Any]) -> str:
+    """Whom a campaign waits for that has not its turn."""
+    behind = f"behind {', '.join(turn['behind'])}" if turn["behind"] else "the next in line"
+    users = f"; {' and '.join(turn['used_by'])} {'has' if len(turn['used_by']) == 1 else 'have'} its devices"
+    return f"its turn since {turn['since'][:19]} UTC, {behind}{users if turn['used_by'] else ''}"
+
+
 def _limit(loads: list[dict[str, Any]]) -> str:
     """The bottleneck and the next one, for people."""
     first, second = loads[:2]
@@ -182,6 +191,8 @@ def _wanted(one: dict[str, Any]) -> list[str]:
     """What a person should do."""
     name, counts = one["name"], one["experiments"]
     found = []
+    if one["turn"] is not None:
+        found.append(_turn(one["turn"]))
     if one["awaits_approval"]:
         found.append(f"approval of {one['awaits_approval']} proposals: sabatier approve {name} ID, or reject, or edit")
     found += to_do(name, one["work_orders"])

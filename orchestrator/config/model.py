@@ -36,6 +36,7 @@ from orchestrator.config.hints import listed
 from orchestrator.config.notify import Notify
 from orchestrator.config.plugins import check_strategy, lab_class, lab_types
 from orchestrator.config.stop import StopBlock
+from orchestrator.config.turns import TurnsBlock
 from orchestrator.errors import InputError
 
 LATER = {
@@ -236,6 +237,9 @@ class CampaignFile(Block):
 
     breakers: Breakers = Breakers()
     """When a cell is taken out of service by itself, and when the campaign waits for a person since too many are."""
+
+    turns: TurnsBlock = TurnsBlock()
+    """When this campaign has the devices that other campaigns want as well."""
 
     notify: Notify | None = None
     """Who is told of what happens, by names of addresses."""

@@ -106,6 +106,7 @@ def loop_of(
         batch=file.strategy.batch or 1,
         approval=None if file.approval == "none" else partial(needs_approval, file.approval),
         breakers=file.breakers,
+        turns=file.turns,
         engine=engine,
         files=kept_by(store, parts.lab, files),
         cancelled=cancelled,

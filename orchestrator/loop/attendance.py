@@ -24,6 +24,8 @@ class Attendance:
 
     def __init__(self, lab: Lab) -> None:
         self._lab = lab
+        self.ours = True
+        """Whether the laboratory may be touched: not while another campaign has its turn."""
 
     def open(self) -> Wait | None:
         """Take hold of the laboratory; what a person must do first, if anything.
@@ -43,6 +45,8 @@ class Attendance:
 
     def make_safe(self) -> str:
         """Bring the laboratory to its safe state; says what went wrong, if anything did."""
+        if not self.ours:
+            return ""
         try:
             self._lab.make_safe()
         except InstrumentsError as problem:

@@ -9,14 +9,13 @@ from datetime import UTC, datetime
 from threading import Event, Lock, Thread
 from typing import Any, Final
 
+from orchestrator.campaign.line import DEVICE
 from orchestrator.errors import LeaseHeld, LeaseLost
 from orchestrator.store.protocol import Store
 from orchestrator.store.records import Hold, Owner
 
 logger = logging.getLogger(__name__)
 
-DEVICE: Final = "device"
-"""Kind of the leases of devices; they are named ``<rig>/<device>``."""
 TTL: Final = 30.0
 BEAT: Final = 5.0
 

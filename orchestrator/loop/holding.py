@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Event, Thread
 
 from orchestrator.errors import LeaseLost, StoreError
-from orchestrator.loop.devices import DeviceLeases
 from orchestrator.loop.leasing import Fence, uptime
 from orchestrator.store.protocol import Store
 from orchestrator.store.records import Lease, Owner
@@ -29,14 +28,18 @@ class Held:
         fence: to be asked before anything is commanded or written.
         ttl: s, how long the lease lasts unless it is renewed.
         every: s, between renewals.
-        devices: of the campaign's laboratory.
+        renew: renews what else is held, and raises :class:`LeaseLost` where it is no more.
     """
 
     lease: Lease
     fence: Fence
     ttl: float
     every: float
-    devices: DeviceLeases
+    renew: Callable[[], None]
+
+
+def nothing() -> None:
+    """There is nothing else to renew."""
 
 
 @contextmanager
@@ -45,35 +48,27 @@ def holding(
     name: str,
     cancelled: Event,
     *,
-    devices: Sequence[str] = (),
+    renew: Callable[[], None] = nothing,
     ttl: float = TTL,
     every: float = BEAT,
 ) -> Iterator[Held]:
-    """Hold the lease of a campaign, and those of its devices.
-
-    When one is lost, or that of the campaign was not renewed in time, ``cancelled`` is set.
+    """Hold the lease of a campaign; when it is lost, or was not renewed in time, ``cancelled`` is set.
 
     Args:
         store: where the campaign is kept.
         name: of the campaign.
         cancelled: is set when control is lost.
-        devices: of its laboratory, ``<rig>/<device>``.
+        renew: renews what else is held, and raises :class:`LeaseLost` where it is no more: then, too.
         ttl: s, how long the lease lasts unless it is renewed.
         every: s, between renewals.
 
     Raises:
-        LeaseHeld: another process controls the campaign, or uses one of the devices; says who.
+        LeaseHeld: another process controls the campaign; says who.
     """
     fence = Fence(name, ttl)
     lease = store.acquire(name, Owner.current(), ttl)
     over = Event()
-    leases = DeviceLeases(store, devices, f"campaign {name}", ttl)
-    held = Held(lease, fence, ttl, every, leases)
-    try:
-        leases.take()
-    except BaseException:
-        store.release(lease)
-        raise
+    held = Held(lease, fence, ttl, every, renew)
     beat = Thread(target=_beat, args=(store, held, over, cancelled), name=f"lease of {name}", daemon=True)
     beat.start()
     try:
@@ -82,7 +77,6 @@ def holding(
         over.set()
         beat.join()
         try:
-            leases.give_back()
             store.release(lease)
         except StoreError as problem:  # as on a full disk: how the campaign ended is the news
             logger.warning("control of campaign %s is not given back, and ends with this process: %s", name, problem)
@@ -96,7 +90,7 @@ def _beat(store: Store, held: Held, over: Event, cancelled: Event) -> None:
             asked = uptime()
             lease = store.renew(lease, held.ttl)
             held.fence.prolong(asked, held.ttl)
-            held.devices.renew()
+            held.renew()
         except LeaseLost as lost:
             logger.error("control of campaign %s is lost: %s", lease.campaign, lost)
             cancelled.set()

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,29 +12,29 @@ from threading import Event
 from typing import Final
 
 from acquisition.stopping import StoppingRule
-from instruments.lab import Controlled, Equipped, Fenced, Job, Lab
+from instruments.lab import Equipped, Fenced, Lab
 from orchestrator.campaign import Campaign
 from orchestrator.campaign.campaign import unfenced
 from orchestrator.campaign.samples import name_of
 from orchestrator.config.breakers import Breakers
+from orchestrator.config.turns import TurnsBlock
 from orchestrator.errors import OrchestratorError, StaleWrite, StoreError
 from orchestrator.loop.attendance import Attendance
 from orchestrator.loop.cells import Cells
-from orchestrator.loop.context import AttemptContext, RealClock, VirtualClock
-from orchestrator.loop.controls import Controls
+from orchestrator.loop.context import RealClock
 from orchestrator.loop.ending import Ending, rule_of
 from orchestrator.loop.engine import Engine
-from orchestrator.loop.executing import Flight, Unfinished, execute
-from orchestrator.loop.holding import holding
-from orchestrator.loop.journal import journal_of
+from orchestrator.loop.executing import Flight, Unfinished
+from orchestrator.loop.holding import TTL, holding
 from orchestrator.loop.keeping import Files
 from orchestrator.loop.landing import Landing
 from orchestrator.loop.late import LateResults
+from orchestrator.loop.launching import fly
 from orchestrator.loop.listener import Listener, told
 from orchestrator.loop.proposing import Approval, Proposing
-from orchestrator.loop.recovery import clock_of, decided_meanwhile, queue_of
-from orchestrator.loop.restart import classify
+from orchestrator.loop.restart import recover
 from orchestrator.loop.sending import Sender
+from orchestrator.loop.turns import Turns
 from orchestrator.loop.watching import Watch, ended
 from orchestrator.loop.work import Work
 from orchestrator.store.changes import PutAttempt, PutExperiment, SetCampaignState
@@ -60,6 +59,7 @@ class Loop:
         approval: what a person must approve before it is started; ``None``: nothing.
         breakers: how much may go wrong before a cell is taken out of service, and before the campaign waits for a
             person; ``None``: no cell is taken out by itself.
+        turns: how it shares the laboratory's devices with other campaigns of its store.
         engine: runs the pieces.
         files: where raw signals are kept: what says so, or a folder.
         cancelled: when set, the loop starts nothing more, waits for what runs, and ends ``interrupted``.
@@ -80,6 +80,7 @@ class Loop:
         batch: int = 1,
         approval: Approval | None = None,
         breakers: Breakers | None = None,
+        turns: TurnsBlock | None = None,
         engine: Engine,
         files: Files | Path,
         cancelled: Event | None = None,
@@ -100,6 +101,8 @@ class Loop:
         self._watch = Watch(self._work, approval=approval is not None)
         self._late = LateResults(campaign, lab, kept)
         self._attendance = Attendance(lab)
+        devices = lab.equipment if isinstance(lab, Equipped) else ()
+        self._turns = Turns(campaign.store, campaign.name, devices, turns or TurnsBlock(), ttl=TTL, listeners=listeners)
 
     # The whole campaign
 
@@ -110,11 +113,10 @@ class Loop:
             The state in which the campaign is now.
 
         Raises:
-            LeaseHeld: another process controls the campaign, or uses a device of its laboratory.
+            LeaseHeld: another process controls the campaign.
         """
         store, name = self.campaign.store, self.campaign.name
-        devices = self.lab.equipment if isinstance(self.lab, Equipped) else ()
-        with holding(store, name, self.cancelled, devices=devices) as held:
+        with holding(store, name, self.cancelled, renew=self._turns.renew) as held, self._turns:
             self.campaign.token, self.campaign.fence = held.lease.token, held.fence.check
             if isinstance(self.lab, Fenced):
                 self.lab.fence(held.fence.permits)
@@ -162,23 +164,68 @@ class Loop:
         raise StaleWrite(f"campaign {self.campaign.name!r} changes faster than it can end.", field="state")
 
     def _sit(self) -> tuple[CampaignState, str]:
-        """Go through all steps; how it ended, and why."""
-        closed = self._attendance.open()  # a laboratory makes itself safe before anything else is done
-        waiting = self._recover()
-        if closed is not None:
-            return closed
-        if waiting:
-            return "halted", waiting
-        self._take_up()
-        self._late.take()
-        while self.step():
-            pass
-        self._late.take()
+        """Go through all steps, turn after turn where other campaigns want the laboratory; how it ended, and why."""
+        first = True
+        while True:
+            if not self._has_turn():
+                break
+            closed = self._attendance.open()  # a laboratory makes itself safe before anything else is done
+            waiting = recover(self._work, self._landing) if first else ""
+            if closed is not None:
+                return closed
+            if waiting:
+                return "halted", waiting
+            if first:
+                self._take_up()
+            first = False
+            self._late.take()
+            while self.step():
+                pass
+            self._late.take()
+            if not self._work.gives_way or self._work.ends:
+                break
+            if self._ending.ask(self._work.now / 3600.0).reason:
+                break
+            if trouble := self._let_go():
+                return "halted", trouble
         if self._work.waits is not None:
             return self._work.waits
         if self.cancelled.is_set():
             return "interrupted", "a signal ended it" + self._landing.going_on()
         return "completed", self._why_done()
+
+    # Turns
+
+    def _has_turn(self) -> bool:
+        """Wait for the laboratory's devices; whether this campaign has them and should go on."""
+        work = self._work
+
+        def goes_on() -> bool:
+            self._watch.look(at_once=True)
+            return not work.ends
+
+        if self._turns.alone:
+            return True
+        self._attendance.ours = False
+        self._attendance.ours = self._turns.wait(goes_on, self._wants, self.cancelled.wait)
+        work.gives_way = ""
+        work.clock = RealClock(work.now)  # waiting is no time of the laboratory
+        return self._attendance.ours
+
+    def _wants(self) -> bool:
+        """Whether there is anything that would be started at once."""
+        return not self._work.paused and bool(self._work.queue or not self._watch.awaits_approval())
+
+    def _let_go(self) -> str:
+        """Give the laboratory to another campaign, safe; says what went wrong, if anything did."""
+        work = self._work
+        if not work.virtual:
+            work.now = work.clock.now()
+        if trouble := self._attendance.make_safe():
+            return trouble
+        self._attendance.close()
+        self._turns.give_way(work.gives_way, wants=self._wants())
+        return ""
 
     def step(self) -> bool:
         """Start what can be started, then wait for one result and learn it, or for what people say.
@@ -188,6 +235,7 @@ class Loop:
         """
         work = self._work
         self._watch.look(at_once=True)
+        work.gives_way = self._turns.gives_way()
         if work.starts:
             self._start()
         if not work.flights:
@@ -203,12 +251,15 @@ class Loop:
     def _idle(self) -> bool:
         """Nothing runs: wait for a person's word where one is needed; whether to go on."""
         work = self._work
-        if self.cancelled.is_set() or work.stops is not None or work.waits is not None:
+        if work.ends or work.gives_way:
             return False
         if work.stale or self._watch.look(at_once=True):  # a person was faster: look again at what there is
             work.stale = False
             return True
         if not (work.paused or self._watch.awaits_approval() or work.queue):
+            return False
+        work.gives_way = self._turns.gives_way(idle=True)
+        if work.gives_way:
             return False
         self.cancelled.wait(TICK)
         self._late.take_at_times()
@@ -274,38 +325,8 @@ class Loop:
             self._watch.take_experiments()
             work.stale = True
             return
-        self._fly(running, attempt)
+        fly(work, running, attempt)
         told(work.listeners, "started", running, attempt)
-
-    def _fly(self, running: ExperimentRecord, attempt: AttemptRecord) -> None:
-        """Execute an attempt that the store has as running."""
-        work = self._work
-        work.attempts[running.id] = attempt
-        asked = dict(running.asked or {})
-        context = AttemptContext(
-            cell=attempt.cell,
-            sample=attempt.sample or "",
-            attempt=attempt.number,
-            seed=running.seed,
-            clock=VirtualClock(attempt.clock_started) if work.virtual else work.clock,
-            keeper=work.files,
-            location=attempt.files or work.files.location(self.campaign.name, running.id, attempt.number),
-            cancelled=self.cancelled,
-            devices=work.devices,
-            log=None if work.virtual else journal_of(self.campaign, running.id, attempt.number),
-            about={
-                "campaign": self.campaign.name,
-                "experiment": running.id,
-                "attempt": attempt.number,
-                "parameters": asked,
-            },
-            began=attempt.clock_started,
-        )
-        job = Job(self.campaign.name, running.id, asked)
-        label = f"execute experiment {running.id} on {attempt.cell}"
-        flight = self.engine.submit("execute", label, lambda: execute(self.lab, work.controls, job, context))
-        work.flights[running.id] = Flight(running, attempt, context, flight)
-        flight.add_done_callback(lambda _: work.landed.put(running.id))
 
     # Waiting
 
@@ -370,42 +391,11 @@ class Loop:
 
     # Beginning and ending
 
-    def _recover(self) -> str:
-        """Classify what an earlier process left behind; says why the campaign must halt, if it must."""
-        work = self._work
-        log = self.campaign.store.events(self.campaign.name)
-        known = {record.id: record for record in self.campaign.experiments()}
-        before = self.campaign.store.attempts(self.campaign.name)
-        if ends := decided_meanwhile(known.values(), {a.experiment: a for a in before}, log):
-            self.campaign.put(*ends)
-        every = self.campaign.store.attempts(self.campaign.name) if ends else before
-        attempts: Mapping[int, AttemptRecord] = {a.experiment: a for a in every}
-        work.attempts = dict(attempts)
-        if lost := work.cells.load(every, known, log):
-            self.campaign.put(*lost)
-        work.failures = Counter(a.experiment for a in every if a.state == "failed")
-        work.now = clock_of(a for a in attempts.values() if work.resumes or a.state != "running")
-        work.clock = RealClock(work.now)
-        if isinstance(self.lab, Controlled) and self.lab.controls:
-            work.controls = Controls(self.lab, lambda: work.time / 3600.0)
-            work.controls.load(every, log)
-        classify(work, self._landing)
-        records = self.campaign.experiments()
-        waiting = [r.id for r in records if r.state == "needs_inspection"]
-        if waiting:
-            said = [f"{id} ({work.attempts[id].message})" if id in work.attempts else str(id) for id in waiting]
-            return f"a person must say what became of experiment {', '.join(said)}"
-        work.queue = deque(queue_of(records, work.attempts))
-        work.sender.wake()
-        if why := work.cells.holds:
-            work.wait_for("holding", why)
-        return ""
-
     def _take_up(self) -> None:
         """Wait further for what goes on while no process runs; nothing else is running by now."""
         for record in self.campaign.experiments():
             if record.state == "running":
-                self._fly(record, self._work.attempts[record.id])
+                fly(self._work, record, self._work.attempts[record.id])
 
     def _why_done(self) -> str:
         awaiting = sum(r.state == "awaiting_analysis" for r in self.campaign.experiments())

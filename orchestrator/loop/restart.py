@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter, deque
 
-from instruments.lab import Journaling
+from instruments.lab import Controlled, Journaling
 from orchestrator.campaign import words
+from orchestrator.loop.context import RealClock
+from orchestrator.loop.controls import Controls
 from orchestrator.loop.journal import steps_of
 from orchestrator.loop.landing import Landing
-from orchestrator.loop.recovery import WHY, left_running, tell_inspections
+from orchestrator.loop.recovery import (
+    WHY,
+    clock_of,
+    decided_meanwhile,
+    left_running,
+    queue_of,
+    tell_inspections,
+)
 from orchestrator.loop.reducing import finished
 from orchestrator.loop.work import Work
 from orchestrator.store.changes import PutAttempt
@@ -51,3 +61,41 @@ def classify(work: Work, landing: Landing) -> None:
         campaign.put(*changes)
         tell_inspections(work.listeners, changes)
         work.attempts |= {c.record.experiment: c.record for c in changes if isinstance(c, PutAttempt)}
+
+
+def recover(work: Work, landing: Landing) -> str:
+    """Take up what earlier processes left: attempts, cells, controls, the clock and the queue.
+
+    Args:
+        work: what is in hand; filled here.
+        landing: writes outcomes.
+
+    Returns:
+        Why the campaign must halt; empty where it need not.
+    """
+    campaign, lab = work.campaign, work.lab
+    log = campaign.store.events(campaign.name)
+    known = {record.id: record for record in campaign.experiments()}
+    before = campaign.store.attempts(campaign.name)
+    if ends := decided_meanwhile(known.values(), {a.experiment: a for a in before}, log):
+        campaign.put(*ends)
+    every = campaign.store.attempts(campaign.name) if ends else before
+    work.attempts = {a.experiment: a for a in every}
+    if lost := work.cells.load(every, known, log):
+        campaign.put(*lost)
+    work.failures = Counter(a.experiment for a in every if a.state == "failed")
+    work.now = clock_of(a for a in work.attempts.values() if work.resumes or a.state != "running")
+    work.clock = RealClock(work.now)
+    if isinstance(lab, Controlled) and lab.controls:
+        work.controls = Controls(lab, lambda: work.time / 3600.0)
+        work.controls.load(every, log)
+    classify(work, landing)
+    records = campaign.experiments()
+    if waiting := [r.id for r in records if r.state == "needs_inspection"]:
+        said = [f"{id} ({work.attempts[id].message})" if id in work.attempts else str(id) for id in waiting]
+        return f"a person must say what became of experiment {', '.join(said)}"
+    work.queue = deque(queue_of(records, work.attempts))
+    work.sender.wake()
+    if why := work.cells.holds:
+        work.wait_for("holding", why)
+    return ""

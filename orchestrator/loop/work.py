@@ -46,6 +46,7 @@ class Work:
         paused: nothing is started, what runs goes on.
         stops: why a person has ended the campaign; what runs goes on.
         stop_now: what runs is cancelled, too.
+        gives_way: why the devices are given to another campaign as soon as nothing runs; empty where they are not.
         stale: a person has decided about something that was about to be started.
         now: by a virtual clock, s.
         clock: the laboratory's, where time is real.
@@ -71,6 +72,7 @@ class Work:
     paused: bool = False
     stops: str | None = None
     stop_now: bool = False
+    gives_way: str = ""
     stale: bool = False
     now: float = 0.0
     clock: RealClock = field(default_factory=lambda: RealClock(0.0))
@@ -92,7 +94,12 @@ class Work:
     @property
     def starts(self) -> bool:
         """Whether anything may be started."""
-        return not (self.cancelled.is_set() or self.paused or self.stops is not None or self.waits is not None)
+        return not (self.ends or self.paused or self.gives_way)
+
+    @property
+    def ends(self) -> bool:
+        """Whether the sitting is to end: it was cancelled, a person ended it, or must act first."""
+        return self.cancelled.is_set() or self.stops is not None or self.waits is not None
 
     def lands_at(self, id: int) -> tuple[float, int]:
         """When a flight that has ended does so by a virtual clock, in s, and its id: the order of results."""

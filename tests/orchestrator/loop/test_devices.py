@@ -10,8 +10,9 @@ from threading import Event
 import pytest
 from loop_bench import Bench, answer, campaign_of, loop_of
 
+from orchestrator.campaign.line import DEVICE
 from orchestrator.errors import LeaseHeld
-from orchestrator.loop.devices import DEVICE, DeviceLeases, using
+from orchestrator.loop.devices import DeviceLeases
 from orchestrator.loop.holding import holding
 from orchestrator.store.opening import open_store
 
@@ -64,22 +65,6 @@ def test_devices_are_given_back_however_a_campaign_ends(store, tmp_path):
     assert names(store) == []
 
 
-@pytest.mark.parametrize("user", ["campaign other", "sabatier rig calibrate"])
-def test_another_holder_is_refused_with_the_name_of_the_first_and_has_touched_nothing(store, tmp_path, user):
-    campaign, lab = campaign_of(store, strategy="random"), Equipped()
-    with using(store, ["twin/valve"], user, Event()):
-        with pytest.raises(LeaseHeld) as refused:
-            loop_of(campaign, lab, tmp_path, 1).run()
-        assert names(store) == ["twin/valve"]  # none of the others is kept
-    said = str(refused.value)
-    assert said.startswith(f"valve of twin is in use by {user}, ")
-    assert f"(process {os.getpid()}) since 20" in said
-    assert (lab.executed, lab.made_safe) == ([], 0)
-    assert store.campaign("c").state == "created"
-    assert store.holder("c") is None
-    assert loop_of(campaign, lab, tmp_path, 1).run() == "completed"
-
-
 def test_a_dead_process_holds_nothing_and_a_living_one_does(store, tmp_path):
     command = [sys.executable, "-c", KEEPER, str(tmp_path / "s.db")]
     keeper = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=Path.cwd())
@@ -97,17 +82,22 @@ def test_a_dead_process_holds_nothing_and_a_living_one_does(store, tmp_path):
 def test_whoever_lost_a_device_is_cancelled_and_others_keep_it(store):
     campaign_of(store)
     cancelled = Event()
-    with holding(store, "c", cancelled, devices=["twin/pump"], ttl=30.0, every=0.05):
+    mine = DeviceLeases(store, ["twin/pump"], "campaign c")
+    mine.take()
+    with holding(store, "c", cancelled, renew=mine.renew, ttl=30.0, every=0.05):
         (first,) = store.held(DEVICE)
         store.drop(first)
         other = store.hold(DEVICE, "twin/pump", first.owner, 30.0)
         assert cancelled.wait(10)
+    mine.give_back()
     assert store.held(DEVICE) == [other]
 
 
 def test_leases_of_devices_are_renewed(store):
     campaign_of(store)
-    with holding(store, "c", Event(), devices=["twin/pump"], ttl=30.0, every=0.02):
+    mine = DeviceLeases(store, ["twin/pump"], "campaign c")
+    mine.take()
+    with holding(store, "c", Event(), renew=mine.renew, ttl=30.0, every=0.02):
         (first,) = store.held(DEVICE)
         for _ in range(500):
             if store.held(DEVICE)[0].expires > first.expires:
@@ -115,3 +105,4 @@ def test_leases_of_devices_are_renewed(store):
             Event().wait(0.02)
         assert store.held(DEVICE)[0].expires > first.expires
         assert store.held(DEVICE)[0].token == first.token
+    mine.give_back()
