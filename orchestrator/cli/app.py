@@ -65,6 +65,24 @@ def resume(
 
 @app.command()
 @plain_failures
+def deploy(
+    campaign: Annotated[str, typer.Argument(help="The campaign file, or the name of a campaign of the store.")],
+    table: Table = None,
+    name: Annotated[str | None, typer.Option("--name", help="Another name for the campaign.")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Another seed.")] = None,
+    store: Store = None,
+    pool: Annotated[str, typer.Option("--pool", help="The work pool; made if it is not there.")] = "sabatier",
+    every: Annotated[float, typer.Option("--every", min=5.0, help="Seconds from look to look.")] = 60.0,
+    who: Who = None,
+) -> None:
+    """Hand a campaign to the workers of a Prefect server: they run it, and continue it where one of them died."""
+    from orchestrator.cli.deploying import deploy_campaign
+
+    deploy_campaign(campaign, table=table, name=name, seed=seed, store=store, pool=pool, every=every, who=who)
+
+
+@app.command()
+@plain_failures
 def status(
     name: Annotated[str | None, typer.Argument(help="A campaign's name; without, all.")] = None,
     store: Store = None,

@@ -58,7 +58,7 @@ def run_file(
     for notice in definition.notices:
         sys.stderr.write(f"note: {notice}\n")
     check_people(definition.file.notify)
-    _refuse_memory(store)
+    refuse_memory(store)
     kept = open_for(store, definition.build_lab())
     name = definition.file.name
     try:
@@ -73,7 +73,7 @@ def resume_campaign(
     name: str, *, store: str | None, files: str | None, engine: str, report: Path | None, quiet: bool
 ) -> NoReturn:
     """Continue a campaign of a store; ends the process with the campaign's exit status."""
-    _refuse_memory(store)
+    refuse_memory(store)
     reading = open_store(store, durable=False, create=False)
     try:
         definition = definition_of(reading, name)
@@ -88,7 +88,8 @@ def resume_campaign(
         kept.close()
 
 
-def _refuse_memory(store: str | None) -> None:
+def refuse_memory(store: str | None) -> None:
+    """Raise unless a store outlives the command."""
     if not (store or default_url()).startswith(("memory", ":memory")):
         return
     raise InputError("a store in memory is gone with the command.", field="--store", mend="Name a file.")

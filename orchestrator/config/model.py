@@ -35,7 +35,6 @@ from orchestrator.config.breakers import Breakers
 from orchestrator.config.hints import listed
 from orchestrator.config.notify import Notify
 from orchestrator.config.plugins import check_strategy, lab_class, lab_types
-from orchestrator.config.samples import SamplesBlock
 from orchestrator.config.stop import StopBlock
 from orchestrator.config.turns import TurnsBlock
 from orchestrator.errors import InputError
@@ -232,9 +231,6 @@ class CampaignFile(Block):
 
     stop: StopBlock
     """When the campaign is over."""
-
-    samples: SamplesBlock | None = None
-    """What a sample needs."""
 
     approval: Approval = "none"
     """Which proposals wait for a person's word: none, all, or those outside a trusted region."""

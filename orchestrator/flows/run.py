@@ -90,7 +90,7 @@ def run_campaign(campaign: str, store: str | None = None, files: str | None = No
     """
     hooks = _hooks.get((campaign, store), Hooks())
     try:
-        return _run(campaign, store, files, hooks)
+        return sit_down(campaign, store, files, hooks)
     except BaseException as problem:
         hooks.problem = problem
         raise
@@ -98,7 +98,8 @@ def run_campaign(campaign: str, store: str | None = None, files: str | None = No
         hooks.ended.set()
 
 
-def _run(campaign: str, store: str | None, files: str | None, hooks: Hooks) -> CampaignState:
+def sit_down(campaign: str, store: str | None, files: str | None, hooks: Hooks) -> CampaignState:
+    """Run or continue a campaign of a store inside the present flow run."""
     reading = open_store(store, durable=False, create=False)
     parts = assemble(reading, campaign)
     if not parts.lab.repeat_is_safe:

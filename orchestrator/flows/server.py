@@ -58,7 +58,7 @@ def prefect_server(log: Path) -> Iterator[Server]:
 
     configured = PREFECT_API_URL.value()
     if configured:
-        _check(configured)
+        check_server(configured)
         yield Server(configured)
         return
     server = _start(log)
@@ -66,7 +66,8 @@ def prefect_server(log: Path) -> Iterator[Server]:
         yield server
 
 
-def _check(url: str) -> None:
+def check_server(url: str) -> None:
+    """Raise :class:`ServerError` unless a server answers at an address."""
     from prefect.client.orchestration import get_client
 
     with get_client(sync_client=True) as client:

@@ -44,14 +44,17 @@ def go_on(store: Store, name: str, *, who: str, why: str = "") -> str:
 
     Raises:
         UnknownCampaign: there is none of this name.
-        CampaignError: it is not paused, or no process runs it.
+        CampaignError: it is not paused, or no process runs it and it was not handed to workers.
     """
     state, holder = store.campaign(name).state, store.holder(name)
+    if holder is None and state not in CAMPAIGN_ENDED and store.events(name, kinds=(words.DEPLOY,)):
+        say(store, name, [Note(words.DEPLOY, why or f"continued by {who}")], who=who, doing="be continued")
+        return f"campaign {name} goes on when a worker looks at it."
     if holder is None:
         raise CampaignError(
             f"campaign {name!r} is {state}, and no process runs it.",
             field="name",
-            mend=f"Run `sabatier resume {name}`.",
+            mend=f"Run `sabatier resume {name}`, or let a worker run it with `sabatier deploy {name}`.",
         )
     if state == "running":
         return f"campaign {name} runs already."

@@ -12,9 +12,11 @@ import pytest
 from acquisition import Categorical, Continuous, Objective, SearchSpace
 from instruments.errors import LabError
 from orchestrator import Campaign
+from orchestrator.campaign import words
 from orchestrator.errors import CampaignError, InputError, UnknownCampaign, UnknownRecord
+from orchestrator.flows.looking import look
 from orchestrator.steering import experiments, lifecycle, telling
-from orchestrator.store.changes import SetCampaignState
+from orchestrator.store.changes import Note, SetCampaignState
 from orchestrator.store.opening import open_store
 from orchestrator.store.records import CampaignRecord, Owner
 
@@ -74,6 +76,17 @@ class TestLifecycle:
         assert "no process" in lifecycle.stop(store, "c", who="marie")
         assert store.campaign("c").state == "stopped"
         assert "already" in lifecycle.stop(store, "c", who="marie")
+
+    @pytest.mark.parametrize("state", ["paused", "holding", "halted"])
+    def test_one_that_workers_have_goes_on_with_their_next_look(self, store, campaign, state):
+        _state(store, "running", state)
+        with pytest.raises(CampaignError, match="sabatier deploy c"):
+            lifecycle.go_on(store, "c", who="marie")
+        store.apply("c", [Note(words.DEPLOY, "")], who="marie")
+        _state(store, "running", state)
+        assert not look(store, "c").goes_on
+        assert "when a worker looks" in lifecycle.go_on(store, "c", who="marie")
+        assert look(store, "c").goes_on
 
     def test_what_cannot_be(self, store, campaign):
         with pytest.raises(CampaignError, match=r"is created since .* and cannot be paused"):

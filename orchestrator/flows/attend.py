@@ -1,0 +1,137 @@
+"""What a worker runs for a deployed campaign: it looks at the store, and continues what nobody else continues.
+
+A module of its own, so that a look, which comes every minute, imports neither models nor laboratories.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Event
+from types import FrameType
+from typing import TYPE_CHECKING, Any, Final
+
+from orchestrator.flows.settings import apply_defaults
+
+apply_defaults()
+
+from prefect import flow  # noqa: E402  Prefect reads its settings when it is imported
+from prefect.states import Completed  # noqa: E402
+
+from orchestrator.errors import InputError, LeaseHeld  # noqa: E402
+from orchestrator.flows.looking import Look, look  # noqa: E402
+from orchestrator.flows.schedules import LOOKED, bury, pause_schedule, sweep  # noqa: E402
+from orchestrator.store.opening import open_store  # noqa: E402
+
+if TYPE_CHECKING:
+    from prefect.client.schemas.objects import State
+
+logger = logging.getLogger(__name__)
+
+PACKAGES: Final = ("orchestrator", "acquisition", "instruments", "surrogates", "simulators")
+
+
+@flow(name="run_campaign", flow_run_name="{campaign}", persist_result=False, retries=0)
+def attend_campaign(campaign: str, store: str | None = None) -> State[Any]:
+    """Continue a campaign if nobody does and it has not ended.
+
+    Args:
+        campaign: its name.
+        store: address of a store in a file; without it that of the worker's own ``SABATIER_STORE``.
+
+    Returns:
+        A completed state: named after the campaign's, or :data:`LOOKED` where there was nothing to do.
+    """
+    with _logging():
+        sweep()
+        address = store_of_worker(store)
+        seen = _look(address, campaign)
+        if not seen.goes_on:
+            if seen.ended:
+                pause_schedule()
+            return Completed(name=LOOKED, message=f"Nothing to do for campaign {campaign}: {seen.why}.")
+        bury()
+        return _continue(campaign, address)
+
+
+def store_of_worker(address: str | None) -> str:
+    """The address of the store that a worker uses.
+
+    Args:
+        address: as deployed, if it is one that holds on every computer.
+
+    Raises:
+        InputError: the worker was not told where the store is.
+    """
+    own = address or os.environ.get("SABATIER_STORE")
+    if not own:
+        raise InputError(
+            "this worker was not told where the store is.",
+            field="SABATIER_STORE",
+            mend="Set SABATIER_STORE in the environment of the worker, and start it again.",
+        )
+    return own
+
+
+def _look(address: str, campaign: str) -> Look:
+    store = open_store(address, durable=False, create=False)
+    try:
+        return look(store, campaign)
+    finally:
+        store.close()
+
+
+def _continue(campaign: str, address: str) -> State[Any]:
+    from orchestrator.flows.run import Hooks, sit_down
+
+    cancelled = Event()
+    with _signals(cancelled):
+        try:
+            state = sit_down(campaign, address, None, Hooks(cancelled))
+        except LeaseHeld as held:  # another run was faster
+            return Completed(name=LOOKED, message=f"Nothing to do for campaign {campaign}: {held}")
+    bury()  # once more: at the beginning, one that died in its first seconds still looked like a look
+    if _look(address, campaign).ended:
+        pause_schedule()
+    return Completed(name=state.capitalize(), message=f"Campaign {campaign} is {state}.")
+
+
+@contextmanager
+def _signals(cancelled: Event) -> Iterator[None]:
+    """Let a worker that is stopped end its campaign in good order instead of in the middle of a step."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+        cancelled.set()
+
+    former = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, was in former.items():
+            signal.signal(number, was)
+
+
+@contextmanager
+def _logging() -> Iterator[None]:
+    """Write what the house's packages log to stderr, which the worker hands on to its own log."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    packages = [logging.getLogger(name) for name in PACKAGES]
+    for package in packages:
+        package.addHandler(handler)
+        package.setLevel(logging.INFO)
+        package.propagate = False
+    try:
+        yield
+    finally:
+        for package in packages:
+            package.removeHandler(handler)
+            package.propagate = True
