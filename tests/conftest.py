@@ -1,8 +1,10 @@
 """What all tests share: a Prefect of their own, and the shared data where they are there."""
 
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -23,6 +25,31 @@ def _own_prefect(tmp_path_factory):
             os.environ.pop(name, None)
         else:
             os.environ[name] = value
+
+
+@pytest.fixture(scope="session")
+def postgres_server():
+    """A PostgreSQL server of this session's own. A test that kills it starts it again."""
+    from tests.postgres import PostgresServer, missing
+
+    if (reason := missing()) is not None:
+        pytest.skip(reason)
+    # the server's user could not enter pytest's own folders
+    folder = Path(tempfile.mkdtemp(prefix="sabatier-postgres-"))
+    try:
+        server = PostgresServer(folder)
+        yield server
+        server.kill()
+    finally:
+        shutil.rmtree(folder)
+
+
+@pytest.fixture
+def postgres_url(postgres_server):
+    """Address of an empty PostgreSQL database of the test's own."""
+    url = postgres_server.database()
+    yield url
+    postgres_server.drop(url)
 
 
 @pytest.fixture(scope="session")

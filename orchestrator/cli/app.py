@@ -186,11 +186,14 @@ def schema() -> None:
 @store_app.command("upgrade")
 @plain_failures
 def store_upgrade(store: Store = None) -> None:
-    """Give an older store the newest schema; a copy is made before."""
+    """Give an older store the newest schema; of a file, a copy is made before."""
     from orchestrator.store.opening import upgrade
 
-    copy = upgrade(store)
-    typer.echo("The store has the newest schema." if copy is None else f"Upgraded; the copy made before is {copy}.")
+    done = upgrade(store)
+    if done is None:
+        typer.echo("The store has the newest schema.")
+    else:
+        typer.echo("Upgraded." if done.copy is None else f"Upgraded; the copy made before is {done.copy}.")
 
 
 @store_app.command("backup")

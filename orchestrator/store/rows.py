@@ -124,9 +124,10 @@ def all_rows(connection: Connection, statement: Select[Any], parameters: Row) ->
 
 def logged(key: int, row: Row) -> Proof:
     """That an event of a campaign is in its log, which nobody rewrites."""
-    return Proof(sql.EVENT, {"of": key, "one": row["sequence"]}, row)
+    return Proof(sql.LOCKED_KEY, sql.EVENT, {"of": key, "one": row["sequence"]}, row)
 
 
 def leased(kind: str, name: str, row: Row) -> Proof:
     """That a lease is the one that was given."""
-    return Proof(sql.LEASE, {"of": kind, "one": name}, {"token": row["token"], "document": row["document"]})
+    given = {column: row[column] for column in ("token", "expires", "document")}
+    return Proof(sql.LOCKED_LEASE, sql.LEASE, {"of": kind, "one": name}, given)

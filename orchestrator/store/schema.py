@@ -200,3 +200,15 @@ APPEND_ONLY: Final[tuple[str, ...]] = tuple(
 for _statement in (*APPEND_ONLY, f"PRAGMA application_id = {APPLICATION_ID}"):
     _only_sqlite = DDL(_statement).execute_if(dialect="sqlite")  # type: ignore[no-untyped-call]
     event.listen(events, "after_create", _only_sqlite)
+
+POSTGRES_APPEND_ONLY: Final[tuple[str, ...]] = (
+    "CREATE FUNCTION events_refuse() RETURNS trigger LANGUAGE plpgsql AS "
+    "'BEGIN RAISE EXCEPTION ''events are append-only''; END'",
+    "CREATE TRIGGER events_refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON events "
+    "FOR EACH STATEMENT EXECUTE FUNCTION events_refuse()",
+)
+"""PostgreSQL's."""
+
+for _statement in POSTGRES_APPEND_ONLY:
+    _only_postgres = DDL(_statement).execute_if(dialect="postgresql")  # type: ignore[no-untyped-call]
+    event.listen(events, "after_create", _only_postgres)

@@ -55,6 +55,8 @@ from orchestrator.store.transactions import SerialTransactions, Transaction, Tra
 
 MOST_IDS: Final = 500
 """So many ids go into one statement: databases bound their parameters."""
+MOST_ROWS: Final = 2**31 - 1
+"""No campaign has more of anything: ids and other numbers are kept in four bytes."""
 
 
 def open_sqlite(
@@ -228,7 +230,7 @@ class SqlStore:
         if newest:
             statement = statement.order_by(None).order_by(sql.NEWEST)
         if limit is not None:
-            statement = statement.limit(max(limit, 0))
+            statement = statement.limit(min(max(limit, 0), MOST_ROWS))
 
         def work(at: Transaction) -> Sequence[Kept]:
             return all_rows(

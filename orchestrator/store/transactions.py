@@ -21,17 +21,20 @@ class Proof:
     """A row that a transaction leaves behind and no other would: where it is found, the transaction was committed.
 
     Attributes:
+        lock: selects, and locks, a row that every such transaction locks first: whoever has it has ended.
         statement: selects the row.
-        parameters: of the statement.
+        parameters: of both statements.
         row: columns and values that the row then has.
     """
 
+    lock: Select[Any]
     statement: Select[Any]
     parameters: Mapping[str, Any]
     row: Mapping[str, Any]
 
     def holds(self, connection: Connection) -> bool:
         """Whether the row is there."""
+        connection.execute(self.lock, self.parameters).all()
         found = connection.execute(self.statement, self.parameters).mappings().first()
         return found is not None and all(found[column] == value for column, value in self.row.items())
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -8,8 +9,11 @@ from typing import Any
 
 import pytest
 
-from orchestrator.store import CampaignRecord, MemoryStore, Owner, Store
+from orchestrator.store import CampaignRecord, MemoryStore, Owner, Store, schema
+from orchestrator.store.migrate import SCRIPTS
+from orchestrator.store.postgres import open_postgres
 from orchestrator.store.sql import open_sqlite
+from tests.postgres import PostgresServer
 
 START = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
 
@@ -35,11 +39,27 @@ class ManualClock:
         self.wall += timedelta(seconds=seconds)
 
 
-# Every store passes the same suite. A further one joins by a line here: how to open it, given a folder of its own
-# (the same folder means the same store) and a clock.
-BACKENDS: dict[str, Callable[[Path, ManualClock], Store]] = {
-    "memory": lambda folder, clock: MemoryStore(clock=clock),
-    "sqlite": lambda folder, clock: open_sqlite(folder / "store.db", durable=False, clock=clock),
+NEXT = """
+import sqlalchemy as sa
+from alembic import op
+
+revision, down_revision, branch_labels, depends_on = "0003", "0002", None, None
+
+
+def upgrade():
+    op.add_column("experiments", sa.Column("urgency", sa.Integer))
+    {then}
+"""
+
+Opener = Callable[[Path, ManualClock], Store]
+"""How to open a store, given a folder of its own (the same folder means the same store) and a clock."""
+
+
+# Every store passes the same suite. A further one joins by a line here: how its opener is made of pytest's request.
+BACKENDS: dict[str, Callable[[pytest.FixtureRequest], Opener]] = {
+    "memory": lambda _: lambda _, clock: MemoryStore(clock=clock),
+    "sqlite": lambda _: lambda folder, clock: open_sqlite(folder / "store.db", durable=False, clock=clock),
+    "postgres": lambda request: request.getfixturevalue("open_database"),
 }
 
 
@@ -48,14 +68,43 @@ def clock() -> ManualClock:
     return ManualClock()
 
 
-@pytest.fixture(params=BACKENDS)
-def backend(request: pytest.FixtureRequest) -> Callable[[Path, ManualClock], Store]:
-    """How to open the store under test."""
-    return BACKENDS[request.param]
+@pytest.fixture(scope="session")
+def postgres_template(postgres_server: PostgresServer) -> str:
+    """Name of a database that is a new store."""
+    url = postgres_server.database()
+    open_postgres(url).close()
+    return url.rpartition("/")[2]
 
 
 @pytest.fixture
-def store(backend: Callable[[Path, ManualClock], Store], tmp_path: Path, clock: ManualClock) -> Iterator[Store]:
+def open_database(postgres_server: PostgresServer, postgres_template: str) -> Iterator[Opener]:
+    """How to open stores in PostgreSQL, one for each folder."""
+    urls: dict[Path, str] = {}
+
+    def opened(folder: Path, clock: ManualClock) -> Store:
+        if folder not in urls:
+            urls[folder] = postgres_server.database(postgres_template)
+        return open_postgres(urls[folder], clock=clock)
+
+    yield opened
+    for url in urls.values():
+        postgres_server.drop(url)
+
+
+@pytest.fixture(params=BACKENDS)
+def backend(request: pytest.FixtureRequest) -> Opener:
+    """How to open the store under test."""
+    return BACKENDS[request.param](request)
+
+
+@pytest.fixture
+def shared(backend: Opener, request: pytest.FixtureRequest) -> bool:
+    """Whether several computers may use the store under test."""
+    return "open_database" in request.fixturenames
+
+
+@pytest.fixture
+def store(backend: Opener, tmp_path: Path, clock: ManualClock) -> Iterator[Store]:
     """An empty store of every kind."""
     opened = backend(tmp_path, clock)
     yield opened
@@ -99,3 +148,17 @@ def dump() -> Callable[[Store], dict[str, Any]]:
         }
 
     return dumped
+
+
+@pytest.fixture
+def next_release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """A release that has one more migration; its script may go on with other statements."""
+
+    def release(then: str = "pass") -> None:
+        scripts = tmp_path / "100% scripts"
+        shutil.copytree(SCRIPTS, scripts)
+        (scripts / "versions" / "r0003_next.py").write_text(NEXT.format(then=then))
+        monkeypatch.setattr("orchestrator.store.migrate.SCRIPTS", scripts)
+        monkeypatch.setattr(schema, "REVISIONS", (*schema.REVISIONS, "0003"))
+
+    return release

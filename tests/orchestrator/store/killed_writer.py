@@ -134,7 +134,7 @@ def look(path: Path) -> dict[str, object]:
         return {"check": connection.execute("PRAGMA integrity_check").fetchone()[0], **count}
 
 
-def without_end(path: Path) -> None:
+def without_end(path: Path | str) -> None:
     """Write batches until killed, saying which one is safe."""
     store = open_store(path, durable=False)
     number = len(store.asks("c"))
@@ -145,7 +145,7 @@ def without_end(path: Path) -> None:
         print(number, flush=True)
 
 
-def claim(path: Path, count: int) -> None:
+def claim(path: Path | str, count: int) -> None:
     """Take as many queued experiments as possible, against others who do the same."""
     store = open_store(path, durable=False)
     print("ready", flush=True)
@@ -184,4 +184,5 @@ if __name__ == "__main__":
         "claim": claim,
         "until_full": until_full,
     }
-    programs[sys.argv[1]](Path(sys.argv[2]), *map(int, sys.argv[3:]))
+    where = sys.argv[2]
+    programs[sys.argv[1]](where if "://" in where else Path(where), *map(int, sys.argv[3:]))

@@ -32,18 +32,6 @@ from orchestrator.store.sqlite import sqlite_engine
 DATA = Path(__file__).parent / "data"
 content = runpy.run_path(str(Path(__file__).with_name("make_store_file.py")))["content"]
 
-NEXT = """
-import sqlalchemy as sa
-from alembic import op
-
-revision, down_revision, branch_labels, depends_on = "0003", "0002", None, None
-
-
-def upgrade():
-    op.add_column("experiments", sa.Column("urgency", sa.Integer))
-    {then}
-"""
-
 
 def objects(path: Path) -> dict[str, str]:
     """Everything in the schema of a file: tables, indices, triggers; and its mark."""
@@ -150,20 +138,6 @@ def life(id):
 
 
 @pytest.fixture
-def next_release(tmp_path, monkeypatch):
-    """A release that has one more migration; its script may go on with other statements."""
-
-    def release(then: str = "pass") -> None:
-        scripts = tmp_path / "100% scripts"
-        shutil.copytree(SCRIPTS, scripts)
-        (scripts / "versions" / "r0003_next.py").write_text(NEXT.format(then=then))
-        monkeypatch.setattr("orchestrator.store.migrate.SCRIPTS", scripts)
-        monkeypatch.setattr(schema, "REVISIONS", (*schema.REVISIONS, "0003"))
-
-    return release
-
-
-@pytest.fixture
 def old_store(tmp_path) -> Path:
     path = tmp_path / "stores" / "store.db"
     store = open_store(path)
@@ -193,7 +167,9 @@ def test_an_older_store_is_upgraded_after_a_copy_was_made(old_store, next_releas
 
 def test_upgrade_by_hand_says_where_the_copy_is(old_store, next_release):
     next_release()
-    copy = upgrade(f"sqlite:///{old_store}")
+    done = upgrade(f"sqlite:///{old_store}")
+    assert done is not None
+    copy = done.copy
     assert copy is not None
     assert copy.parent == old_store.parent
     assert (version(old_store), version(copy)) == ("0003", "0002")

@@ -227,16 +227,25 @@ def lockstep(backend, dump):
     return Lockstep
 
 
-def test_every_store_agrees_with_the_one_in_memory(backend, dump):
+def agree(backend, dump, examples):
     run_state_machine_as_test(
         lockstep(backend, dump),
         settings=settings(
-            max_examples=30,
+            max_examples=examples,
             stateful_step_count=20,
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
         ),
     )
+
+
+def test_every_store_agrees_with_the_one_in_memory(backend, dump, shared):
+    agree(backend, dump, 5 if shared else 30)
+
+
+@pytest.mark.soak
+def test_a_store_in_postgres_agrees_with_the_one_in_memory(open_database, dump):
+    agree(open_database, dump, 60)
 
 
 @pytest.mark.parametrize("record", ["campaign", "ask", "experiment"])

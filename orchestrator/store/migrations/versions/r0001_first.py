@@ -125,6 +125,15 @@ def _events() -> None:
         sa.ForeignKeyConstraint(["campaign"], ["campaigns.key"], name="fk_events_campaign"),
     )
     op.create_index("ix_events_campaign_experiment", "events", ["campaign", "experiment"])
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute(
+            "CREATE FUNCTION events_refuse() RETURNS trigger LANGUAGE plpgsql AS "
+            "'BEGIN RAISE EXCEPTION ''events are append-only''; END'"
+        )
+        op.execute(
+            "CREATE TRIGGER events_refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON events "
+            "FOR EACH STATEMENT EXECUTE FUNCTION events_refuse()"
+        )
     if op.get_bind().dialect.name == "sqlite":
         for verb in ("UPDATE", "DELETE"):
             op.execute(
