@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from acquisition.space import SearchSpace as SearchSpace
     from acquisition.stopping import AllOf as AllOf
     from acquisition.stopping import AnyOf as AnyOf
+    from acquisition.stopping import CatalystMass as CatalystMass
     from acquisition.stopping import CostBudget as CostBudget
     from acquisition.stopping import ExpectedGain as ExpectedGain
     from acquisition.stopping import Experiments as Experiments
@@ -39,6 +40,7 @@ _HOMES = {
     "Costs": "costs",
     "AllOf": "stopping",
     "AnyOf": "stopping",
+    "CatalystMass": "stopping",
     "CostBudget": "stopping",
     "ExpectedGain": "stopping",
     "Experiments": "stopping",

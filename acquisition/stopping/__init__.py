@@ -1,6 +1,6 @@
 """When a campaign is over: rules, and their combinations by "and" and "or"."""
 
-from acquisition.stopping.budgets import CostBudget, Experiments, Hours
+from acquisition.stopping.budgets import CatalystMass, CostBudget, Experiments, Hours
 from acquisition.stopping.combine import AllOf, AnyOf
 from acquisition.stopping.progress import Progress, Reserve, Standing, StoppingRule
 from acquisition.stopping.rules import ExpectedGain, Plateau, RegretBound, Target
@@ -8,6 +8,7 @@ from acquisition.stopping.rules import ExpectedGain, Plateau, RegretBound, Targe
 __all__ = [
     "AllOf",
     "AnyOf",
+    "CatalystMass",
     "CostBudget",
     "ExpectedGain",
     "Experiments",

@@ -1,4 +1,4 @@
-"""The rules that are budgets: of experiments, time and cost."""
+"""The rules that are budgets: of experiments, time, cost and catalyst."""
 
 from __future__ import annotations
 
@@ -186,6 +186,70 @@ class CostBudget(StoppingRule):
                 field="cost",
                 mend="Say what an experiment costs: `costs: {experiment: 40, unit: min}`.",
             )
+
+
+@speaks(StoppingError)
+@dataclass(frozen=True, config=CONFIG)
+class CatalystMass(StoppingRule):
+    """A budget of catalyst: each fresh sample takes some of it. Met when it does not do for another one.
+
+    A sample on which further experiments are wanted needs nothing more: these are still done.
+
+    Attributes:
+        catalyst_mass: so much in all, mg.
+        reserved: so many fresh samples the search may not use: they are kept to confirm the best.
+
+    Raises:
+        StoppingError: there is none.
+    """
+
+    catalyst_mass: float = Field(gt=0)
+    reserved: int = Field(default=0, ge=0, strict=True)
+
+    key = "catalyst_mass"
+
+    def standing(self, progress: Progress) -> Standing:
+        """See :meth:`StoppingRule.standing`.
+
+        Raises:
+            StoppingError: nothing is known of the mass of a sample.
+        """
+        if progress.sample_mass <= 0.0:
+            raise StoppingError(
+                "a mass of catalyst is to end the campaign, but nothing is known of the mass of a sample.",
+                field=self.key,
+                mend="Say it: `samples: {catalyst_mass: 0.5}`, in mg.",
+            )
+        left = max(self.catalyst_mass - progress.mass, 0.0)
+        most = math.floor((left + SLACK * self.catalyst_mass) / progress.sample_mass)
+        fresh = float(max(most - self.reserved, 0))
+        met = not fresh and not progress.samples_wait
+        reason = f"what is left of {self.text()} makes no further sample" if met else ""
+        return Standing(
+            self.key,
+            self.text(),
+            met,
+            progress.mass,
+            self.catalyst_mass,
+            "mg",
+            reason,
+            room=0.0 if met else math.inf,
+            fresh=fresh,
+            left=left,
+        )
+
+    def text(self) -> str:
+        """See :meth:`StoppingRule.text`."""
+        kept = f" less {self.reserved} samples to confirm the best" if self.reserved else ""
+        return f"{self.catalyst_mass:g} mg catalyst{kept}"
+
+    def bounds(self, *, instant: bool = False) -> bool:  # noqa: ARG002
+        """See :meth:`StoppingRule.bounds`."""
+        return True
+
+    def reserving(self, reserve: Reserve) -> CatalystMass:
+        """See :meth:`StoppingRule.reserving`: each experiment that follows needs a fresh sample."""
+        return CatalystMass(self.catalyst_mass, reserved=reserve.experiments)
 
 
 def _leaves_some(whole: float, reserved: float, field: str) -> None:

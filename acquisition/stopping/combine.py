@@ -81,6 +81,7 @@ class AnyOf(_Combined):
             reason=reason,
             room=min(part.room for part in parts),
             purse=min(part.purse for part in parts),
+            fresh=min(part.fresh for part in parts),
             parts=parts,
         )
 
@@ -113,6 +114,7 @@ class AllOf(_Combined):
             reason=reason,
             room=max(part.room for part in parts),
             purse=max(part.purse for part in parts),
+            fresh=max(part.fresh for part in parts),
             parts=parts,
         )
 

@@ -35,6 +35,9 @@ class Progress:
         told: so many of these experiments have ended.
         lasts: so long an experiment took on average so far, h; 0 while none has ended. Only for rules that need it.
         cells: so many experiments may run at a time. Only for rules that need it.
+        mass: of the catalyst on all samples that were made or are planned, mg.
+        sample_mass: of the catalyst on a fresh sample, mg; 0 where it is not known.
+        samples_wait: whether further experiments are wanted on a sample that is there already.
     """
 
     problem: Problem
@@ -48,6 +51,9 @@ class Progress:
     told: int = 0
     lasts: float = 0.0
     cells: int = 1
+    mass: float = 0.0
+    sample_mass: float = 0.0
+    samples_wait: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +83,7 @@ class Standing:
         reason: why the campaign is over by it; empty while it is not.
         room: so many experiments may still be started before it can be met by their number alone.
         purse: what they may cost.
+        fresh: so many new samples they may need.
         left: of a budget, what is reserved included; ``None`` for what is no budget.
         parts: of a combination.
     """
@@ -90,6 +97,7 @@ class Standing:
     reason: str = ""
     room: float = math.inf
     purse: float = math.inf
+    fresh: float = math.inf
     left: float | None = None
     parts: tuple[Standing, ...] = ()
 
@@ -198,5 +206,5 @@ def check_rule(rule: StoppingRule, problem: Problem, *, instant: bool = False) -
         f"nothing is sure to end this campaign: {rule.text()}.",
         mend="Add `experiments`"
         + ("" if instant else ", `hours`")
-        + " or `cost` beside the other rules (with `all`, such a rule among its parts is not enough).",
+        + ", `cost` or `catalyst_mass` beside the other rules (with `all`, such a rule among its parts is not enough).",
     )

@@ -1,9 +1,10 @@
-"""What fits a purse where what the strategy wants most does not: it is asked again about the part that can be paid."""
+"""What can be done with what is left where what the strategy wants most cannot: it is asked again about that part."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import TYPE_CHECKING, Final
 
@@ -21,13 +22,48 @@ if TYPE_CHECKING:
     from acquisition.costs import Costs
     from acquisition.parameters import Parameter
     from acquisition.problem import Strategy
+    from orchestrator.store.records import ExperimentRecord
 
 MOST_KEPT: Final = 4
 """So many parameters whose changes cost something are kept or changed in all combinations; of more, all or none."""
 
 
-def cheaper(strategy: Strategy, problem: Problem, purse: float) -> Proposals | None:
-    """One proposal that costs no more than a purse; ``None`` where there is none.
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What further experiments may take.
+
+    Attributes:
+        purse: of the budget of costs, in their unit.
+        fresh: new samples.
+    """
+
+    purse: float = math.inf
+    fresh: float = math.inf
+
+
+def within(records: Sequence[ExperimentRecord], problem: Problem, means: Means) -> list[ExperimentRecord]:
+    """The first of a batch, up to the one that takes more than there is.
+
+    Args:
+        records: as proposed.
+        problem: what was asked.
+        means: that there are.
+    """
+    known, cost, fresh = {sample.name for sample in problem.open_samples}, 0.0, 0
+    kept: list[ExperimentRecord] = []
+    for record in records:
+        cost += record.cost or 0.0
+        fresh += record.sample not in known
+        if cost > means.purse or fresh > means.fresh:
+            break
+        if record.sample is not None:  # else each has its own
+            known.add(record.sample)
+        kept.append(record)
+    return kept
+
+
+def cheaper(strategy: Strategy, problem: Problem, means: Means) -> Proposals | None:
+    """One proposal that takes no more than there is; ``None`` where there is none.
 
     The strategy is asked about one affordable part of the space after the other until one of them has a point: open
     samples before a new one, all changes of what is in place before fewer. A strategy that knows samples itself is left
@@ -36,27 +72,43 @@ def cheaper(strategy: Strategy, problem: Problem, purse: float) -> Proposals | N
     Args:
         strategy: chooses points.
         problem: what was asked.
-        purse: what one experiment may cost.
+        means: what one experiment may take.
     """
-    if problem.costs is None or getattr(strategy, "knows_samples", False):
+    if getattr(strategy, "knows_samples", False):
         return None
-    design = {key: value for key, value in problem.state.items() if key == DESIGN}
-    for sample in (*problem.open_samples, None):
-        for part in _parts(problem, problem.costs, sample, purse):
-            try:
-                answer = strategy.propose(part, 1)
-            except (SpaceExhaustedError, InfeasibleSpaceError):
-                continue
-            name = None if sample is None else sample.name
-            proposal = answer.proposals[0]
-            if (prices(problem, proposal.point[None, :], [name])[0] or 0.0) <= purse:
-                why = f"{proposal.reason}; the best of what the remaining {purse:.6g} {problem.costs.unit} can pay"
-                state = {key: value for key, value in answer.state.items() if key != DESIGN}
-                return Proposals((replace(proposal, reason=why, sample=name),), state | design)
+    for sample in (*problem.open_samples, *((None,) if means.fresh >= 1 else ())):
+        for part in _parts(problem, sample, means.purse):
+            if (answer := _one(strategy, problem, part, sample, means)) is not None:
+                return answer
     return None
 
 
-def _parts(problem: Problem, costs: Costs, sample: OpenSample | None, purse: float) -> Iterator[Problem]:
+def _one(
+    strategy: Strategy, problem: Problem, part: Problem, sample: OpenSample | None, means: Means
+) -> Proposals | None:
+    """A proposal for one part of a problem."""
+    try:
+        answer = strategy.propose(part, 1)
+    except (SpaceExhaustedError, InfeasibleSpaceError):
+        return None
+    name = None if sample is None else sample.name
+    proposal = answer.proposals[0]
+    if (prices(problem, proposal.point[None, :], [name])[0] or 0.0) > means.purse:
+        return None
+    why = f"{proposal.reason}; the best {_what(problem, means)}"
+    design = {key: value for key, value in problem.state.items() if key == DESIGN}
+    state = {key: value for key, value in answer.state.items() if key != DESIGN}
+    return Proposals((replace(proposal, reason=why, sample=name),), state | design)
+
+
+def _what(problem: Problem, means: Means) -> str:
+    """What limits a choice, in words."""
+    if problem.costs is None or math.isinf(means.purse):
+        return "on a sample that is there"
+    return f"of what the remaining {means.purse:.6g} {problem.costs.unit} can pay"
+
+
+def _parts(problem: Problem, sample: OpenSample | None, purse: float) -> Iterator[Problem]:
     """The problem in parts of its space of which a purse pays every point, on one sample or on a new one."""
     opened = () if sample is None else (sample,)
     state = {key: value for key, value in problem.state.items() if key != DESIGN}
@@ -68,6 +120,10 @@ def _parts(problem: Problem, costs: Costs, sample: OpenSample | None, purse: flo
             here = here.given(sample.point, made)
         except InfeasibleSpaceError:
             return
+    costs = problem.costs
+    if costs is None or math.isinf(purse):
+        yield replace(problem, space=here)
+        return
     points = here.array if here.array is not None else here.enumerate(MOST_LISTED)
     if points is not None:
         yield _priced(replace(problem, space=here), points, purse)

@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 
 def proposed(
-    campaign: Campaign, ledger: Ledger, n: int, state: FirstState, *, apart: bool, purse: float
+    campaign: Campaign, ledger: Ledger, n: int, state: FirstState, *, apart: bool, means: affording.Means
 ) -> tuple[AskRecord, list[ExperimentRecord]]:
     """The next ask and its experiments, which may be none; see :meth:`Campaign.propose`."""
     problem = campaign.problem(idle=apart)
     answer = choose(campaign, ledger, problem, n, apart=apart)
     found = records(campaign, problem, answer, ledger.next_id, state)
-    found = found[: int((np.cumsum([r.cost or 0.0 for r in found]) <= purse).sum())]
-    if not found and (other := affording.cheaper(campaign.strategy, problem, purse)) is not None:
+    found = affording.within(found, problem, means)
+    if not found and (other := affording.cheaper(campaign.strategy, problem, means)) is not None:
         answer, found = other, records(campaign, problem, other, ledger.next_id, state)
     return AskRecord(problem.ask, n, dict(answer.state)), found
 

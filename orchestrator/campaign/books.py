@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
+from orchestrator.campaign.history import History
 from orchestrator.campaign.ledger import Ledger
-from orchestrator.campaign.samples import Cells
 from orchestrator.store.changes import Change, PutAttempt, PutExperiment
 from orchestrator.store.protocol import Store
 from orchestrator.store.records import CampaignRecord, EventRecord, ExperimentRecord
@@ -17,7 +17,7 @@ Follow: TypeAlias = Callable[[CampaignRecord], None]
 
 
 class Books:
-    """A campaign's experiments, asks and cells, and the version of its definition.
+    """A campaign's experiments, asks and samples, and the version of its definition.
 
     Args:
         store: where the campaign is kept.
@@ -27,7 +27,7 @@ class Books:
 
     Attributes:
         ledger: the experiments.
-        cells: what each cell worked on last.
+        history: what cells and samples have been through.
         asks: how many there were.
         state: what the strategy wants to start from next time.
         fitted: the models of all this, once somebody wanted them; ``None`` again with every change.
@@ -36,7 +36,7 @@ class Books:
     """
 
     ledger: Ledger
-    cells: Cells
+    history: History
     asks: int
     state: Mapping[str, Any]
     fitted: Mapping[str, Any] | None
@@ -62,7 +62,7 @@ class Books:
         self.seen = last
         self._take_over_definition()
         self.ledger = self._ledger_of(store.experiments(name))
-        self.cells = Cells(store.attempts(name))
+        self.history = History(store.attempts(name))
         self._read_asks()
         self.fitted = None
 
@@ -84,7 +84,7 @@ class Books:
             self._read_asks()
         self.ledger.put(records)
         if not listening and any(event.kind == "attempt" for event in events):
-            self.cells = Cells(self._store.attempts(self._name))
+            self.history = History(self._store.attempts(self._name))
         self.seen = events[-1].sequence
         if changed:
             self.fitted = None
@@ -102,7 +102,7 @@ class Books:
         self.ledger.put(change.record for change in changes if isinstance(change, PutExperiment))
         for change in changes:
             if isinstance(change, PutAttempt):
-                self.cells.put(change.record)
+                self.history.put(change.record)
         self.fitted = None
 
     def recast(self, records: Iterable[ExperimentRecord] = ()) -> None:

@@ -19,14 +19,17 @@ from acquisition.problem import Problem, Strategy
 from acquisition.space import SearchSpace
 from acquisition.stopping import Standing, StoppingRule
 from orchestrator.campaign import asking, checks, frames, modelling, registering, samples, telling
+from orchestrator.campaign.affording import Means
 from orchestrator.campaign.books import Books
 from orchestrator.campaign.checks import Replicates
 from orchestrator.campaign.defining import amended, stored
+from orchestrator.campaign.history import History
 from orchestrator.campaign.ledger import Ledger
+from orchestrator.campaign.made import Conditions
 from orchestrator.campaign.progress import hours_of, problem, progress
-from orchestrator.campaign.samples import Conditions
 from orchestrator.campaign.setup import Setup
 from orchestrator.campaign.told import ID, Told, read
+from orchestrator.config.samples import SamplesBlock
 from orchestrator.errors import CampaignError, NoModelWarning, StaleWrite
 from orchestrator.store.changes import Change, PutAsk, PutExperiment
 from orchestrator.store.memory import MemoryStore
@@ -67,6 +70,7 @@ class Campaign:
         fixed_within_batch: parameters that are equal in all experiments of one ask (one temperature for all cells).
         conditions_per_sample: experiments on each sample, or ``"auto"``: as many as pay. By default each experiment has
             a sample of its own.
+        sample_limits: what a sample takes of the catalyst.
         metrics: names beyond the standard ones that may be told as well.
         name: of the campaign, in its store.
         store: where it is kept; by default in memory.
@@ -88,6 +92,7 @@ class Campaign:
     fixed: tuple[str, ...]
     """Columns that are equal in all experiments of one ask."""
     conditions_per_sample: Conditions
+    sample_limits: SamplesBlock | None
     metrics: tuple[str, ...]
     tellable: tuple[str, ...]
     """Metrics that may be told."""
@@ -106,6 +111,7 @@ class Campaign:
         costs: Costs | None = None,
         fixed_within_batch: Sequence[str] = (),
         conditions_per_sample: Conditions = None,
+        sample_limits: SamplesBlock | None = None,
         metrics: Sequence[str] = (),
         name: str = "campaign",
         store: Store | None = None,
@@ -132,6 +138,7 @@ class Campaign:
             costs=costs,
             fixed_within_batch=fixed_within_batch,
             conditions_per_sample=conditions_per_sample,
+            sample_limits=sample_limits,
             metrics=metrics,
         )
         self._adopt(setup)
@@ -180,7 +187,7 @@ class Campaign:
         return frame if self.conditions_per_sample is None else frame.assign(sample=[str(r.sample) for r in records])
 
     def propose(
-        self, n: int, *, state: FirstState, apart: bool = False, purse: float = math.inf
+        self, n: int, *, state: FirstState, apart: bool = False, purse: float = math.inf, fresh: float = math.inf
     ) -> list[ExperimentRecord]:
         """As :meth:`ask`, but gives the experiments as records.
 
@@ -190,16 +197,17 @@ class Campaign:
             apart: each on a sample of its own on which nothing is pending: for cells that work at the same time.
             purse: what they may cost in all; what does not fit is not proposed. Where nothing of it fits, one that does
                 is looked for, so that there is none only where nothing can be paid.
+            fresh: so many new samples they may need; what needs more is not proposed, and the same holds.
         """
         if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
             raise CampaignError(f"ask({n!r}): the number of experiments must be a positive whole number.", field="n")
         with self._lock:
             self._catch_up()
-            return self._again_if_stale(lambda: self._propose(int(n), state, apart, purse))
+            return self._again_if_stale(lambda: self._propose(int(n), state, apart, Means(purse, fresh)))
 
-    def _propose(self, n: int, state: FirstState, apart: bool, purse: float) -> list[ExperimentRecord]:
+    def _propose(self, n: int, state: FirstState, apart: bool, means: Means) -> list[ExperimentRecord]:
         books = self._books
-        ask, records = asking.proposed(self, books.ledger, n, state, apart=apart, purse=purse)
+        ask, records = asking.proposed(self, books.ledger, n, state, apart=apart, means=means)
         if records:
             self._apply([PutAsk(ask), *(PutExperiment(record, None) for record in records)])
             books.asks, books.state = ask.number, ask.state
@@ -383,6 +391,11 @@ class Campaign:
     def version(self) -> int:
         """Of the definition: 1, and one more with every amendment."""
         return self._books.version
+
+    @property
+    def history(self) -> History:
+        """What cells and samples have been through."""
+        return self._books.history
 
     def refresh(self) -> None:
         """Take over what other processes have written."""

@@ -52,6 +52,7 @@ def arguments(definition: Definition) -> dict[str, Any]:
         "costs": file.costs,
         "fixed_within_batch": block.fixed_within_batch,
         "conditions_per_sample": block.conditions_per_sample,
+        "sample_limits": file.samples,
         "metrics": (*file.metrics, *definition.build_lab().metrics),
     }
 

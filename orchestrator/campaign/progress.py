@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from acquisition.stopping import Progress
+from orchestrator.campaign.made import catalyst
 from orchestrator.errors import NothingTold
 from orchestrator.store.records import AttemptRecord, ExperimentRecord
 
@@ -92,10 +93,10 @@ def problem(campaign: Campaign, books: Books, *, idle: bool) -> Problem:
         ask=books.asks + 1,
         state=books.state,
         pending_samples=tuple(r.sample for r in pending),
-        current=books.cells.current(ledger),
+        current=books.history.current(ledger),
         fixed=campaign.fixed,
         conditions_per_sample=campaign.conditions_per_sample,
-        open_samples=open_samples(ledger, campaign.conditions_per_sample, books.cells, idle=idle),
+        open_samples=open_samples(ledger, campaign.conditions_per_sample, books.history, idle=idle),
         remaining=None if campaign.budget is None else max(0, campaign.budget - ledger.asked()),
     )
 
@@ -114,6 +115,9 @@ def progress(campaign: Campaign, ledger: Ledger, hours: float, *, known: bool, t
     ends = np.array([r.told for r in asked if r.told is not None], dtype=np.int64)
     lasts, cells = pace(campaign.store.attempts(campaign.name)) if timed else (0.0, 1)
     learned = np.array([r.told for r in ledger.learned()] if known else [], dtype=np.int64)
+    mass, each, wait = catalyst(
+        campaign.sample_limits, campaign.conditions_per_sample, ledger, campaign.history, campaign.name, campaign.seed
+    )
 
     def models() -> Mapping[str, Any] | None:
         try:
@@ -133,6 +137,9 @@ def progress(campaign: Campaign, ledger: Ledger, hours: float, *, known: bool, t
         told=len(ends),
         lasts=lasts,
         cells=cells,
+        mass=mass,
+        sample_mass=each,
+        samples_wait=wait,
     )
 
 

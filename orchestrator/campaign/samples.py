@@ -1,94 +1,40 @@
-"""Which samples there are, which of them take further conditions, and what is in place in each cell."""
+"""Which samples there are, and which of them take further conditions."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Final, Literal, TypeAlias
+from typing import Final
 
 from acquisition.problem import Array, OpenSample, Problem, Proposal
 from acquisition.strategies.two_stage import NEW
+from orchestrator.campaign.history import History
 from orchestrator.campaign.ledger import Ledger
+from orchestrator.campaign.made import Conditions, name_of, still_open
 from orchestrator.errors import CampaignError
 from orchestrator.store.changes import PutExperiment
 from orchestrator.store.protocol import Store
-from orchestrator.store.records import AttemptRecord, ExperimentRecord
-
-Conditions: TypeAlias = int | Literal["auto"] | None
-"""Experiments on each sample: one, a number, or as many as pay."""
+from orchestrator.store.records import ExperimentRecord
 
 BUSY: Final = frozenset({"proposed", "approved", "queued", "running", "needs_inspection"})
 """States of experiments that a sample waits for."""
 
-MOST_YOUNG: Final = 4
-"""So many of the youngest samples may be measured further where no cell says which ones are mounted."""
 
-
-class Cells:
-    """What each cell worked on last."""
-
-    def __init__(self, attempts: Iterable[AttemptRecord] = ()) -> None:
-        self._last: dict[str, AttemptRecord] = {}
-        for attempt in attempts:
-            self.put(attempt)
-
-    def put(self, attempt: AttemptRecord) -> None:
-        """Take an attempt into account."""
-        last = self._last.get(attempt.cell)
-        if last is None or _order(attempt) >= _order(last):
-            self._last[attempt.cell] = attempt
-
-    def experiments(self) -> dict[str, int]:
-        """By cell, the experiment that began there last."""
-        return {cell: self._last[cell].experiment for cell in sorted(self._last)}
-
-    def current(self, ledger: Ledger) -> Array | None:
-        """Settings that are in place, one row a cell; without cells those of the last experiment that was told."""
-        records = [ledger.get(id) for id in self.experiments().values()] or ledger.told()[-1:]
-        known = [replace(r, measured={}) for r in records if r is not None]
-        return ledger.array(known) if known else None
-
-
-def _order(attempt: AttemptRecord) -> tuple[float, int, int]:
-    return attempt.clock_started, attempt.experiment, attempt.number
-
-
-def open_samples(ledger: Ledger, wanted: Conditions, cells: Cells, *, idle: bool) -> tuple[OpenSample, ...]:
-    """The samples that take further conditions, the oldest first.
-
-    With a number, all that were measured less often. With ``auto``, those that are mounted in a cell; without cells the
-    youngest few. One that has failed for its material takes none.
+def open_samples(ledger: Ledger, wanted: Conditions, history: History, *, idle: bool) -> tuple[OpenSample, ...]:
+    """The samples that take further conditions, the oldest first; see :func:`still_open`.
 
     Args:
         ledger: the experiments.
         wanted: conditions per sample.
-        cells: what is mounted.
+        history: what was done so far.
         idle: leave out samples that an experiment is pending on.
     """
-    if wanted is None:
-        return ()
-    groups = _groups(ledger)
-    if wanted == "auto":
-        mounted = {getattr(ledger.get(id), "sample", None) for id in cells.experiments().values()}
-        youngest = sorted(groups, key=lambda name: -groups[name][-1].id)[:MOST_YOUNG]
-        kept = [name for name in groups if name in (mounted if cells.experiments() else youngest)]
-    else:
-        kept = [name for name, records in groups.items() if len(records) < wanted]
+    groups = still_open(ledger, wanted, history)
     return tuple(
-        OpenSample(name, ledger.array([replace(groups[name][0], measured={})])[0], len(groups[name]))
-        for name in kept
-        if not any(r.failure_cause == "material" for r in groups[name])
-        and not (idle and any(r.state in BUSY for r in groups[name]))
+        OpenSample(name, ledger.array([replace(records[0], measured={})])[0], len(records))
+        for name, records in groups.items()
+        if not (idle and any(r.state in BUSY for r in records))
     )
-
-
-def _groups(ledger: Ledger) -> dict[str, list[ExperimentRecord]]:
-    """The experiments that were asked on each sample, the oldest sample first."""
-    groups: dict[str, list[ExperimentRecord]] = {}
-    for record in ledger:
-        if record.sample is not None and record.origin != "prior" and record.state not in ("rejected", "cancelled"):
-            groups.setdefault(record.sample, []).append(record)
-    return groups
 
 
 def named(
@@ -171,8 +117,3 @@ def prices(problem: Problem, points: Array, names: Sequence[str | None]) -> list
         if name is not None:
             known.setdefault(name, OpenSample(name, point, 1))
     return found
-
-
-def name_of(campaign: str, seed: int, experiment: int) -> str:
-    """The name of the sample that is made for an experiment."""
-    return f"{campaign}.{seed}-{experiment}"

@@ -14,7 +14,8 @@ from acquisition.strategies.registry import make_strategy
 from instruments.metrics import METRICS
 from orchestrator.campaign import checks
 from orchestrator.campaign.checks import Replicates
-from orchestrator.campaign.samples import Conditions
+from orchestrator.campaign.made import Conditions
+from orchestrator.config.samples import SamplesBlock
 from orchestrator.config.stages import check_stages
 
 
@@ -32,6 +33,7 @@ class Setup:
         costs: of experiments, samples and changes of settings.
         fixed: columns that are equal in all experiments of one ask.
         conditions_per_sample: experiments on each sample.
+        sample_limits: what a sample takes of the catalyst.
         metrics: of objectives and outcome constraints.
         tellable: metrics that may be told.
     """
@@ -45,6 +47,7 @@ class Setup:
     costs: Costs | None
     fixed: tuple[str, ...]
     conditions_per_sample: Conditions
+    sample_limits: SamplesBlock | None
     metrics: tuple[str, ...]
     tellable: tuple[str, ...]
 
@@ -61,6 +64,7 @@ class Setup:
         costs: Costs | None = None,
         fixed_within_batch: Sequence[str] = (),
         conditions_per_sample: Conditions = None,
+        sample_limits: SamplesBlock | None = None,
         metrics: Sequence[str] = (),
     ) -> Setup:
         """Check arguments of :class:`Campaign`; raises as that does."""
@@ -75,4 +79,5 @@ class Setup:
             initial = usual_initial(space, conditions)
         wanted = tuple(dict.fromkeys([*(o.metric for o in goals), *(c.metric for c in bounds)]))
         tellable = tuple(dict.fromkeys([*wanted, *metrics, *METRICS]))
-        return cls(space, goals, bounds, chooses, initial, again, costs, fixed, conditions_per_sample, wanted, tellable)
+        samples = (conditions_per_sample, sample_limits)
+        return cls(space, goals, bounds, chooses, initial, again, costs, fixed, *samples, wanted, tellable)

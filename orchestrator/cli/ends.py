@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from acquisition.objectives import Objective
 from acquisition.stopping import Progress
+from orchestrator.campaign.history import History
+from orchestrator.campaign.made import catalyst
 from orchestrator.campaign.progress import NOTE, hours_of, least, spent
+from orchestrator.config.samples import SamplesBlock
 from orchestrator.config.stop import StopBlock
 from orchestrator.store.protocol import Store
 from orchestrator.store.records import CampaignRecord, ExperimentRecord
@@ -29,7 +32,17 @@ def standing(store: Store, record: CampaignRecord, records: Sequence[ExperimentR
     if not block:
         return None
     costs = record.definition.get("costs")
-    asked = spent(records)
+    asked, attempts = spent(records), store.attempts(record.name)
+    limits = record.definition.get("samples")
+    wanted = (record.definition.get("strategy") or {}).get("conditions_per_sample")
+    mass, each, wait = catalyst(
+        None if limits is None else SamplesBlock.model_validate(limits),
+        wanted,
+        records,
+        History(attempts),
+        record.name,
+        record.seed,
+    )
     seen = SimpleNamespace(
         objectives=[Objective(**o) for o in record.definition.get("objectives", [])],
         costs=None if costs is None else _costs(costs),
@@ -38,10 +51,13 @@ def standing(store: Store, record: CampaignRecord, records: Sequence[ExperimentR
         problem=cast("Problem", seen),
         models=lambda: None,
         experiments=len(asked),
-        hours=hours_of(store.attempts(record.name), records),
+        hours=hours_of(attempts, records),
         cost=sum(r.cost or 0.0 for r in asked),
-        next_cost=least(seen.costs, (record.definition.get("strategy") or {}).get("conditions_per_sample") is not None),
+        next_cost=least(seen.costs, wanted is not None),
         gains=tuple(r.gain for r in asked),
+        mass=mass,
+        sample_mass=each,
+        samples_wait=wait,
     )
     rule = StopBlock.model_validate(block).rule()
     plain = rule.standing(now).plain()

@@ -10,7 +10,7 @@ import pandas as pd
 
 from acquisition.errors import ObjectiveError, StoppingError
 from acquisition.parameters import Categorical, Composition, Continuous, Discrete, Integer, Label
-from acquisition.stopping import CostBudget
+from acquisition.stopping import CatalystMass, CostBudget
 from acquisition.stopping.progress import check_rule
 from acquisition.strategies.registry import make_strategy
 from instruments.errors import LabError
@@ -168,6 +168,7 @@ def _check_stop(file: CampaignFile, problem: Problem) -> None:
             rule.check(problem)
         except StoppingError as wrong:
             raise InputError(str(wrong.args[0]), field=f"stop.{path}{wrong.field}", mend=wrong.mend) from None
+    _check_catalyst(file)
     try:
         check_rule(file.stop.rule(), problem, instant=isinstance(file.lab, ReplayOptions))
     except StoppingError as wrong:
@@ -181,6 +182,38 @@ def _check_stop(file: CampaignFile, problem: Problem) -> None:
                 f"a cost of {rule.cost:g} pays not even one experiment, which costs {first:g}.",
                 field=f"stop.{path}cost",
                 mend="Raise it.",
+            )
+
+
+def _check_catalyst(file: CampaignFile) -> None:
+    """Check that a budget of catalyst is used up one day, and makes a sample at least.
+
+    Raises:
+        InputError: nothing is known of the mass of a sample, there is less than that, or samples take no end of
+            experiments.
+    """
+    each = None if file.samples is None else file.samples.catalyst_mass
+    for path, rule in file.stop.parts():
+        if not isinstance(rule, CatalystMass):
+            continue
+        field = f"stop.{path}catalyst_mass"
+        if each is None:
+            raise InputError(
+                "a mass of catalyst is to end the campaign, but nothing is known of the mass of a sample.",
+                field=field,
+                mend="Say it: `samples: {catalyst_mass: 0.5}`, in mg.",
+            )
+        if rule.catalyst_mass < each:
+            raise InputError(
+                f"{rule.catalyst_mass:g} mg catalyst make not even one sample, which takes {each:g} mg.",
+                field=field,
+                mend="Raise it.",
+            )
+        if file.strategy.conditions_per_sample == "auto":
+            raise InputError(
+                "with `conditions_per_sample: auto` a mass of catalyst may never be used up.",
+                field=field,
+                mend="Give a number of conditions for each sample.",
             )
 
 

@@ -35,6 +35,7 @@ from orchestrator.config.breakers import Breakers
 from orchestrator.config.hints import listed
 from orchestrator.config.notify import Notify
 from orchestrator.config.plugins import check_strategy, lab_class, lab_types
+from orchestrator.config.samples import SamplesBlock
 from orchestrator.config.stop import StopBlock
 from orchestrator.config.turns import TurnsBlock
 from orchestrator.errors import InputError
@@ -231,6 +232,9 @@ class CampaignFile(Block):
 
     stop: StopBlock
     """When the campaign is over."""
+
+    samples: SamplesBlock | None = None
+    """What a sample needs."""
 
     approval: Approval = "none"
     """Which proposals wait for a person's word: none, all, or those outside a trusted region."""

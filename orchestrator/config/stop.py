@@ -10,6 +10,7 @@ from pydantic import Field, SerializerFunctionWrapHandler, Strict, field_validat
 from acquisition.stopping import (
     AllOf,
     AnyOf,
+    CatalystMass,
     CostBudget,
     ExpectedGain,
     Experiments,
@@ -34,6 +35,9 @@ class StopBlock(Block):
 
     cost: Annotated[float, Field(gt=0)] | None = None
     """So much in the unit of `costs`, never more."""
+
+    catalyst_mass: Annotated[float, Field(gt=0)] | None = None
+    """So much catalyst on all samples, mg; see `samples`."""
 
     target: Target | None = None
     """A goal is reached in the model's eyes."""
@@ -97,6 +101,7 @@ class StopBlock(Block):
             None if self.experiments is None else Experiments(self.experiments),
             None if self.hours is None else Hours(self.hours),
             None if self.cost is None else CostBudget(self.cost),
+            None if self.catalyst_mass is None else CatalystMass(self.catalyst_mass),
             self.target,
             self.expected_gain,
             self.regret,

@@ -49,7 +49,10 @@ class Ending:
         return standing
 
     def too_dear(self, standing: Standing) -> None:
-        """Nothing was proposed, since it would cost more than is left."""
+        """Nothing was proposed, since it would take more than is left."""
+        if standing.fresh < 1:
+            self.why = "what is left of the catalyst makes no further sample, and those that are there take no more"
+            return
         costs = self._campaign.costs
         unit = "" if costs is None else f" {costs.unit}"
         self.why = f"the next experiment would cost more than the {standing.purse:.6g}{unit} that are left"

@@ -15,7 +15,7 @@ from acquisition.stopping import StoppingRule
 from instruments.lab import Equipped, Fenced, Lab
 from orchestrator.campaign import Campaign
 from orchestrator.campaign.campaign import unfenced
-from orchestrator.campaign.samples import name_of
+from orchestrator.campaign.made import name_of
 from orchestrator.config.breakers import Breakers
 from orchestrator.config.turns import TurnsBlock
 from orchestrator.errors import OrchestratorError, StaleWrite, StoreError

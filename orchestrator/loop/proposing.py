@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from threading import Event
 from typing import Any, TypeAlias
@@ -65,7 +66,8 @@ class Proposing:
         if self.exhausted or (shared and (work.flights or work.queue)):
             return False  # a batch that shares settings ends before the next one begins
         standing = self._ending.ask(work.now / 3600.0)
-        wanted = min(max(missing, self._batch), standing.room)
+        alone = work.campaign.conditions_per_sample is None  # each experiment needs a sample of its own
+        wanted = min(max(missing, self._batch), standing.room, standing.fresh if alone else math.inf)
         if wanted < 1:
             return False
         records = self._propose(int(wanted), wanted <= missing, standing)
@@ -77,7 +79,7 @@ class Proposing:
         work = self._work
         first = max((r.id for r in work.campaign.experiments()), default=0) + 1
         label = f"propose experiment {first}" if n == 1 else f"propose experiments {first} to {first + n - 1}"
-        records = self._ask(label, lambda: self._choose(n, apart, standing.purse))
+        records = self._ask(label, lambda: self._choose(n, apart, standing))
         work.queue.extend(record for record in records if record.state == "queued")
         if records:
             told(work.listeners, "proposed", records)
@@ -96,12 +98,12 @@ class Proposing:
             over.wait()  # what it writes, it writes under this loop's lease
         return asked.result()
 
-    def _choose(self, n: int, apart: bool, purse: float) -> list[ExperimentRecord]:
+    def _choose(self, n: int, apart: bool, standing: Standing) -> list[ExperimentRecord]:
         def state(settings: Mapping[str, Any]) -> ExperimentState:
             return "proposed" if self._approval is not None and self._approval(settings) else "queued"
 
         try:
-            return self._work.campaign.propose(n, state=state, apart=apart, purse=purse)
+            return self._work.campaign.propose(n, state=state, apart=apart, purse=standing.purse, fresh=standing.fresh)
         except SpaceExhaustedError as nothing:
             self.exhausted = str(nothing)
             return []

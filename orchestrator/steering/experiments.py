@@ -12,7 +12,7 @@ from instruments.errors import LabError
 from instruments.lab import Lab
 from orchestrator.campaign import words
 from orchestrator.campaign.ledger import seed_of
-from orchestrator.campaign.samples import name_of
+from orchestrator.campaign.made import name_of
 from orchestrator.errors import CampaignError, InputError, StaleWrite
 from orchestrator.steering.saying import say, too_late
 from orchestrator.store.changes import Note, PutExperiment
