@@ -9,6 +9,7 @@ import pytest
 from acquisition import (
     AllOf,
     AnyOf,
+    CatalystMass,
     CostBudget,
     Costs,
     ExpectedGain,
@@ -60,6 +61,7 @@ stop: {experiments: 40}
             AllOf([Experiments(20), AnyOf([Hours(4.0), CostBudget(900.0)])]),
         ),
         ("{all: [{experiments: 20}]}", Experiments(20)),
+        ("{catalyst_mass: 20}\nsamples: {catalyst_mass: 0.5}", CatalystMass(20.0)),
     ],
 )
 def test_rules(load_text: Load, block: str, rule: object) -> None:
@@ -83,6 +85,19 @@ def test_costs_and_samples(load_text: Load) -> None:
 
 WRONG = [
     # stop
+    (
+        "{experiments: 40}",
+        "{catalyst_mass: 40}",
+        "12: stop.catalyst_mass: a mass of catalyst is to end the campaign, but nothing is known of the mass of a "
+        "sample. Say it: `samples: {catalyst_mass: 0.5}`, in mg.",
+    ),
+    (
+        "{experiments: 40}",
+        "{any: [{hours: 4}, {catalyst_mass: 0.4}]}\nsamples: {catalyst_mass: 0.5}",
+        "12: stop.any[1].catalyst_mass: 0.4 mg catalyst make not even one sample, which takes 0.5 mg. Raise it.",
+    ),
+    ("{experiments: 40}", "{experiments: 40}\nsamples: {}", "13: samples: says nothing of samples. Give"),
+    ("{experiments: 40}", "{experiments: 40}\nsamples: {catalyst_mass: 0}", "13: samples.catalyst_mass: must be above"),
     ("{experiments: 40}", "{}", "12: stop: no rule says when the campaign is over. Give `experiments: 40`."),
     ("{experiments: 40}", "{hours: }", "12: stop.hours: is empty. Fill it in, or leave the key out."),
     ("{experiments: 40}", "{hours: 0}", "12: stop.hours: must be above 0.0, not 0."),
@@ -111,15 +126,15 @@ WRONG = [
     (
         "{experiments: 40}",
         "{plateau: {experiments: 15}}",
-        "12: stop: nothing is sure to end this campaign: no improvement in 15 experiments. Add `experiments`, `hours` or "
-        "`cost` beside the other rules (with `all`, such a rule among its parts is not enough).",
+        "12: stop: nothing is sure to end this campaign: no improvement in 15 experiments. Add `experiments`, `hours`, `cost` "
+        "or `catalyst_mass` beside the other rules (with `all`, such a rule among its parts is not enough).",
     ),
     (
         "{experiments: 40}",
         "{all: [{experiments: 15}, {target: {at_least: 0.6}}]}",
         "12: stop: nothing is sure to end this campaign: 15 experiments and the objective of at least 0.6 with a "
-        "probability of 0.95. Add `experiments`, `hours` or `cost` beside the other rules (with `all`, such a rule among "
-        "its parts is not enough).",
+        "probability of 0.95. Add `experiments`, `hours`, `cost` or `catalyst_mass` beside the other rules (with "
+        "`all`, such a rule among its parts is not enough).",
     ),
     (
         "costs: {experiment: 40, preparation: 60, change: {cation: 20}, unit: min}",
@@ -192,7 +207,7 @@ strategy: {name: random, replicates: auto}
 lab: {type: replay, table: t.csv}
 stop: {hours: 3}
 """
-    with pytest.raises(InputError, match="Add `experiments` or `cost`"):
+    with pytest.raises(InputError, match="Add `experiments`, `cost` or `catalyst_mass`"):
         load_text(text, t_csv="a,y\n1,2\n2,3\n")
     assert load_text(text.replace(", replicates: auto", ""), t_csv="a,y\n1,2\n2,3\n").space.size == 2
 
@@ -200,6 +215,7 @@ stop: {hours: 3}
 def test_the_schema_knows_nested_rules() -> None:
     schema = json_schema()
     block = schema["$defs"]["StopBlock"]["properties"]
-    assert {"experiments", "hours", "cost", "target", "expected_gain", "regret", "plateau", "any", "all"} == set(block)
+    budgets = {"experiments", "hours", "cost", "catalyst_mass"}
+    assert budgets | {"target", "expected_gain", "regret", "plateau", "any", "all"} == set(block)
     assert "$ref" in str(block["any"])
     assert "preparation" in schema["$defs"]["Costs"]["properties"]
