@@ -153,7 +153,7 @@ def test_a_finite_space_ends_every_campaign_unless_replicates_are_wanted():
 
 def test_hours_end_nothing_where_experiments_take_no_time():
     check_rule(Hours(2.0), _problem())
-    with pytest.raises(StoppingError, match="Add `experiments` or `cost`"):
+    with pytest.raises(StoppingError, match="Add `experiments`, `cost` or `catalyst_mass`"):
         check_rule(Hours(2.0), _problem(), instant=True)
 
 
