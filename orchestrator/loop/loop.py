@@ -234,8 +234,7 @@ class Loop:
             Whether there is more to do.
         """
         work = self._work
-        self._watch.look(at_once=True)
-        work.gives_way = self._turns.gives_way()
+        self._heed()
         if work.starts:
             self._start()
         if not work.flights:
@@ -247,6 +246,11 @@ class Loop:
         del work.flights[landed]
         self._landing.write_controls()
         return True
+
+    def _heed(self) -> None:
+        """Take in what people and other campaigns want."""
+        self._watch.look(at_once=True)
+        self._work.gives_way = self._turns.gives_way()
 
     def _idle(self) -> bool:
         """Nothing runs: wait for a person's word where one is needed; whether to go on."""
@@ -268,9 +272,7 @@ class Loop:
     # Starting
 
     def _start(self) -> None:
-        work = self._work
-        busy = {flight.attempt.cell for flight in work.flights.values()}
-        free = [cell for cell in work.cells.in_service if cell not in busy]
+        work, free = self._work, self._free()
         # what was interrupted takes the cell and the time that it had
         again = [r for r in work.queue if r.id in work.attempts and work.attempts[r.id].cell in free]
         for record in again:
@@ -282,7 +284,14 @@ class Loop:
         free = self._place(free)  # no cell waits for a model while there is something to do
         if free:
             self._proposing.fill(free, self._watch.awaits_approval())
-            self._place(free)
+            self._heed()  # it may have thought for long
+            if work.starts:
+                self._place(self._free())
+
+    def _free(self) -> list[str]:
+        """Cells in service in which nothing runs."""
+        busy = {flight.attempt.cell for flight in self._work.flights.values()}
+        return [cell for cell in self._work.cells.in_service if cell not in busy]
 
     def _place(self, free: list[str]) -> list[str]:
         """Start what waits in free cells; those for which there is nothing."""

@@ -11,8 +11,12 @@ from acquisition.problem import Proposal, Proposals
 from instruments import ExecutionCancelled
 from instruments.manual import ManualLab
 from orchestrator import Campaign
+from orchestrator.campaign import words
+from orchestrator.campaign.line import WAITING
 from orchestrator.errors import StoreUnreachable
-from orchestrator.steering.lifecycle import stop
+from orchestrator.steering.lifecycle import pause, stop
+from orchestrator.store.changes import Note
+from orchestrator.store.records import Owner
 
 
 class Ponder:
@@ -132,3 +136,38 @@ def test_a_store_that_is_away_for_a_moment_ends_nothing(tmp_path):
         mind.answers.set()
         thread.join(30)
     assert ended == ["completed"]
+
+
+@pytest.mark.parametrize("word", ["pause", "stop", "cell out", "turn"])
+def test_what_is_said_while_a_model_thinks_is_heeded_before_its_answer_is_started(tmp_path, word):
+    mind = Ponder()
+
+    class Shared(Bench):
+        equipment = ("twin/pump",)
+
+    campaign, lab = campaign_of(strategy=mind), Shared()
+    store, name = campaign.store, campaign.name
+    loop, ended = loop_of(campaign, lab, tmp_path, experiments=3), []
+    thread = Thread(target=lambda: ended.append(loop.run()))
+    thread.start()
+    try:
+        assert mind.asked.wait(30)
+        if word == "pause":
+            pause(store, name, who="marie")
+        elif word == "cell out":
+            out = {"cell": "cell-1", "in_service": False}
+            store.apply(name, [Note(words.CELL, "it leaks", data=out)], who="marie")
+        elif word == "turn":
+            data = {"priority": 5, "since": "2026-01-01", "devices": ["twin/pump"]}
+            store.hold(WAITING, "urgent", Owner.current(), 30.0, data=data)
+        else:
+            stop(store, name, who="marie")
+        mind.answers.set()
+        if word in ("pause", "turn"):
+            stop(store, name, who="marie")
+    finally:
+        mind.answers.set()
+        thread.join(30)
+    assert ended == ["holding" if word == "cell out" else "stopped"]
+    assert lab.executed == [1]
+    assert [record.state for record in store.experiments(name)] == ["completed", "queued"]
