@@ -7,12 +7,12 @@ Nothing here knows a store, a workflow engine or a model. A laboratory receives 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeAlias, runtime_checkable
 
 from instruments.errors import LabError, MetricError
 
@@ -407,6 +407,18 @@ class Controlled(Protocol):
         """
 
 
+@runtime_checkable
+class Recontrolled(Controlled, Protocol):
+    """What a laboratory adds to :class:`Controlled` when its controls may change while it runs."""
+
+    def take_controls(self, controls: Sequence[Any]) -> None:
+        """Have these controls from now on; one that is under way ends as it began.
+
+        Args:
+            controls: blocks like those of :attr:`Controlled.controls`.
+        """
+
+
 @dataclass(frozen=True, slots=True)
 class LateResult:
     """Results of an analysis elsewhere that have come for one attempt.
@@ -478,6 +490,17 @@ class Located(Protocol):
         Args:
             folder: of the campaign file, which paths are relative to.
         """
+
+
+@runtime_checkable
+class Amendable(Protocol):
+    """What a laboratory's options add to :class:`LabOptions` when some may change in the middle of a campaign.
+
+    Without it, a campaign whose laboratory has other options is another campaign.
+    """
+
+    amendable: ClassVar[Collection[str]]
+    """Options by which it stays the same laboratory."""
 
 
 @runtime_checkable

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import ConfigDict, Field, field_validator
 from pydantic.dataclasses import dataclass as options_dataclass
@@ -45,6 +45,8 @@ class ManualOptions:
     metrics: dict[str, str] = Field(default_factory=dict)
     instructions: str = ""
     type: Literal["manual"] = Field(default="manual", kw_only=True)
+    amendable: ClassVar[frozenset[str]] = frozenset({"cells", "metrics", "instructions"})
+    """Options that may change in a campaign, while no process runs it."""
 
     @field_validator("cells", mode="before")
     @classmethod

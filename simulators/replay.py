@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, TypeAlias
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
@@ -49,6 +49,8 @@ class ReplayOptions:
     sample: str | None = None
     cells: int = Field(default=1, ge=1, le=1000)
     type: Literal["replay"] = Field(default="replay", kw_only=True)
+    amendable: ClassVar[frozenset[str]] = frozenset({"cells"})
+    """Options that may change in a campaign, while no process runs it."""
 
     def tables(self) -> Mapping[str, str]:
         """The one file that is read."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Final, Literal, TypeAlias
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
@@ -78,6 +78,8 @@ class SimulatedOptions:
     scatter: Literal["typical", "ocx24"] = "typical"
     quality: QualityRules = Field(default_factory=QualityRules)
     type: Literal["simulated"] = Field(default="simulated", kw_only=True)
+    amendable: ClassVar[frozenset[str]] = frozenset({"cells", "speed"})
+    """Options that may change in a campaign, while no process runs it."""
 
     def __post_init__(self) -> None:
         if self.chemistry not in CHEMISTRIES:

@@ -78,6 +78,7 @@ class RigLab:
         controls: Sequence[Mapping[str, Any]] = (),
     ) -> None:
         self.program = Program.of(file, controls)
+        self._former: dict[str, ControlBlock] = {}
         self._permits: Callable[[], bool] = always
         self.rig = Rig(file, folder, ready=self._ready, guarded=guarded, fence=self._permitted)
         self.folder = folder
@@ -345,6 +346,11 @@ class RigLab:
         """Those of the rig file; :func:`~instruments.rig.controls.due` says which are due."""
         return tuple(self.program.controls.values())
 
+    def take_controls(self, controls: Sequence[ControlBlock]) -> None:
+        """Have these controls from now on; a former one that is about to be done is still known."""
+        self._former |= self.program.controls
+        self.program = replace(self.program, controls={block.name: block for block in controls})
+
     def control(self, name: str, context: Context) -> ControlResult:
         """Execute a control; where it belongs to a cell, on the context's.
 
@@ -355,10 +361,11 @@ class RigLab:
             LabHalted: the rig is halted or was tripped.
             ExperimentFailed: a device failed.
         """
-        if name not in self.program.controls:
+        block = self.program.controls.get(name) or self._former.get(name)
+        if block is None:
             raise LabError(f"there is no control {name!r}.", field="controls", mend=near(name, self.program.controls))
         self.rig.ready()
-        block, found = self.program.controls[name], list[ControlResult]()
+        found = list[ControlResult]()
         job = Job(f"control-{name}", 1, block.parameters)
         site = Site(context.cell, self.program, self.mounted.at(context.cell))
         plan = self._control_plan(block, site, job, context, found)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass as options_dataclass
@@ -30,6 +30,8 @@ class RigOptions:
     file: str
     quality: QualityRules = Field(default_factory=QualityRules)
     type: Literal["rig"] = Field(default="rig", kw_only=True)
+    amendable: ClassVar[frozenset[str]] = frozenset({"file", "quality"})
+    """Options that may change in a campaign, while no process runs it."""
 
     def controlled(self, blocks: Sequence[Mapping[str, Any]]) -> _Controlled:
         """The same with controls of a campaign, beside those of the rig file."""

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final, TypeAlias
+from typing import Any, TypeAlias
 
 from orchestrator.campaign.history import History
 from orchestrator.campaign.ledger import Ledger
+from orchestrator.campaign.words import AMENDMENT
 from orchestrator.store.changes import Change, PutAttempt, PutExperiment
 from orchestrator.store.protocol import Store
 from orchestrator.store.records import CampaignRecord, EventRecord, ExperimentRecord
 
-AMENDMENT: Final = "amendment"
-"""Kind of the events by which a campaign gets another definition."""
 Follow: TypeAlias = Callable[[CampaignRecord], None]
 
 

@@ -96,6 +96,8 @@ class Campaign:
     metrics: tuple[str, ...]
     tellable: tuple[str, ...]
     """Metrics that may be told."""
+    definition: Definition | None = None
+    """The last one that was taken over by :meth:`amend`, or from the store."""
 
     def __init__(
         self,
@@ -379,10 +381,13 @@ class Campaign:
         """
         with self._lock:
             self._adopt(amended(self, definition))
+            self.definition = definition
             self._books.recast()
 
     def _follow(self, record: CampaignRecord) -> None:
-        self._adopt(amended(self, stored(record, self.store)))
+        definition = stored(record, self.store)
+        self._adopt(amended(self, definition))
+        self.definition = definition
 
     def _ledger_of(self, records: Iterable[ExperimentRecord]) -> Ledger:
         return Ledger(self.space, self.metrics, records)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.campaign.setup import Setup
+from orchestrator.config.changes import ANOTHER
 from orchestrator.errors import CampaignError
 
 if TYPE_CHECKING:
@@ -64,9 +65,7 @@ def amended(campaign: Campaign, definition: Definition) -> Setup:
         CampaignError: what is known of the campaign does not fit it: columns or objectives are others.
     """
     if definition.space.columns != campaign.space.columns:
-        raise CampaignError("an amendment has the same columns.", field="space", mend="Start a linked campaign.")
+        raise CampaignError("an amendment has the same columns.", field="space", mend=ANOTHER)
     if definition.file.objectives != campaign.objectives:
-        raise CampaignError(
-            "an amendment has the same objectives.", field="objectives", mend="Start a linked campaign."
-        )
+        raise CampaignError("an amendment has the same objectives.", field="objectives", mend=ANOTHER)
     return Setup.of(**arguments(definition))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+AMENDMENT: Final = "amendment"
+"""The campaign has another definition: ``{version, was}``. No note: the store writes it with the change."""
 STOP_NOW: Final = "stop now"
 """What runs is to be cancelled and the laboratory made safe at once; the campaign is ``stopping``."""
 COMMENT: Final = "comment"

@@ -19,6 +19,7 @@ from orchestrator.campaign import text
 from orchestrator.campaign.merit import incumbent
 from orchestrator.campaign.progress import ended
 from orchestrator.cli.orders import order_of
+from orchestrator.config.definition import Definition
 from orchestrator.loop.listener import Listener
 from orchestrator.store.records import AttemptRecord, CampaignState, ExperimentRecord
 
@@ -73,6 +74,13 @@ class Display(Listener):
         """See :class:`orchestrator.loop.Listener`."""
         if state in ("paused", "stopping"):
             self._line(f"      {state}  {why}".rstrip())
+
+    def amended(self, version: int, definition: Definition) -> None:
+        """See :class:`orchestrator.loop.Listener`."""
+        file, rule = definition.file, definition.file.stop.rule()
+        self._constraints, self._metrics = file.outcome_constraints, file.metric_names
+        self._progress.update(self._task, total=rule.most)
+        self._line(f"      amended  version {version} of the definition; {rule.text()}, strategy {file.strategy.name}")
 
     def noticed(self, kind: str, text: str) -> None:
         """See :class:`orchestrator.loop.Listener`."""
@@ -129,6 +137,10 @@ class JsonLog(Listener):
     def state_changed(self, state: CampaignState, why: str) -> None:
         """See :class:`orchestrator.loop.Listener`."""
         self._write("state", None, state=state, why=why)
+
+    def amended(self, version: int, definition: Definition) -> None:
+        """See :class:`orchestrator.loop.Listener`."""
+        self._write("amended", None, version=version, hash=definition.hash)
 
     def noticed(self, kind: str, text: str) -> None:
         """See :class:`orchestrator.loop.Listener`."""

@@ -11,6 +11,7 @@ from acquisition.stopping import Progress
 from orchestrator.campaign.history import History
 from orchestrator.campaign.made import catalyst
 from orchestrator.campaign.progress import NOTE, hours_of, least, spent
+from orchestrator.campaign.words import AMENDMENT
 from orchestrator.config.samples import SamplesBlock
 from orchestrator.config.stop import StopBlock
 from orchestrator.store.protocol import Store
@@ -63,8 +64,8 @@ def standing(store: Store, record: CampaignRecord, records: Sequence[ExperimentR
     plain = rule.standing(now).plain()
     if not rule.looks_ahead:
         return plain
-    notes = [event for event in store.events(record.name) if event.kind == NOTE]
-    return _judged(plain, notes[-1].data["standing"] if notes else plain)
+    notes = store.events(record.name, kinds=(NOTE, AMENDMENT))  # behind an amendment, none is of these rules
+    return _judged(plain, notes[-1].data["standing"] if notes and notes[-1].kind == NOTE else plain)
 
 
 def _costs(block: dict[str, Any]) -> Any:

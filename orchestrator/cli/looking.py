@@ -64,6 +64,7 @@ def summary(store: Store, record: CampaignRecord) -> dict[str, Any]:
     return {
         "schema": 1,
         "name": record.name,
+        "version": record.version,
         "state": state,
         "reason": reason,
         "controller": None if holder is None else _controller(holder.owner),

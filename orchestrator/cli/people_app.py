@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from orchestrator.cli.failures import plain_failures
-from orchestrator.cli.options import Json, Store, Who
+from orchestrator.cli.options import Json, Store, Table, Who
 
 people_app = typer.Typer(rich_markup_mode=None)
 
@@ -203,6 +203,26 @@ def tell(
     from orchestrator.cli.people import tell as enter
 
     enter(name, file, prior=prior, amend=amend, store=store, who=who)
+
+
+@people_app.command()
+@plain_failures
+def amend(
+    name: Name,
+    file: Annotated[Path, typer.Argument(help="The campaign file as it is to be from now on.")],
+    table: Table = None,
+    why: Why = "",
+    version: Annotated[
+        int | None, typer.Option("--if-version", min=1, help="Only if the campaign still has this version.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change; write nothing.")] = False,
+    who: Who = None,
+    store: Store = None,
+) -> None:
+    """Change bounds, constraints, stopping rules or options of a campaign, also while it runs."""
+    from orchestrator.cli.amending import amend as change
+
+    change(name, file, table=table, version=version, dry_run=dry_run, store=store, who=who, why=why)
 
 
 @people_app.command()

@@ -140,7 +140,7 @@ def _run(
         raise
     except (OrchestratorError, AcquisitionError, InstrumentsError, OSError) as problem:
         refuse(f"the campaign failed: {problem} What was recorded is kept; `sabatier resume {name}` continues.", FAILED)
-    _conclude(store, name, definition, ended.state, report or folder / "reports" / f"{name}.html", console)
+    _conclude(store, name, ended.state, report or folder / "reports" / f"{name}.html", console)
     status = STATUS.get(ended.state, FAILED)
     if ended.orderly:
         sys.exit(status)
@@ -230,14 +230,13 @@ def _logging(path: Path, campaign: str) -> Iterator[None]:
         to_file.close()
 
 
-def _conclude(
-    store: Store, name: str, definition: Definition, state: CampaignState, report: Path, console: Console
-) -> None:
+def _conclude(store: Store, name: str, state: CampaignState, report: Path, console: Console) -> None:
     """Say how it ended, what is best, and where the report is."""
     from orchestrator.export.report import write_report
 
     record = store.campaign(name)
-    campaign = assemble(store, name, definition).campaign
+    parts = assemble(store, name)  # anew: its definition may have been amended
+    campaign = parts.campaign
     console.print(f"campaign {name} is {state}: {record.reason}", markup=False, highlight=False, soft_wrap=True)
     try:
         best = campaign.best()
@@ -254,7 +253,7 @@ def _conclude(
             console.print(f"best: experiment {id}: {point}", markup=False, highlight=False, soft_wrap=True)
             console.print(f"      {values} (by the model)", markup=False, highlight=False, soft_wrap=True)
     try:
-        path = write_report(campaign, record, report, notices=definition.notices)
+        path = write_report(campaign, record, report, notices=parts.definition.notices)
     except (OSError, OrchestratorError) as problem:  # the campaign is what it is without its report
         sys.stderr.write(f"sabatier: the report could not be written: {problem}\n")
         return

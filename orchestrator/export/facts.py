@@ -13,6 +13,8 @@ import pandas as pd
 
 from instruments.metrics import unit_of
 from orchestrator.campaign.progress import spent
+from orchestrator.campaign.versions import history
+from orchestrator.config.changes import shown
 from orchestrator.config.spaces import units_of
 from orchestrator.config.stop import StopBlock
 from orchestrator.errors import NothingTold
@@ -127,6 +129,18 @@ def states(frame: pd.DataFrame) -> list[tuple[str, str, int]]:
     """State, its name in words, and how many experiments are in it; those that occur."""
     counts = frame["state"].value_counts()
     return [(s, s.replace("_", " "), int(counts[s])) for s in EXPERIMENT_STATES if s in counts.index]
+
+
+def amendments(campaign: Campaign) -> list[tuple[str, str, list[tuple[str, str, str]]]]:
+    """What was amended: when and by whom, why, and each field with what it was and became."""
+    return [
+        (
+            f"Version {version.number}, {words.moment(version.time)}, {version.who}",
+            version.why,
+            [(change.field, shown(change.was), shown(change.now)) for change in version.changes],
+        )
+        for version in history(campaign.store, campaign.name)
+    ]
 
 
 def versions() -> list[tuple[str, str]]:

@@ -87,6 +87,7 @@ def render(campaign: Campaign, record: CampaignRecord, *, notices: Sequence[str]
         best=facts.best(campaign, frame),
         sections=_sections(pictures),
         listing=listing(campaign, frame, reading),
+        amendments=facts.amendments(campaign),
         versions=facts.versions(),
         definition=json.dumps(record.definition, indent=2, ensure_ascii=False) if record.definition else "",
         definition_hash=record.definition_hash,

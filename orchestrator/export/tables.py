@@ -13,6 +13,7 @@ import pandas as pd
 
 from acquisition.parameters import Categorical, Integer
 from instruments.metrics import unit_of
+from orchestrator.campaign.versions import history
 from orchestrator.config.spaces import units_of
 from orchestrator.errors import InputError
 from orchestrator.export.files import write_atomically
@@ -192,6 +193,8 @@ def _summary(campaign: Campaign, record: CampaignRecord, frame: pd.DataFrame) ->
         "finished": _iso(record.finished),
         "units": _units(campaign, frame),
         "files": list(NAMES[:-1]),
+        "version": record.version,
+        "amendments": [version.plain() for version in history(campaign.store, campaign.name)],
         "definition_hash": record.definition_hash,
         "definition": record.definition,
     }

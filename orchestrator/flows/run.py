@@ -28,6 +28,7 @@ from prefect.artifacts import (  # noqa: E402
 from orchestrator.campaign import Campaign  # noqa: E402
 from orchestrator.campaign.merit import incumbent  # noqa: E402
 from orchestrator.campaign.progress import ended  # noqa: E402
+from orchestrator.config.definition import Definition  # noqa: E402
 from orchestrator.flows.engine import PrefectEngine  # noqa: E402
 from orchestrator.loop.assembly import assemble, loop_of  # noqa: E402
 from orchestrator.loop.listener import Listener  # noqa: E402
@@ -139,6 +140,10 @@ class _Artifacts(Listener):
         if now - self._last >= BETWEEN_ARTIFACTS and (self._posting is None or self._posting.done()):
             self._last = now
             self._post()
+
+    def amended(self, version: int, definition: Definition) -> None:  # noqa: ARG002
+        """See :class:`orchestrator.loop.Listener`."""
+        self._budget = definition.file.stop.rule().most
 
     def close(self) -> None:
         """Show the last state, if the server takes it within some seconds."""

@@ -5,20 +5,20 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from threading import Event
 
 from instruments.lab import Lab
 from orchestrator.campaign import Campaign
 from orchestrator.campaign.defining import arguments, stored
 from orchestrator.campaign.places import files_of, spool_of
-from orchestrator.config.approval import needs_approval
+from orchestrator.config.changes import differences
 from orchestrator.config.definition import Definition
 from orchestrator.errors import CampaignExists
 from orchestrator.loop.engine import Engine
 from orchestrator.loop.keeping import Files
 from orchestrator.loop.listener import Listener
 from orchestrator.loop.loop import Loop
+from orchestrator.loop.terms import Terms
 from orchestrator.store.opening import open_store
 from orchestrator.store.protocol import Store
 from orchestrator.store.records import CampaignRecord
@@ -51,12 +51,18 @@ def register(store: Store, definition: Definition) -> bool:
         store.create(record, definition.blobs())
         return True
     stored = known[file.name]
+    if definition.hash == stored.definition_hash:
+        return False
     # rebuilt, since this release may write out more defaults than the one that stored it
-    if definition.hash not in (stored.definition_hash, Definition.from_resolved(stored.definition, store.blob).hash):
+    there = Definition.from_resolved(stored.definition, store.blob)
+    if definition.hash != there.hash:
+        changes = differences(there.resolved(), definition.resolved())
+        more = f", and {len(changes) - 1} more" if len(changes) > 1 else ""
         raise CampaignExists(
-            f"campaign {file.name!r} exists in {store.url} with another definition.",
+            f"campaign {file.name!r} exists in {store.url} with another definition ({changes[0]}{more}).",
             field="name",
-            mend=f"Rename this one, or continue the stored one with `sabatier resume {file.name}`.",
+            mend=f"Continue it as it is with `sabatier resume {file.name}`, give it this definition with "
+            f"`sabatier amend {file.name} FILE`, or rename this one.",
         )
     return False
 
@@ -98,15 +104,15 @@ def loop_of(
         cancelled: ends the loop in good order.
         listeners: are told what happens.
     """
-    file = parts.definition.file
+    terms = Terms.of(parts.definition.file)
     return Loop(
         parts.campaign,
         parts.lab,
-        stop=file.stop.rule(),
-        batch=file.strategy.batch or 1,
-        approval=None if file.approval == "none" else partial(needs_approval, file.approval),
-        breakers=file.breakers,
-        turns=file.turns,
+        stop=terms.rule,
+        batch=terms.batch,
+        approval=terms.approval,
+        breakers=terms.breakers,
+        turns=terms.turns,
         engine=engine,
         files=kept_by(store, parts.lab, files),
         cancelled=cancelled,

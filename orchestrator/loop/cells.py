@@ -31,7 +31,7 @@ class Cells:
     """
 
     def __init__(self, cells: Sequence[str], breakers: Breakers | None, listeners: Sequence[Listener] = ()) -> None:
-        self._all, self._breakers, self._listeners = tuple(cells), breakers, listeners
+        self._all, self.breakers, self._listeners = tuple(cells), breakers, listeners
         self._rows: dict[str, list[tuple[int, str]]] = {cell: [] for cell in cells}  # experiment, and what was wrong
         self._out: dict[str, str] = {}
         self._tripped: set[str] = set()  # since a person last let the campaign go on
@@ -48,7 +48,7 @@ class Cells:
         mend = "Mend a cell, then `sabatier cell NAME CELL in`, and continue."
         if not self.in_service:
             return f"no cell is in service ({reasons}). {mend}"
-        if self._breakers is not None and len(self._tripped) >= self._breakers.cells:
+        if self.breakers is not None and len(self._tripped) >= self.breakers.cells:
             return f"{len(self._tripped)} cells were taken out of service ({reasons}). {mend}"
         return ""
 
@@ -119,9 +119,9 @@ class Cells:
             row.clear()
             return []
         row.append((attempt.experiment, wrong))
-        if self._breakers is None or len(row) < self._breakers.cell or cell in self._out:
+        if self.breakers is None or len(row) < self.breakers.cell or cell in self._out:
             return []
-        last = "; ".join(f"experiment {id}: {what}" for id, what in row[-self._breakers.cell :])
+        last = "; ".join(f"experiment {id}: {what}" for id, what in row[-self.breakers.cell :])
         why = f"{len(row)} attempts in a row without a usable result ({last})"
         self._out[cell] = why
         self._tripped.add(cell)

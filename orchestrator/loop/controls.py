@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from queue import Empty, SimpleQueue
@@ -64,6 +64,11 @@ class Controls:
         self._landed = [(a.experiment, a.cell) for a in sorted(ended, key=lambda a: (str(a.finished), a.experiment))]
         self._history = [Done(**event.data["done"]) for event in events if event.kind == NOTE]
 
+    def take(self, blocks: Sequence[ControlBlock]) -> None:
+        """Do these controls from now on; those of the same names go on from where they are."""
+        with self._lock:
+            self._blocks = {block.name: block for block in blocks}
+
     def landed(self, experiment: int, cell: str) -> None:
         """An experiment has ended on a cell."""
         with self._lock:
@@ -82,12 +87,12 @@ class Controls:
             LabHolds: one was not good, and the laboratory must wait for a person.
             ExecutionCancelled, LabHalted: see :class:`~instruments.lab.Lab`.
         """
-        for name in self._due("", context.cell):
+        for name, block in self._due("", context.cell).items():
             with self._shared:  # one cell does it, the others wait for what it finds
                 if name in self._due("", context.cell):
-                    self._do(self._blocks[name], "", context)
-        for name in self._due(context.cell, context.cell):
-            self._do(self._blocks[name], context.cell, context)
+                    self._do(block, "", context)
+        for block in self._due(context.cell, context.cell).values():
+            self._do(block, context.cell, context)
 
     def changes(self, known: Callable[[int], ExperimentRecord]) -> list[Change]:
         """What is to be written since this was last asked: results, and experiments that became suspect."""
@@ -113,15 +118,14 @@ class Controls:
 
     # Inside
 
-    def _due(self, cell: str, on: str) -> list[str]:
+    def _due(self, cell: str, on: str) -> dict[str, ControlBlock]:
         from instruments.rig.controls import due
 
         with self._lock:
             counts = Counter(where for _, where in self._landed)
             done = {name: counts[name] for name in self._cells} | {on: counts[on]}
-            return [
-                one.name for one in due(self._blocks.values(), self._history, done, self._hours()) if one.cell == cell
-            ]
+            wanted = due(self._blocks.values(), self._history, done, self._hours())
+            return {one.name: self._blocks[one.name] for one in wanted if one.cell == cell}
 
     def _do(self, block: ControlBlock, cell: str, context: AttemptContext) -> None:
         result = self._measured(block, cell, context)
@@ -164,6 +168,17 @@ class Controls:
             self._history.append(done)
         self._written.put((result, done, flagged))
         return result
+
+
+def controls_of(
+    lab: object, hours: Callable[[], float], attempts: list[AttemptRecord], events: list[EventRecord]
+) -> Controls | None:
+    """The controls of a laboratory, with what earlier sittings did; ``None`` where it has none."""
+    if not (isinstance(lab, Controlled) and lab.controls):
+        return None
+    controls = Controls(lab, hours)
+    controls.load(attempts, events)
+    return controls
 
 
 def _taken(queue: SimpleQueue[T]) -> Iterator[T]:

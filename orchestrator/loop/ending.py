@@ -27,21 +27,24 @@ def rule_of(experiments: int | None, stop: StoppingRule | None) -> StoppingRule:
 class Ending:
     """Asks the stopping rule of a loop.
 
+    Attributes:
+        rule: what is asked; an amendment may bring another.
+
     Raises:
         StoppingError: the rule may never end the campaign, or means nothing for it.
     """
 
     def __init__(self, campaign: Campaign, lab: Lab, rule: StoppingRule) -> None:
         check_rule(rule, outline(campaign), instant=isinstance(lab, ReplayLab))
-        self._campaign, self._rule = campaign, rule
+        self._campaign, self.rule = campaign, rule
         self._written: Standing | None = None
         self.why = ""
         """Why no experiment was proposed, when that was last considered; empty if one was."""
 
     def ask(self, hours: float) -> Standing:
         """Where the campaign stands after so many hours; what models say of it is written down."""
-        standing = self._campaign.standing(self._rule, hours=hours)
-        if standing != self._written and self._rule.looks_ahead:
+        standing = self._campaign.standing(self.rule, hours=hours)
+        if standing != self._written and self.rule.looks_ahead:
             text = standing.reason or f"not yet {standing.text}"
             self._campaign.put(Note(NOTE, text, data={"standing": standing.plain()}))
             self._written = standing

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from orchestrator.store.records import AttemptRecord, CampaignState, ExperimentRecord
+
+if TYPE_CHECKING:
+    from orchestrator.config.definition import Definition
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +29,9 @@ class Listener:
     def state_changed(self, state: CampaignState, why: str) -> None:
         """The campaign is in another state."""
 
+    def amended(self, version: int, definition: Definition) -> None:
+        """The campaign goes on by another definition."""
+
     def noticed(self, kind: str, text: str) -> None:
         """Something happened that people should know; ``kind`` as in :mod:`orchestrator.campaign.words`.
 
@@ -33,7 +39,7 @@ class Listener:
         """
 
 
-Event = Literal["proposed", "started", "learned", "state_changed", "noticed"]
+Event = Literal["proposed", "started", "learned", "state_changed", "amended", "noticed"]
 
 
 def told(listeners: Iterable[Listener], what: Event, *args: Any) -> None:

@@ -19,6 +19,7 @@ from orchestrator.campaign.made import name_of
 from orchestrator.config.breakers import Breakers
 from orchestrator.config.turns import TurnsBlock
 from orchestrator.errors import OrchestratorError, StaleWrite, StoreError
+from orchestrator.loop.amending import Following
 from orchestrator.loop.attendance import Attendance
 from orchestrator.loop.cells import Cells
 from orchestrator.loop.context import RealClock
@@ -31,9 +32,10 @@ from orchestrator.loop.landing import Landing
 from orchestrator.loop.late import LateResults
 from orchestrator.loop.launching import fly
 from orchestrator.loop.listener import Listener, told
-from orchestrator.loop.proposing import Approval, Proposing
+from orchestrator.loop.proposing import Proposing
 from orchestrator.loop.restart import recover
 from orchestrator.loop.sending import Sender
+from orchestrator.loop.terms import Approval, Terms
 from orchestrator.loop.turns import Turns
 from orchestrator.loop.watching import Watch, ended
 from orchestrator.loop.work import Work
@@ -90,19 +92,20 @@ class Loop:
         self.cancelled = cancelled or Event()
         cells = Cells(lab.cells, breakers, listeners)
         kept = files if isinstance(files, Files) else Files(files, files / "spool", durable=not lab.repeat_is_safe)
+        terms = Terms(rule_of(experiments, stop), batch, approval, breakers, turns or TurnsBlock())
         self._work = Work(
-            campaign, lab, engine, kept, self.cancelled, tuple(listeners), cells, Sender(kept, campaign.name)
+            campaign, lab, engine, kept, self.cancelled, tuple(listeners), cells, Sender(kept, campaign.name), terms
         )
-        rule = rule_of(experiments, stop)
-        self._ending = Ending(campaign, lab, rule)
-        campaign.budget = rule.most
-        self._proposing = Proposing(self._work, self._ending, batch, approval, self._meanwhile)
+        self._ending = Ending(campaign, lab, terms.rule)
+        campaign.budget = terms.rule.most
+        self._proposing = Proposing(self._work, self._ending, self._meanwhile)
         self._landing = Landing(self._work)
-        self._watch = Watch(self._work, approval=approval is not None)
         self._late = LateResults(campaign, lab, kept)
         self._attendance = Attendance(lab)
         devices = lab.equipment if isinstance(lab, Equipped) else ()
-        self._turns = Turns(campaign.store, campaign.name, devices, turns or TurnsBlock(), ttl=TTL, listeners=listeners)
+        self._turns = Turns(campaign.store, campaign.name, devices, terms.turns, ttl=TTL, listeners=listeners)
+        self._following = Following(self._work, self._ending, self._proposing, self._turns)
+        self._watch = Watch(self._work, self._following)
 
     # The whole campaign
 
@@ -128,6 +131,7 @@ class Loop:
     def _run(self) -> CampaignState:
         self.campaign.refresh()
         self.campaign.news()  # what was said before is in the state that this starts from
+        self._following.follow()
         try:
             self._begin()
             state, why = self._sit()

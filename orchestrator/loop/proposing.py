@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from threading import Event
-from typing import Any, TypeAlias
+from typing import Any
 
 from acquisition.errors import SpaceExhaustedError
 from acquisition.stopping import Standing
@@ -15,9 +15,6 @@ from orchestrator.loop.placing import homes, place
 from orchestrator.loop.work import Work
 from orchestrator.store.records import ExperimentRecord, ExperimentState
 
-Approval: TypeAlias = Callable[[Mapping[str, Any]], bool]
-"""Whether an experiment of these settings must be approved by a person."""
-
 
 class Proposing:
     """Proposes for one loop.
@@ -25,16 +22,11 @@ class Proposing:
     Args:
         work: what is in hand.
         ending: whether the campaign is over.
-        batch: propose so many together; cells that are free at once may ask for more.
-        approval: what a person must approve before it is started; ``None``: nothing.
         meanwhile: called with an event while a model thinks, in the loop's thread; returns when the event is set.
     """
 
-    def __init__(
-        self, work: Work, ending: Ending, batch: int, approval: Approval | None, meanwhile: Callable[[Event], None]
-    ) -> None:
-        self._work, self._ending, self._batch, self._approval = work, ending, batch, approval
-        self._meanwhile = meanwhile
+    def __init__(self, work: Work, ending: Ending, meanwhile: Callable[[Event], None]) -> None:
+        self._work, self._ending, self._meanwhile = work, ending, meanwhile
         self.exhausted = ""
         """Why a finite space has nothing left, once it has not."""
 
@@ -67,7 +59,7 @@ class Proposing:
             return False  # a batch that shares settings ends before the next one begins
         standing = self._ending.ask(work.now / 3600.0)
         alone = work.campaign.conditions_per_sample is None  # each experiment needs a sample of its own
-        wanted = min(max(missing, self._batch), standing.room, standing.fresh if alone else math.inf)
+        wanted = min(max(missing, work.terms.batch), standing.room, standing.fresh if alone else math.inf)
         if wanted < 1:
             return False
         records = self._propose(int(wanted), wanted <= missing, standing)
@@ -99,8 +91,10 @@ class Proposing:
         return asked.result()
 
     def _choose(self, n: int, apart: bool, standing: Standing) -> list[ExperimentRecord]:
+        approval = self._work.terms.approval
+
         def state(settings: Mapping[str, Any]) -> ExperimentState:
-            return "proposed" if self._approval is not None and self._approval(settings) else "queued"
+            return "proposed" if approval is not None and approval(settings) else "queued"
 
         try:
             return self._work.campaign.propose(n, state=state, apart=apart, purse=standing.purse, fresh=standing.fresh)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 from collections import Counter, deque
 
-from instruments.lab import Controlled, Journaling
+from instruments.lab import Journaling
 from orchestrator.campaign import words
 from orchestrator.loop.context import RealClock
-from orchestrator.loop.controls import Controls
+from orchestrator.loop.controls import controls_of
 from orchestrator.loop.journal import steps_of
 from orchestrator.loop.landing import Landing
 from orchestrator.loop.recovery import (
@@ -86,9 +86,7 @@ def recover(work: Work, landing: Landing) -> str:
     work.failures = Counter(a.experiment for a in every if a.state == "failed")
     work.now = clock_of(a for a in work.attempts.values() if work.resumes or a.state != "running")
     work.clock = RealClock(work.now)
-    if isinstance(lab, Controlled) and lab.controls:
-        work.controls = Controls(lab, lambda: work.time / 3600.0)
-        work.controls.load(every, log)
+    work.controls = controls_of(lab, work.hours, every, log)
     classify(work, landing)
     records = campaign.experiments()
     if waiting := [r.id for r in records if r.state == "needs_inspection"]:

@@ -125,6 +125,8 @@ class Turns:
 
     def _stand(self) -> list[Place]:
         """Stand in line, or go on doing so; the line as it is now."""
+        if self._place is not None and self._place.data["priority"] != self.policy.priority:  # amended
+            self._leave()
         if self._place is not None:
             try:
                 self._place = self._store.keep(self._place, self._ttl)

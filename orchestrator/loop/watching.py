@@ -8,6 +8,7 @@ from collections import deque
 from typing import Final
 
 from orchestrator.campaign import words
+from orchestrator.loop.amending import Following
 from orchestrator.loop.listener import told
 from orchestrator.loop.recovery import queue_of
 from orchestrator.loop.work import Work
@@ -24,11 +25,11 @@ class Watch:
 
     Args:
         work: what is in hand.
-        approval: whether proposals may wait for a person's word; else what is ``proposed`` was asked in Python.
+        following: lets the loop follow another definition.
     """
 
-    def __init__(self, work: Work, *, approval: bool) -> None:
-        self._work, self._approval = work, approval
+    def __init__(self, work: Work, following: Following) -> None:
+        self._work, self._following = work, following
         self._looked = 0.0
         self._glanced = 0
 
@@ -46,6 +47,8 @@ class Watch:
         self._looked = time.monotonic()
         self._glanced = max(self._glanced, self._work.campaign.seen)
         news = [event for event in self._work.campaign.news() if event.kind not in ("lease", words.STEP)]
+        if any(event.kind == words.AMENDMENT for event in news):
+            self._following.follow()
         if any(event.kind == "campaign" for event in news):
             self.heed_state()
         if any(event.kind == "experiment" for event in news):
@@ -94,8 +97,8 @@ class Watch:
         work.queue = deque(queue_of(records.values(), work.attempts))
 
     def awaits_approval(self) -> int:
-        """How many proposals wait for a person's word."""
-        if not self._approval:
+        """How many proposals wait for a person's word; without approval, what is ``proposed`` was asked in Python."""
+        if self._work.terms.approval is None:
             return 0
         return sum(record.state == "proposed" for record in self._work.campaign.experiments())
 

@@ -19,6 +19,7 @@ from orchestrator.loop.executing import Flight
 from orchestrator.loop.keeping import Files
 from orchestrator.loop.listener import Listener
 from orchestrator.loop.sending import Sender
+from orchestrator.loop.terms import Terms
 from orchestrator.store.records import AttemptRecord, CampaignState, ExperimentRecord
 
 
@@ -35,6 +36,7 @@ class Work:
         listeners: are told what happens.
         cells: those in service.
         sender: of raw signals, to object storage.
+        terms: of the campaign's definition.
         queue: experiments that may be started, the next one first.
         flights: what runs, by experiment.
         landed: experiments whose execution has ended, as they come.
@@ -51,6 +53,7 @@ class Work:
         now: by a virtual clock, s.
         clock: the laboratory's, where time is real.
         virtual: whether the laboratory's time passes only in a simulation.
+        version: of the definition that the terms are of.
     """
 
     campaign: Campaign
@@ -61,6 +64,7 @@ class Work:
     listeners: Sequence[Listener]
     cells: Cells
     sender: Sender
+    terms: Terms
     queue: deque[ExperimentRecord] = field(default_factory=deque)
     flights: dict[int, Flight] = field(default_factory=dict)
     landed: SimpleQueue[int] = field(default_factory=SimpleQueue)
@@ -77,8 +81,10 @@ class Work:
     now: float = 0.0
     clock: RealClock = field(default_factory=lambda: RealClock(0.0))
     virtual: bool = field(init=False)
+    version: int = field(init=False)
 
     def __post_init__(self) -> None:
+        self.version = self.campaign.version
         self.virtual = isinstance(self.lab, VirtualTime) and self.lab.virtual_time
 
     @property
@@ -90,6 +96,10 @@ class Work:
     def time(self) -> float:
         """By the laboratory's clock, s."""
         return self.now if self.virtual else self.clock.now()
+
+    def hours(self) -> float:
+        """By the laboratory's clock."""
+        return self.time / 3600.0
 
     @property
     def starts(self) -> bool:

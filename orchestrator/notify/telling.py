@@ -14,6 +14,7 @@ from typing import Final
 from orchestrator.campaign import Campaign, text, words
 from orchestrator.campaign.merit import incumbent
 from orchestrator.campaign.progress import ended
+from orchestrator.config.definition import Definition
 from orchestrator.config.notify import Event, Notify
 from orchestrator.errors import StoreError
 from orchestrator.loop.assembly import Assembly
@@ -108,6 +109,10 @@ class Notifications(Listener):
             moved = max((record.updated for record in self._campaign.experiments()), default=None)
             # the same reason is something new once an experiment has moved
             self._tell(event, said, self._todo(state), keys={f"{state}: {why} ({moved})"})
+
+    def amended(self, version: int, definition: Definition) -> None:  # noqa: ARG002
+        """See :class:`orchestrator.loop.Listener`."""
+        self._approval = definition.file.approval != "none"
 
     def noticed(self, kind: str, text: str) -> None:
         """See :class:`orchestrator.loop.Listener`."""

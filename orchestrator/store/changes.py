@@ -5,6 +5,7 @@ The changes of one call of ``apply`` are checked and written in their order, eac
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -69,12 +70,14 @@ class Amend:
         definition_hash: what it is compared by.
         expected_hash: that of the definition that the store must still have.
         why: for the log, which also keeps the former content of every block that changes.
+        blobs: the contents that the definition refers to, by their SHA-256 in hexadecimal, as for a new campaign.
     """
 
     definition: dict[str, Any]
     definition_hash: str
     expected_hash: str
     why: str = ""
+    blobs: Mapping[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -226,7 +226,9 @@ class MemoryStore:
             if not (wanted := tuple(changes)):
                 return 0
             sequence, now = len(kept.events), self._clock.now()
-            kept.write(plan(kept.campaign, wanted, kept, who=who, sequence=sequence, now=now))
+            done = plan(kept.campaign, wanted, kept, who=who, sequence=sequence, now=now)
+            kept.write(done)
+            self._blobs |= done.blobs
             return len(kept.events)
 
     def acquire(self, name: str, owner: Owner, ttl: float = 30.0) -> Lease:

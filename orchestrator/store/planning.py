@@ -15,6 +15,7 @@ from orchestrator.errors import StaleWrite, UnknownRecord, UnstorableValue
 from orchestrator.store import codec
 from orchestrator.store.changes import Amend, Change, Note, PutAsk, PutAttempt, PutExperiment, SetCampaignState
 from orchestrator.store.codec import Row
+from orchestrator.store.creation import check_blobs
 from orchestrator.store.records import CampaignState, EventRecord, ExperimentRecord
 from orchestrator.store.states import CAMPAIGN_ENDED, check_attempt, check_campaign, check_experiment
 
@@ -47,6 +48,7 @@ class Plan:
         new_experiments: ids of those that are new.
         new_attempts: keys of those that are new.
         events: in their order.
+        blobs: contents that a definition refers to, by their hash; the store may have some of them.
     """
 
     campaign: Row = field(default_factory=dict)
@@ -57,6 +59,7 @@ class Plan:
     new_experiments: set[int] = field(default_factory=set)
     new_attempts: set[tuple[int, int]] = field(default_factory=set)
     events: list[Row] = field(default_factory=list)
+    blobs: dict[str, bytes] = field(default_factory=dict)
 
 
 def plan(campaign: Kept, changes: Sequence[Change], view: View, *, who: str, sequence: int, now: datetime) -> Plan:
@@ -198,6 +201,8 @@ class _Planner:
                 field="definition",
                 mend="Read the store again.",
             )
+        check_blobs(change.blobs)
+        self.plan.blobs |= change.blobs
         former = codec.campaign_record(present)
         version = former.version + 1
         document = codec.campaign_document(change.definition, former.seed, version)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from sqlalchemy import Connection, Select
@@ -35,9 +35,17 @@ class CampaignView:
         return first_row(self._connection, sql.ATTEMPT, {"of": self._key, "one": experiment, "two": number})
 
 
+def put_blobs(connection: Connection, blobs: Mapping[str, bytes]) -> None:
+    """Write contents that are not there yet."""
+    for digest, content in blobs.items():
+        if connection.execute(sql.HAS_BLOB, {"of": digest}).first() is None:
+            connection.execute(sql.ADD_BLOB, {"digest": digest, "content": content})
+
+
 def carry_out(connection: Connection, key: int, done: Plan, sequence: int) -> None:
     """Write a plan; what others refer to comes first."""
     added = {"campaign": key}
+    put_blobs(connection, done.blobs)
     if done.asks:
         connection.execute(sql.ADD_ASK, [row | added for row in done.asks.values()])
     new = [row | added for id, row in done.experiments.items() if id in done.new_experiments]

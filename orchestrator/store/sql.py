@@ -47,6 +47,7 @@ from orchestrator.store.rows import (
     lease_row,
     leased,
     logged,
+    put_blobs,
     put_lease,
 )
 from orchestrator.store.sqlite import BUSY_TIMEOUT, prepare_path, sqlite_engine
@@ -110,9 +111,7 @@ class SqlStore:
             at.connection.execute(sql.ADD_CAMPAIGN, row | {"last_event": 1})
             key = campaign_key(at.connection, record.name)
             at.connection.execute(sql.ADD_EVENT, event | {"campaign": key})
-            for digest, content in blobs.items():
-                if at.connection.execute(sql.HAS_BLOB, {"of": digest}).first() is None:
-                    at.connection.execute(sql.ADD_BLOB, {"digest": digest, "content": content})
+            put_blobs(at.connection, blobs)
             at.proof = logged(key, event)
 
         self._in.write(work)

@@ -18,7 +18,7 @@ step = st.tuples(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(step, max_size=25))
 def test_points_are_those_of_a_ledger_that_knows_nothing_else(steps):
     ledger, now = Ledger(SPACE, ["y"]), {}
