@@ -29,7 +29,8 @@ class Store(Protocol):
     All methods may be called by several threads, and several processes may use one store at once. What a method
     returns belongs to the caller. Methods that take a campaign's name raise
     :class:`~orchestrator.errors.UnknownCampaign`, naming the nearest one. Every method raises a
-    :class:`~orchestrator.errors.StoreError` if the store itself fails; a write then has changed nothing.
+    :class:`~orchestrator.errors.StoreError` if the store itself fails; a write then has changed nothing (in one case
+    that is not known, and the error says so: a database behind a network is lost in a commit, and stays away).
     """
 
     url: str
