@@ -18,7 +18,6 @@ from instruments.errors import (
     ToldElsewhere,
 )
 from instruments.lab import (
-    Amendable,
     Attended,
     Belated,
     Clock,
@@ -39,9 +38,7 @@ from instruments.lab import (
     Measurement,
     Observation,
     Outcome,
-    Recontrolled,
     Reducing,
-    Referred,
     Resuming,
     Selective,
     Verdict,
@@ -69,7 +66,6 @@ _HOMES = {
 
 __all__ = [
     "METRICS",
-    "Amendable",
     "Attended",
     "Belated",
     "Calibration",
@@ -103,11 +99,9 @@ __all__ = [
     "Outcome",
     "QualityRules",
     "ReaderError",
-    "Recontrolled",
     "Recording",
     "Reducing",
     "Reduction",
-    "Referred",
     "Resuming",
     "Selective",
     "Setup",

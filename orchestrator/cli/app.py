@@ -83,6 +83,19 @@ def deploy(
 
 @app.command()
 @plain_failures
+def worker(
+    pool: Annotated[str, typer.Option("--pool", help="The work pool; made if it is not there.")] = "sabatier",
+    limit: Annotated[int, typer.Option("--limit", min=2, help="The most processes at a time, looks included.")] = 4,
+    name: Annotated[str | None, typer.Option("--name", help="Of the worker, on Prefect's pages.")] = None,
+) -> None:
+    """Run campaigns of a work pool on this computer, until a signal ends it; each campaign then ends in good order."""
+    from orchestrator.cli.deploying import start_worker
+
+    start_worker(pool, limit=limit, name=name)
+
+
+@app.command()
+@plain_failures
 def status(
     name: Annotated[str | None, typer.Argument(help="A campaign's name; without, all.")] = None,
     store: Store = None,

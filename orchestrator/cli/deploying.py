@@ -12,6 +12,7 @@ from orchestrator.cli.running import refuse_memory
 from orchestrator.config.load import load
 from orchestrator.flows.deploy import Deployed, configured_server, deploy
 from orchestrator.flows.server import ServerError
+from orchestrator.flows.worker import work
 from orchestrator.loop.assembly import open_for, register
 from orchestrator.notify.telling import check_people
 from orchestrator.steering.saying import account, say
@@ -47,6 +48,15 @@ def deploy_campaign(
     sys.stdout.write(_words(name, place, every, store_is_file=_is_file(kept)))
 
 
+def start_worker(pool: str, *, limit: int, name: str | None) -> None:
+    """Work until a signal; ends the process with the worker's exit status."""
+    try:
+        status = work(pool, limit=limit, name=name)
+    except ServerError as problem:
+        refuse(told(problem), FAILED)
+    sys.exit(status)
+
+
 def _campaign(
     campaign: str, *, table: Path | None, name: str | None, seed: int | None, store: str | None
 ) -> tuple[Store, str]:
@@ -74,5 +84,5 @@ def _words(name: str, place: Deployed, every: float, *, store_is_file: bool) -> 
     return (
         f"campaign {name} is deployed to the work pool {place.pool}{new}, on {place.url}.\n"
         f"Whether somebody runs it is looked at every {every:g} s; a worker continues it where nobody does.\n"
-        f"A worker, {where}: prefect worker start --pool {place.pool} --limit 4\n"
+        f"A worker, {where}: sabatier worker --pool {place.pool}\n"
     )

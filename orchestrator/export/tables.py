@@ -13,7 +13,6 @@ import pandas as pd
 
 from acquisition.parameters import Categorical, Integer
 from instruments.metrics import unit_of
-from orchestrator.campaign.links import links
 from orchestrator.campaign.versions import history
 from orchestrator.config.spaces import units_of
 from orchestrator.errors import InputError
@@ -180,7 +179,7 @@ def _events(events: Sequence[EventRecord]) -> pd.DataFrame:
 
 
 def _summary(campaign: Campaign, record: CampaignRecord, frame: pd.DataFrame) -> bytes:
-    counts, linked = frame["state"].value_counts(), links(campaign.store, campaign.name)
+    counts = frame["state"].value_counts()
     data = {
         "schema": SCHEMA,
         "name": record.name,
@@ -194,8 +193,6 @@ def _summary(campaign: Campaign, record: CampaignRecord, frame: pd.DataFrame) ->
         "finished": _iso(record.finished),
         "units": _units(campaign, frame),
         "files": list(NAMES[:-1]),
-        "after": linked.after,
-        "followed_by": list(linked.followed_by),
         "version": record.version,
         "amendments": [version.plain() for version in history(campaign.store, campaign.name)],
         "definition_hash": record.definition_hash,

@@ -16,7 +16,7 @@ from threading import Event
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
 
-from orchestrator.flows.settings import apply_defaults
+from orchestrator.flows.settings import FORMAT, apply_defaults, log_through
 
 apply_defaults()
 
@@ -54,9 +54,15 @@ def attend_campaign(campaign: str, store: str | None = None) -> State[Any]:
         if not seen.goes_on:
             if seen.ended:
                 pause_schedule()
-            return Completed(name=LOOKED, message=f"Nothing to do for campaign {campaign}: {seen.why}.")
+            return _nothing_to_do(campaign, seen.why)
         bury()
         return _continue(campaign, address)
+
+
+def _nothing_to_do(campaign: str, why: str) -> State[Any]:
+    message = f"Nothing to do for campaign {campaign}: {why.rstrip('.')}."
+    logger.info(message)
+    return Completed(name=LOOKED, message=message)
 
 
 def store_of_worker(address: str | None) -> str:
@@ -94,7 +100,7 @@ def _continue(campaign: str, address: str) -> State[Any]:
         try:
             state = sit_down(campaign, address, None, Hooks(cancelled))
         except LeaseHeld as held:  # another run was faster
-            return Completed(name=LOOKED, message=f"Nothing to do for campaign {campaign}: {held}")
+            return _nothing_to_do(campaign, str(held))
     bury()  # once more: at the beginning, one that died in its first seconds still looked like a look
     if _look(address, campaign).ended:
         pause_schedule()
@@ -121,9 +127,15 @@ def _signals(cancelled: Event) -> Iterator[None]:
 
 @contextmanager
 def _logging() -> Iterator[None]:
-    """Write what the house's packages log to stderr, which the worker hands on to its own log."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    """Write what the house's packages log to stderr, which the worker hands on to its own log while it lives.
+
+    Where the worker was killed, nobody reads any more; what merely shows a campaign must not end it.
+    """
+    handler, of_prefect = logging.StreamHandler(sys.stderr), logging.StreamHandler(sys.stderr)
+    of_prefect.setLevel(logging.WARNING)  # the loop tells of its pieces itself
+    for one in (handler, of_prefect):
+        one.setFormatter(FORMAT)
+    log_through(of_prefect)
     packages = [logging.getLogger(name) for name in PACKAGES]
     for package in packages:
         package.addHandler(handler)

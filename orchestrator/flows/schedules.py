@@ -17,12 +17,16 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import (
     DeploymentFilter,
     DeploymentFilterId,
+    FlowFilter,
+    FlowFilterName,
     FlowRunFilter,
     FlowRunFilterExpectedStartTime,
     FlowRunFilterStartTime,
     FlowRunFilterState,
     FlowRunFilterStateName,
     FlowRunFilterStateType,
+    WorkPoolFilter,
+    WorkPoolFilterName,
 )
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.client.schemas.sorting import FlowRunSort
@@ -37,6 +41,8 @@ LOOKED: Final = "Looked"
 
 PAGE: Final = 200
 """Runs that are asked for at once: the most that a server gives."""
+
+ORDER: Final = FlowRunSort.EXPECTED_START_TIME_ASC
 
 A_LOOK: Final = timedelta(seconds=30)
 """A run that started longer ago than this is no look any more."""
@@ -61,15 +67,30 @@ def _tolerant(work: Callable[[SyncPrefectClient, UUID], None]) -> Callable[[], N
 @_tolerant
 def sweep(client: SyncPrefectClient, id: UUID) -> None:
     """Take away runs that are late, as after a time without any worker, and former ones that found nothing to do."""
-    late = FlowRunFilter(
-        state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.SCHEDULED])),
-        expected_start_time=FlowRunFilterExpectedStartTime(before_=datetime.now(UTC)),
-    )
     looked = FlowRunFilter(state=FlowRunFilterState(name=FlowRunFilterStateName(any_=[LOOKED])))
-    for which in (late, looked):
+    for which in (_late(), looked):
         while runs := _runs(client, id, which):
             for run in runs:
                 _take_away(client, run)
+
+
+def sweep_pool(pool: str) -> None:
+    """Take away all looks of a work pool that are late: one that comes now tells as much."""
+    ours = FlowFilter(name=FlowFilterName(any_=["run_campaign"]))
+    there = WorkPoolFilter(name=WorkPoolFilterName(any_=[pool]))
+    with get_client(sync_client=True) as client:
+        while runs := client.read_flow_runs(
+            flow_filter=ours, work_pool_filter=there, flow_run_filter=_late(), sort=ORDER, limit=PAGE
+        ):
+            for run in runs:
+                _take_away(client, run)
+
+
+def _late() -> FlowRunFilter:
+    return FlowRunFilter(
+        state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.SCHEDULED])),
+        expected_start_time=FlowRunFilterExpectedStartTime(before_=datetime.now(UTC)),
+    )
 
 
 @_tolerant
@@ -93,9 +114,7 @@ def pause_schedule(client: SyncPrefectClient, id: UUID) -> None:
 
 def _runs(client: SyncPrefectClient, id: UUID, which: FlowRunFilter) -> list[FlowRun]:
     ours = DeploymentFilter(id=DeploymentFilterId(any_=[id]))
-    return client.read_flow_runs(
-        flow_run_filter=which, deployment_filter=ours, sort=FlowRunSort.EXPECTED_START_TIME_ASC, limit=PAGE
-    )
+    return client.read_flow_runs(flow_run_filter=which, deployment_filter=ours, sort=ORDER, limit=PAGE)
 
 
 def _take_away(client: SyncPrefectClient, run: FlowRun) -> None:

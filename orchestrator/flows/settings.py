@@ -18,6 +18,9 @@ DEFAULTS: Final = {
     "PREFECT_CLI_COLORS": "false",
 }
 
+FORMAT: Final = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
+"""Of messages for people."""
+
 
 def apply_defaults() -> None:
     """Set what the user has not set."""
@@ -29,11 +32,19 @@ def log_to(path: Path) -> None:
     """Send what Prefect would print to a file instead; what it sends to its server's pages stays. After its import."""
     path.parent.mkdir(parents=True, exist_ok=True)
     to_file = logging.FileHandler(path, encoding="utf-8")
-    to_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    to_file.setFormatter(FORMAT)
+    log_through(to_file)
+
+
+def log_through(handler: logging.Handler) -> None:
+    """Send what Prefect would print through a handler; what it sends to its server's pages stays. After its import.
+
+    Its own handler prints by rich, which ends the process where nobody reads any more.
+    """
     names = [name for name in logging.root.manager.loggerDict if name.split(".")[0] == "prefect"]
     for logger in [logging.root, *(logging.getLogger(name) for name in names)]:
-        printing = [h for h in logger.handlers if isinstance(h, logging.StreamHandler) and h is not to_file]
+        printing = [h for h in logger.handlers if isinstance(h, logging.StreamHandler) and h is not handler]
         logger.handlers = [h for h in logger.handlers if h not in printing]
     top = logging.getLogger("prefect")
-    top.handlers.append(to_file)
+    top.handlers.append(handler)
     top.propagate = False

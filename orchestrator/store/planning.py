@@ -124,8 +124,7 @@ class _Planner:
                 f"experiment {record.id} has changed since it was read.", field="former", mend="Read the store again."
             )
         check_experiment(record.id, state, record.state)
-        known = None if before is None else before["ask"]  # was looked for when it was written
-        if record.ask not in (None, known) and not self._has_ask(record.ask):
+        if record.ask is not None and not self._has_ask(record.ask):
             raise UnknownRecord(
                 f"experiment {record.id} refers to ask {record.ask}, which is not recorded.", field="ask"
             )
@@ -282,6 +281,6 @@ def _overwritten(before: Kept | None, row: Row) -> dict[str, Any]:
         was |= {
             key: value
             for key, value in codec.decode(before["document"]).items()
-            if value not in (None, "", [], {}) and value != new[key]
+            if value not in (None, "", [], {}) and value != new.get(key)
         }
     return {"was": was} if was else {}

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection, Engine
@@ -140,8 +138,7 @@ class RepeatingTransactions:
             self.engine.dispose()
 
     def _transaction(self, connection: Connection) -> Transaction:
-        terms = Terms(self._clock or DatabaseClock(connection), shared=True)
-        return Transaction(connection, terms, together=partial(_together, connection))
+        return Transaction(connection, Terms(self._clock or DatabaseClock(connection), shared=True))
 
     def _found(self, proof: Proof) -> bool:
         return self.read(lambda at: proof.holds(at.connection))
@@ -153,24 +150,6 @@ class RepeatingTransactions:
             field="store",
             mend="Resume when the server runs; the store is read again then.",
         )
-
-
-@contextmanager
-def _together(connection: Connection) -> Iterator[None]:
-    """Send statements without waiting for the answer to each: one journey for all."""
-    import psycopg
-
-    driver: Any = connection.connection.driver_connection
-    try:
-        with driver.pipeline():
-            yield
-    except psycopg.Error as error:
-        # the answer came when no statement was being executed: SQLAlchemy has not seen it
-        if driver.closed:
-            connection.invalidate(error)
-        raise DBAPIError.instance(
-            None, None, error, psycopg.Error, connection_invalidated=driver.closed, dialect=connection.dialect
-        ) from error
 
 
 def sqlstate(error: DBAPIError) -> str | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -84,15 +83,16 @@ class PrefectBench:
             with socket.socket() as probe:
                 probe.bind(("127.0.0.1", 0))
                 self.port = probe.getsockname()[1]
-        words = ["server", "start", "--host", "127.0.0.1", "--port", str(self.port), "--no-ui"]
+        words = [PREFECT, "server", "start", "--host", "127.0.0.1", "--port", str(self.port), "--no-ui"]
         self.server = self._start(words, "server.log")
         wait_for(self.url, self.server, "server.log")
 
-    def start_worker(self, pool: str, **environment: str) -> subprocess.Popen:
-        """Start a worker in a folder of its own."""
+    def start_worker(self, pool: str, *, plain: bool = False, **environment: str) -> subprocess.Popen:
+        """Start a worker in a folder of its own: ours, or a plain one of Prefect."""
         name = f"worker-{len(self.workers) + 1}"
-        words = ["worker", "start", "--pool", pool, "--limit", "3", "--name", name]
-        self.workers.append(self._start(words, f"{name}.log", **environment))
+        words = ["--pool", pool, "--limit", "3", "--name", name]
+        command = [PREFECT, "worker", "start"] if plain else [sys.executable, "-m", "orchestrator.cli", "worker"]
+        self.workers.append(self._start([*command, *words], f"{name}.log", **environment))
         return self.workers[-1]
 
     def log(self, name: str) -> str:
@@ -105,6 +105,11 @@ class PrefectBench:
         answer.raise_for_status()
         return answer.json()
 
+    def schedule_is_active(self, deployment: str) -> bool:
+        """Whether more runs of a deployment come."""
+        (one,) = [d for d in self.all("deployments") if d["name"] == deployment]
+        return all(schedule["active"] for schedule in one["schedules"])
+
     def close(self) -> None:
         """End everything."""
         for process in [*self.workers, *([self.server] if self.server else [])]:
@@ -116,7 +121,7 @@ class PrefectBench:
         place.mkdir(exist_ok=True)
         with (self.folder / log).open("ab") as messages:
             return subprocess.Popen(
-                [PREFECT, *words],
+                words,
                 cwd=place,
                 stdin=subprocess.DEVNULL,
                 stdout=messages,
@@ -136,8 +141,3 @@ def prefect_bench(folder: Path, store: str) -> Iterator[PrefectBench]:
         yield bench
     finally:
         bench.close()
-
-
-def stop(process: subprocess.Popen) -> None:
-    """Ask a worker to end, as systemd does."""
-    process.send_signal(signal.SIGTERM)

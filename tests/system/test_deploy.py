@@ -1,6 +1,5 @@
 """Campaigns that workers run: handed over by a command, continued by another worker where one died, nothing twice."""
 
-import json
 import os
 from collections import Counter
 
@@ -86,16 +85,16 @@ def _deploy(bench, laboratory, *words, experiments=60, seconds=0.4):
     )
 
 
-def _done(bench):
-    with_store = open_store(bench.store, durable=False, create=False)
+def _states(bench):
+    kept = open_store(bench.store, durable=False, create=False)
     try:
-        return with_store.counts("plate").get("completed", 0)
+        return Counter(kept.counts("plate"))
     finally:
-        with_store.close()
+        kept.close()
 
 
-def _state(bench):
-    return json.loads(bench.run("status", "plate", "--json").stdout)
+def _done(bench):
+    return _states(bench)["completed"]
 
 
 def _record(bench):
@@ -133,12 +132,11 @@ def _holder_among(bench, workers, results):
     return one
 
 
-def _check_nothing_twice(bench, tmp_path_factory):
+def _check_nothing_twice(bench, calm):
     frame, attempts = _frame(bench)
     assert (frame["state"] == "completed").all()
     finished = Counter(a.experiment for a in attempts if a.state == "finished")
     assert dict(finished) == dict.fromkeys(frame.index, 1), "measured twice, or not at all"
-    calm = type(bench)(tmp_path_factory.mktemp("calm"))
     (calm.folder / "plate.csv").write_bytes((bench.folder / "plate.csv").read_bytes())
     calm.write(CAMPAIGN.format(experiments=len(frame), seconds=0.0))
     calm.run("run", "campaign.yaml", "--engine", "threads", "-q")
@@ -152,10 +150,37 @@ def test_without_a_server_nothing_is_registered(bench):
     assert not (bench.folder / "data").exists()
 
 
+@pytest.fixture
+def calm(bench, tmp_path_factory):
+    """A bench where nothing dies."""
+    return type(bench)(tmp_path_factory.mktemp("calm"))
+
+
+@pytest.fixture
+def on_postgres(bench, postgres_url):
+    """The bench with a store in PostgreSQL."""
+    return type("DatabaseBench", (type(bench),), {"store": postgres_url})(bench.folder)
+
+
 @pytest.mark.soak
-def test_another_worker_continues_where_one_was_killed(bench, laboratory, tmp_path_factory, record_property):
+def test_workers_share_a_database(on_postgres, calm, monkeypatch):
+    """As below; no address of the database is told to Prefect."""
+    bench = on_postgres
+    monkeypatch.setenv("SABATIER_FILES", str(bench.folder / "raw"))
+    with prefect_bench(bench.folder / "laboratory", bench.store) as laboratory:
+        _deploy(bench, laboratory, experiments=40)
+        (deployment,) = laboratory.all("deployments")
+        assert deployment["parameters"] == {"campaign": "plate", "store": None}
+        kill_all(_holder_among(bench, _two_workers(laboratory), results=10))
+        until(lambda: _record(bench)[1] is not None, what="the takeover")
+        until(lambda: _ended(bench), what="the end")
+        _check_nothing_twice(bench, calm)
+
+
+@pytest.mark.soak
+def test_another_worker_continues_where_one_was_killed(bench, laboratory, calm, record_property):
     said = _deploy(bench, laboratory).stdout
-    assert "prefect worker start --pool rig" in said
+    assert "sabatier worker --pool rig" in said
     victim = _holder_among(bench, _two_workers(laboratory), results=20)
     kill_all(victim)
     record, holder = _record(bench)
@@ -165,15 +190,55 @@ def test_another_worker_continues_where_one_was_killed(bench, laboratory, tmp_pa
     record_property("takeover_seconds", round(took, 1))
     print(f"takeover: {took:.1f} s, looked at every {EVERY} s")
     until(lambda: _ended(bench), what="the end")
-    _check_nothing_twice(bench, tmp_path_factory)
+    _check_nothing_twice(bench, calm)
 
-    def schedule():
-        (deployment,) = laboratory.all("deployments")
-        return deployment["schedules"][0]["active"]
-
-    until(lambda: not schedule(), what="the end of the looks")
+    until(lambda: not laboratory.schedule_is_active("plate"), what="the end of the looks")
     until(lambda: not [r for r in laboratory.all("flow_runs") if r["state_type"] == "RUNNING"], what="the last run")
     names = Counter(run["state_name"] for run in laboratory.all("flow_runs"))
     assert names["Completed"] == 1
     assert names["Crashed"] == 1, "Prefect is told of the one that died"
     assert names["Looked"] <= 4, "looks do not pile up"
+
+
+@pytest.mark.soak
+def test_what_dies_around_a_campaign_does_not_end_it(bench, laboratory):
+    """Prefect's server is killed and started again, the worker is killed alone, the campaign's process is killed."""
+    _deploy(bench, laboratory, experiments=240, seconds=0.5)
+    worker = laboratory.start_worker("rig", plain=True)
+    until(lambda: _done(bench) >= 5, what="the first results")
+    controller = _record(bench)[1].owner.pid
+
+    kill_all(laboratory.server)
+    reached = _done(bench)
+    until(lambda: _done(bench) >= reached + 10, what="results without a server")
+    laboratory.start_server()
+
+    worker.kill()  # alone: what it has started does not hear of it
+    worker.wait()
+    ours = laboratory.start_worker("rig")
+    until(lambda: f"process {controller}" in laboratory.log("worker-2"), what="a look at what somebody controls")
+    assert _record(bench)[1].owner.pid == controller
+
+    psutil.Process(controller).kill()
+    until(lambda: (now := _record(bench)[1]) and now.owner.pid != controller, what="the continuation")
+
+    reached = _done(bench)
+    until(lambda: _done(bench) > reached, what="more results")
+    ours.terminate()
+    assert ours.wait(timeout=60) == 0
+    assert _record(bench)[0].state == "interrupted", "told to end, a worker lets its campaign end in good order"
+    assert _states(bench)["running"] == 0
+
+    laboratory.start_worker("rig")
+    until(lambda: _record(bench)[0].state == "running", what="the second continuation")
+    said = bench.run("stop", "plate", "--why", "enough", PREFECT_API_URL=laboratory.url).stdout
+    assert "stops when" in said
+    until(lambda: _record(bench)[0].state == "stopped", what="the stop")
+    until(lambda: not laboratory.schedule_is_active("plate"), what="the end of the looks")
+    frame, attempts = _frame(bench)
+    finished = Counter(a.experiment for a in attempts if a.state == "finished")
+    assert dict(finished) == dict.fromkeys(frame.index[frame["state"] == "completed"], 1)
+
+    assert "deployed" in _deploy(bench, laboratory, "plate", experiments=240, seconds=0.5).stdout
+    assert laboratory.schedule_is_active("plate")
+    until(lambda: _record(bench)[0].state == "running", what="the campaign that was handed over again")
