@@ -26,7 +26,7 @@ from orchestrator.campaign.defining import amended, stored
 from orchestrator.campaign.history import History
 from orchestrator.campaign.ledger import Ledger
 from orchestrator.campaign.made import Conditions
-from orchestrator.campaign.progress import hours_of, problem, progress
+from orchestrator.campaign.progress import hours_passed, problem, progress
 from orchestrator.campaign.setup import Setup
 from orchestrator.campaign.told import ID, Told, read
 from orchestrator.config.samples import SamplesBlock
@@ -334,7 +334,7 @@ class Campaign:
         """
         with self._lock:
             if hours is None:
-                hours = hours_of(self.store.attempts(self.name), self._books.ledger)
+                hours = hours_passed(self.store, self.name, self._books.ledger)
             now = progress(self, self._books.ledger, hours, known=rule.looks_ahead, timed=rule.needs_durations)
             rule.check(now.problem)
             return rule.standing(now)

@@ -12,12 +12,11 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.campaign.progress import spent
-from orchestrator.store.records import AttemptRecord, ExperimentRecord
+from orchestrator.campaign.progress import Spent
+from orchestrator.store.records import AttemptRecord
 
 FEWEST: Final = 3
 """Fewer attempts tell nothing of how long one takes."""
-WAITING: Final = ("proposed", "approved", "queued", "running")
 COURSES: Final = 200
 """So many ways in which a campaign may go on are looked at."""
 MOST_DRAWN: Final = 500
@@ -58,7 +57,7 @@ class Finish:
 
 def finish(
     attempts: Sequence[AttemptRecord],
-    records: Sequence[ExperimentRecord],
+    used: Spent,
     left: Mapping[str, float],
     out: Collection[str],
     now: datetime,
@@ -68,8 +67,8 @@ def finish(
     The cells in service take one experiment after the other, each of a duration like those of the ones that ended.
 
     Args:
-        attempts: all of them.
-        records: all experiments.
+        attempts: all of them; of a long campaign the last ones, and all that run.
+        used: of the campaign's budgets.
         left: what is left of each budget, by the stopping rule's key: ``experiments``, ``hours``, ``cost``.
         out: cells that are out of service.
         now: the wall's clock.
@@ -81,7 +80,7 @@ def finish(
     clock = max(a.clock_started + (a.duration or 0.0) for a in attempts)
     real = _real(attempts)
     flying = [a for a in attempts if a.state == "running" and a.cell in cells]
-    more = _coming(records, left, statistics.fmean(times), len(cells))
+    more = _coming(used, left, statistics.fmean(times), len(cells))
     if more is None:
         return None
     gone = [(now - a.started).total_seconds() if real else clock - a.clock_started for a in flying]
@@ -139,16 +138,13 @@ def _real(attempts: Sequence[AttemptRecord]) -> bool:
     return wall >= VIRTUAL * sum(a.duration or 0.0 for a in ended)
 
 
-def _coming(records: Sequence[ExperimentRecord], left: Mapping[str, float], mean: float, cells: int) -> int | None:
+def _coming(used: Spent, left: Mapping[str, float], mean: float, cells: int) -> int | None:
     """How many experiments will still be started; ``None`` where nothing limits that."""
-    asked = spent(records)
-    waiting = sum(r.state in WAITING and r.state != "running" for r in asked)
     limits = []
     if "experiments" in left:
         limits.append(left["experiments"])
     if "hours" in left:  # what is started before the end of the time goes to its own end
         limits.append(left["hours"] * 3600.0 / mean * cells)
-    dear = [r.cost for r in asked if r.cost]
-    if "cost" in left and dear:
-        limits.append(left["cost"] / statistics.fmean(dear))
-    return max(0, math.ceil(min(limits) - 1e-9)) + waiting if limits else None
+    if "cost" in left and used.priced:
+        limits.append(left["cost"] * used.priced / used.cost)
+    return max(0, math.ceil(min(limits) - 1e-9)) + used.waiting if limits else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,11 +33,16 @@ def non_dominated(utilities: Floats, among: NDArray[np.bool_]) -> NDArray[np.boo
     if utilities.shape[1] == 1:
         best = utilities[among, 0].max() if among.any() else np.inf
         return np.asarray(among & (utilities[:, 0] >= best))
-    rivals = utilities[among]
     front = np.zeros(len(utilities), dtype=bool)
-    for row in np.flatnonzero(among):
-        worse = (rivals >= utilities[row]).all(1) & (rivals > utilities[row]).any(1)
-        front[row] = not worse.any()
+    rows = np.flatnonzero(among)
+    rows = rows[np.lexsort(-utilities[rows].T[::-1])]  # what beats a row comes before it
+    while len(rows):
+        first = utilities[rows[0]]
+        front[rows[0]] = True
+        rivals = utilities[rows]
+        beaten = (first >= rivals).all(1) & (first > rivals).any(1)
+        beaten[0] = True  # it is done with
+        rows = rows[~beaten]
     return front
 
 
@@ -56,12 +61,35 @@ def incumbent(
         and r.verdict != "invalid"
         and all(m in r.values and r.values[m].value is not None for m in metrics)
     ]
-    if not whole:
-        return []
     values = {m: np.array([r.values[m].value for r in whole], dtype=np.float64) for m in metrics}
-    feasible = np.ones(len(whole), dtype=bool)
+    return [whole[row] for row in _leading(values, objectives, constraints)]
+
+
+def leaders(
+    values: Mapping[str, Mapping[int, float]],
+    objectives: Sequence[Objective],
+    constraints: Sequence[OutcomeConstraint],
+) -> list[int]:
+    """As :func:`incumbent`, as ids.
+
+    Args:
+        values: by metric and experiment, of completed experiments whose verdict is not invalid.
+        objectives: what is wanted.
+        constraints: what must be kept.
+    """
+    metrics = [*(o.metric for o in objectives), *(c.metric for c in constraints)]
+    ids = sorted(set.intersection(*(set(values[m]) for m in metrics)))
+    columns = {m: np.array([values[m][id] for id in ids], dtype=np.float64) for m in metrics}
+    return [ids[row] for row in _leading(columns, objectives, constraints)]
+
+
+def _leading(
+    values: dict[str, Floats], objectives: Sequence[Objective], constraints: Sequence[OutcomeConstraint]
+) -> list[int]:
+    """Rows of the best, or of the front."""
+    feasible = np.ones(len(values[objectives[0].metric]), dtype=bool)
     for constraint in constraints:
         feasible &= keeps(constraint, values[constraint.metric])
     utilities = np.stack([goodness(o, values[o.metric]) for o in objectives], axis=1)
-    front = [whole[row] for row in np.flatnonzero(non_dominated(utilities, feasible))]
+    front = [int(row) for row in np.flatnonzero(non_dominated(utilities, feasible))]
     return front[:1] if len(objectives) == 1 else front

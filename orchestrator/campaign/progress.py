@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import numpy as np
 
 from acquisition.stopping import Progress
 from orchestrator.campaign.made import catalyst
 from orchestrator.errors import NothingTold
+from orchestrator.store.glance import ExperimentRow, Kind
 from orchestrator.store.records import AttemptRecord, ExperimentRecord
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from orchestrator.campaign.books import Books
     from orchestrator.campaign.campaign import Campaign
     from orchestrator.campaign.ledger import Ledger
+    from orchestrator.store.protocol import Store
 
 
 NOTE: Final = "stop"
@@ -28,13 +31,50 @@ LEARNED: Final = ("completed", "awaiting_analysis")
 """States of experiments that models learn from."""
 
 
+WAITING: Final = ("proposed", "approved", "queued")
+"""States of experiments that have not been started yet."""
+
+LATEST: Final = 500
+"""So many attempts tell how long one takes, the last ones: all of a long campaign would take long to read."""
+
 COUNTED: Final = ("asked", "confirm")
 """Origins of experiments that count in a budget."""
 
 
-def spent(records: Iterable[ExperimentRecord]) -> list[ExperimentRecord]:
+E = TypeVar("E", ExperimentRecord, ExperimentRow, Kind)
+
+
+def spent(records: Iterable[E]) -> list[E]:
     """The experiments that count in a budget: proposed, or chosen to confirm the best, and not called off."""
     return [r for r in records if r.origin in COUNTED and r.state not in ("rejected", "cancelled")]
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What a campaign has used of its budgets.
+
+    Attributes:
+        experiments: so many count.
+        waiting: so many of these have not been started yet.
+        cost: of all, in the unit of the campaign's costs.
+        priced: so many have a cost.
+    """
+
+    experiments: int
+    waiting: int
+    cost: float
+    priced: int
+
+    @classmethod
+    def of(cls, tally: Mapping[Kind, int]) -> Spent:
+        """From what the store counts."""
+        kinds = {kind: tally[kind] for kind in spent(tally)}
+        return cls(
+            experiments=sum(kinds.values()),
+            waiting=sum(count for kind, count in kinds.items() if kind.state in WAITING),
+            cost=math.fsum((kind.cost or 0.0) * count for kind, count in kinds.items()),
+            priced=sum(count for kind, count in kinds.items() if kind.cost),
+        )
 
 
 def ended(records: Iterable[ExperimentRecord]) -> int:
@@ -113,7 +153,7 @@ def progress(campaign: Campaign, ledger: Ledger, hours: float, *, known: bool, t
     """
     asked = spent(ledger)
     ends = np.array([r.told for r in asked if r.told is not None], dtype=np.int64)
-    lasts, cells = pace(campaign.store.attempts(campaign.name)) if timed else (0.0, 1)
+    lasts, cells = pace(campaign.store.attempts(campaign.name, newest=LATEST)) if timed else (0.0, 1)
     learned = np.array([r.told for r in ledger.learned()] if known else [], dtype=np.int64)
     mass, each, wait = catalyst(
         campaign.sample_limits, campaign.conditions_per_sample, ledger, campaign.history, campaign.name, campaign.seed
@@ -133,7 +173,7 @@ def progress(campaign: Campaign, ledger: Ledger, hours: float, *, known: bool, t
         cost=sum(r.cost or 0.0 for r in asked),
         next_cost=least(campaign.costs, campaign.conditions_per_sample is not None),
         gains=tuple(r.gain for r in asked if r.origin == "asked"),
-        ages=(ends[None, :] > learned[:, None]).sum(axis=1),
+        ages=len(ends) - np.searchsorted(np.sort(ends), learned, side="right"),
         told=len(ends),
         lasts=lasts,
         cells=cells,
@@ -165,11 +205,17 @@ def least(costs: Costs | None, shared: bool) -> float:
     return max(alone, LEAST * whole)
 
 
-def hours_of(attempts: Iterable[AttemptRecord], records: Iterable[ExperimentRecord]) -> float:
-    """Hours that have passed: by the laboratory's clock; without one, from the first question to the last answer."""
-    ends = [a.clock_started + (a.duration or 0.0) for a in attempts if a.state in ("finished", "failed")]
-    if ends:
-        return max(ends) / 3600.0
-    asked = spent(records)
+def hours_passed(store: Store, name: str, records: Iterable[ExperimentRecord] | None = None) -> float:
+    """Hours that have passed: by the laboratory's clock; without one, from the first question to the last answer.
+
+    Args:
+        store: where the campaign is kept.
+        name: of the campaign.
+        records: its experiments, where they are known already.
+    """
+    clock = store.clock(name)
+    if clock is not None:
+        return clock / 3600.0
+    asked = spent(store.experiments(name) if records is None else records)
     last = [r.updated for r in asked if r.told is not None]
     return (max(last) - min(r.created for r in asked)).total_seconds() / 3600.0 if last else 0.0

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from acquisition.objectives import Objective
 from acquisition.stopping import Progress
 from orchestrator.campaign.history import History
-from orchestrator.campaign.made import catalyst
-from orchestrator.campaign.progress import NOTE, hours_of, least, spent
+from orchestrator.campaign.made import Conditions, catalyst
+from orchestrator.campaign.progress import NOTE, Spent, hours_passed, least, spent
 from orchestrator.campaign.words import AMENDMENT
 from orchestrator.config.samples import SamplesBlock
 from orchestrator.config.stop import StopBlock
 from orchestrator.store.protocol import Store
-from orchestrator.store.records import CampaignRecord, ExperimentRecord
+from orchestrator.store.records import CampaignRecord
 
 if TYPE_CHECKING:
     from acquisition.problem import Problem
@@ -24,26 +23,23 @@ JUDGED: Final = ("target", "regret", "plateau")
 """Rules that need models."""
 
 
-def standing(store: Store, record: CampaignRecord, records: Sequence[ExperimentRecord]) -> dict[str, Any] | None:
+def standing(store: Store, record: CampaignRecord, used: Spent) -> dict[str, Any] | None:
     """Where a campaign stands by its stopping rules, as JSON values; ``None`` without rules (made in Python).
 
     What models say is as its loop saw it last.
+
+    Args:
+        store: where it is kept.
+        record: the campaign.
+        used: of its budgets.
     """
     block = record.definition.get("stop")
     if not block:
         return None
     costs = record.definition.get("costs")
-    asked, attempts = spent(records), store.attempts(record.name)
-    limits = record.definition.get("samples")
     wanted = (record.definition.get("strategy") or {}).get("conditions_per_sample")
-    mass, each, wait = catalyst(
-        None if limits is None else SamplesBlock.model_validate(limits),
-        wanted,
-        records,
-        History(attempts),
-        record.name,
-        record.seed,
-    )
+    mass, each, wait = _catalyst(store, record, wanted)
+    rule = StopBlock.model_validate(block).rule()
     seen = SimpleNamespace(
         objectives=[Objective(**o) for o in record.definition.get("objectives", [])],
         costs=None if costs is None else _costs(costs),
@@ -51,21 +47,36 @@ def standing(store: Store, record: CampaignRecord, records: Sequence[ExperimentR
     now = Progress(
         problem=cast("Problem", seen),
         models=lambda: None,
-        experiments=len(asked),
-        hours=hours_of(attempts, records),
-        cost=sum(r.cost or 0.0 for r in asked),
+        experiments=used.experiments,
+        hours=hours_passed(store, record.name),
+        cost=used.cost,
         next_cost=least(seen.costs, wanted is not None),
-        gains=tuple(r.gain for r in asked),
+        gains=_gains(store, record.name) if rule.needs_gains else (),
         mass=mass,
         sample_mass=each,
         samples_wait=wait,
     )
-    rule = StopBlock.model_validate(block).rule()
     plain = rule.standing(now).plain()
     if not rule.looks_ahead:
         return plain
-    notes = store.events(record.name, kinds=(NOTE, AMENDMENT))  # behind an amendment, none is of these rules
-    return _judged(plain, notes[-1].data["standing"] if notes and notes[-1].kind == NOTE else plain)
+    # behind an amendment, no note is of these rules
+    last = store.events(record.name, limit=1, kinds=(NOTE, AMENDMENT), newest=True)
+    return _judged(plain, last[0].data["standing"] if last and last[0].kind == NOTE else plain)
+
+
+def _catalyst(store: Store, record: CampaignRecord, wanted: Conditions) -> tuple[float, float, bool]:
+    """What samples take of it; see :func:`orchestrator.campaign.made.catalyst`."""
+    block = record.definition.get("samples")
+    if block is None:
+        return 0.0, 0.0, False
+    limits = SamplesBlock.model_validate(block)
+    history = History(store.attempts(record.name))
+    return catalyst(limits, wanted, store.experiments(record.name), history, record.name, record.seed)
+
+
+def _gains(store: Store, name: str) -> tuple[float | None, ...]:
+    """What a model expected of each experiment that it proposed, in order."""
+    return tuple(row.gain for row in spent(store.experiment_rows(name)) if row.origin == "asked")
 
 
 def _costs(block: dict[str, Any]) -> Any:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,16 +13,16 @@ from typing import Any
 from acquisition.objectives import Objective, OutcomeConstraint
 from orchestrator.campaign import bottleneck, forecast, text
 from orchestrator.campaign.line import turn_of
-from orchestrator.campaign.merit import incumbent
+from orchestrator.campaign.merit import leaders
 from orchestrator.campaign.places import spool_of, unsent
-from orchestrator.campaign.progress import observed, spent
+from orchestrator.campaign.progress import LATEST, Spent
 from orchestrator.campaign.words import CELL
 from orchestrator.cli.ends import standing, words
 from orchestrator.cli.orders import to_do, work_orders
 from orchestrator.errors import InputError
 from orchestrator.store.opening import open_store
 from orchestrator.store.protocol import Store
-from orchestrator.store.records import AttemptRecord, CampaignRecord, ExperimentRecord, Owner
+from orchestrator.store.records import AttemptRecord, CampaignRecord, Owner
 
 
 def show_status(name: str | None, *, store: str | None, as_json: bool) -> None:
@@ -53,14 +52,18 @@ def summary(store: Store, record: CampaignRecord) -> dict[str, Any]:
     if state in ("running", "stopping") and holder is None:
         state, reason = "interrupted", "its process ended without a word; `sabatier resume` continues it"
     more = definition.get("metrics", [])
-    every = store.experiments(record.name)
-    best = incumbent(every, objectives, constraints) if objectives else []
-    attempts, out = store.attempts(record.name), _out_of_service(store, record.name)
-    stop, counts = standing(store, record, every), store.counts(record.name)
-    results, known = observed(
-        every, list(dict.fromkeys([*(o.metric for o in objectives), *(c.metric for c in constraints)]))
-    )
-    verdicts = Counter(r.verdict for r in every if r.state == "completed")
+    wanted = list(dict.fromkeys([*(o.metric for o in objectives), *(c.metric for c in constraints)]))
+    tally, measured = store.tally(record.name), store.values(record.name, wanted, {"completed"})
+    best = store.experiments(record.name, ids=leaders(measured, objectives, constraints)) if objectives else []
+    partly = store.values(record.name, wanted, {"awaiting_analysis"})
+    known = {m: len(measured[m]) + len(partly[m]) for m in wanted}
+    attempts, out = _latest(store, record.name), _out_of_service(store, record.name)
+    used, counts = Spent.of(tally), store.counts(record.name)
+    stop = standing(store, record, used)
+    verdicts = dict.fromkeys(("valid", "suspect", "invalid"), 0)
+    for kind, count in tally.items():
+        if kind.state == "completed" and kind.verdict in verdicts:
+            verdicts[kind.verdict] += count
     return {
         "schema": 1,
         "name": record.name,
@@ -72,17 +75,17 @@ def summary(store: Store, record: CampaignRecord) -> dict[str, Any]:
         "turn": None if holder is None else turn_of(store, record.name),
         "awaits_approval": counts["proposed"] if definition.get("approval", "none") != "none" else 0,
         "work_orders": work_orders(store, record.name) if counts["running"] else [],
-        "verdicts": {verdict: verdicts[verdict] for verdict in ("valid", "suspect", "invalid")},
+        "verdicts": verdicts,
         "files_waiting": sum(1 for _ in unsent(spool_of(store), record.name)),
-        "results": results,
+        "results": len(set[int]().union(*measured.values(), *partly.values())),
         "observed": known,
         "budget": definition.get("stop", {}).get("experiments"),
         "stop": stop,
-        "finish": _finish(record, every, attempts, out, stop),
+        "finish": _finish(record, used, attempts, out, stop),
         "loads": [load.plain() for load in bottleneck.loads(attempts, out)],
-        "cost": _cost(every, definition.get("costs")),
+        "cost": {"spent": used.cost, "unit": definition["costs"]["unit"]} if definition.get("costs") else None,
         "objectives": [{"metric": o.metric, "goal": o.goal, "target": o.target} for o in objectives],
-        "metrics": list(dict.fromkeys([*(o.metric for o in objectives), *(c.metric for c in constraints), *more])),
+        "metrics": list(dict.fromkeys([*wanted, *more])),
         "best": [
             {
                 "experiment": r.id,
@@ -99,6 +102,12 @@ def summary(store: Store, record: CampaignRecord) -> dict[str, Any]:
     }
 
 
+def _latest(store: Store, name: str) -> list[AttemptRecord]:
+    """The last attempts, which tell how long one takes now, and all that run."""
+    found = [*store.attempts(name, newest=LATEST), *store.attempts(name, states={"running"})]
+    return list({(a.experiment, a.number): a for a in found}.values())
+
+
 def _out_of_service(store: Store, name: str) -> list[str]:
     cells: dict[str, bool] = {}
     for event in store.events(name, kinds=(CELL,)):
@@ -108,7 +117,7 @@ def _out_of_service(store: Store, name: str) -> list[str]:
 
 def _finish(
     record: CampaignRecord,
-    records: Sequence[ExperimentRecord],
+    used: Spent,
     attempts: Sequence[AttemptRecord],
     out: Sequence[str],
     stop: dict[str, Any] | None,
@@ -118,15 +127,8 @@ def _finish(
         return None
     budgets = stop["parts"] if stop["rule"] == "any" else [stop]
     left = {one["rule"]: one["left"] for one in budgets if one.get("left") is not None}
-    expected = forecast.finish(attempts, records, left, out, datetime.now(UTC))
+    expected = forecast.finish(attempts, used, left, out, datetime.now(UTC))
     return None if expected is None else expected.plain()
-
-
-def _cost(records: Sequence[ExperimentRecord], costs: dict[str, Any] | None) -> dict[str, Any] | None:
-    """What the experiments cost so far; nothing where the campaign knows no costs."""
-    if not costs:
-        return None
-    return {"spent": sum(r.cost or 0.0 for r in spent(records)), "unit": costs["unit"]}
 
 
 def _words(one: dict[str, Any]) -> str:

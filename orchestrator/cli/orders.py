@@ -18,7 +18,7 @@ def order_of(attempt: AttemptRecord) -> Path:
 def work_orders(store: Store, name: str) -> list[dict[str, Any]]:
     """What people are to do: of each experiment that runs and has a work order, where that is; JSON values."""
     running = {record.id for record in store.experiments(name, states={"running"})}
-    attempts = [a for a in store.attempts(name) if a.experiment in running and a.state == "running"]
+    attempts = [a for a in store.attempts(name, states={"running"}) if a.experiment in running]
     return [
         {"experiment": a.experiment, "cell": a.cell, "sample": a.sample, "file": str(order_of(a))}
         for a in attempts

@@ -1,7 +1,7 @@
 """The store: keeps campaigns, and is the truth about everything that was asked, done and measured."""
 
 from orchestrator.store.changes import Amend, Change, Note, PutAsk, PutAttempt, PutExperiment, SetCampaignState
-from orchestrator.store.glance import AttemptRow, ExperimentRow, FigureRow
+from orchestrator.store.glance import ExperimentRow, FigureRow, Kind
 from orchestrator.store.memory import MemoryStore
 from orchestrator.store.opening import backup, default_url, open_store, upgrade
 from orchestrator.store.protocol import Store
@@ -25,7 +25,6 @@ __all__ = [
     "Amend",
     "AskRecord",
     "AttemptRecord",
-    "AttemptRow",
     "AttemptState",
     "CampaignRecord",
     "CampaignState",
@@ -36,6 +35,7 @@ __all__ = [
     "ExperimentState",
     "FigureRow",
     "Hold",
+    "Kind",
     "Lease",
     "MemoryStore",
     "Note",

@@ -195,6 +195,10 @@ def result_rows(record: ExperimentRecord) -> dict[str, Row]:
             "value": _number(value.value, f"{what}.{metric}.value"),
             "sem": _number(value.sem, f"{what}.{metric}.sem"),
             "censored": _text(value.censored),
+            "state": record.state,
+            "origin": record.origin,
+            "verdict": record.verdict,
+            "told": _integer(record.told),
         }
         for metric, value in record.values.items()
         if value.value is not None
@@ -215,7 +219,6 @@ def attempt_row(record: AttemptRecord) -> Row:
         "digest": record.digest,
         "clock_started": _number(record.clock_started, f"{what}.clock_started"),
         "duration": _number(record.duration, f"{what}.duration"),
-        "wall": None if record.finished is None else (record.finished - record.started).total_seconds(),
         "document": encode(
             {
                 "clock_started": record.clock_started,

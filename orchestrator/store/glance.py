@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from orchestrator.store.records import AttemptState, ExperimentState, Origin
+from orchestrator.store.records import ExperimentState, Origin
 
 
 class FigureRow(NamedTuple):
@@ -45,17 +45,10 @@ class ExperimentRow(NamedTuple):
     cost: float | None
 
 
-class AttemptRow(NamedTuple):
-    """An attempt in short. Attributes: as of :class:`~orchestrator.store.AttemptRecord`, and
+class Kind(NamedTuple):
+    """What experiments are counted by. Attributes: as of :class:`~orchestrator.store.ExperimentRecord`."""
 
-    Attributes:
-        wall: seconds from start to end by the wall's clock; ``None`` while it has not ended.
-    """
-
-    experiment: int
-    number: int
-    state: AttemptState
-    cell: str
-    clock_started: float
-    duration: float | None
-    wall: float | None
+    state: ExperimentState
+    origin: Origin
+    verdict: str | None
+    cost: float | None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,7 +23,7 @@ from orchestrator.store.creation import (
     unknown_experiment,
     verified_blob,
 )
-from orchestrator.store.glance import AttemptRow, ExperimentRow, FigureRow
+from orchestrator.store.glance import ExperimentRow, FigureRow, Kind
 from orchestrator.store.leases import CAMPAIGN, Clock, SystemClock, Terms
 from orchestrator.store.planning import Plan, plan
 from orchestrator.store.records import (
@@ -152,11 +153,21 @@ class MemoryStore:
         with self._open():
             kept = self._kept(name)
             rows = [
-                row | kept.experiments[id]
+                row
                 for metric in dict.fromkeys(map(codec.text, metrics))
-                for id, row in sorted(kept.results.get(metric, {}).items())
+                for _, row in sorted(kept.results.get(metric, {}).items())
             ]
         return [FigureRow(*(row[field] for field in FigureRow._fields)) for row in rows]
+
+    def values(
+        self, name: str, metrics: Collection[str], states: Collection[ExperimentState]
+    ) -> dict[str, dict[int, float]]:
+        """What was measured."""
+        found: dict[str, dict[int, float]] = {codec.text(metric): {} for metric in metrics}
+        for row in self.figures(name, metrics):
+            if row.state in states and row.verdict != "invalid":
+                found[row.metric][row.experiment] = row.value
+        return found
 
     def experiment_rows(self, name: str) -> list[ExperimentRow]:
         """All experiments in short, by id."""
@@ -165,22 +176,27 @@ class MemoryStore:
         return [ExperimentRow(*(row[field] for field in ExperimentRow._fields)) for _, row in rows]
 
     def attempts(
-        self, name: str, experiment: int | None = None, *, states: Collection[AttemptState] | None = None
+        self,
+        name: str,
+        experiment: int | None = None,
+        *,
+        states: Collection[AttemptState] | None = None,
+        newest: int | None = None,
     ) -> list[AttemptRecord]:
         """Attempts by experiment and number."""
         with self._open():
             rows = sorted(self._kept(name).attempts.items())
-        return [
-            codec.attempt_record(row)
-            for (of, _), row in rows
-            if experiment in (None, of) and (states is None or row["state"] in states)
+        found = [
+            row for (of, _), row in rows if experiment in (None, of) and (states is None or row["state"] in states)
         ]
+        return [codec.attempt_record(row) for row in found[0 if newest is None else max(len(found) - newest, 0) :]]
 
-    def attempt_rows(self, name: str) -> list[AttemptRow]:
-        """All attempts in short, by experiment and number."""
+    def clock(self, name: str) -> float | None:
+        """When the last attempt ended."""
         with self._open():
-            rows = sorted(self._kept(name).attempts.items())
-        return [AttemptRow(*(row[field] for field in AttemptRow._fields)) for _, row in rows]
+            rows = list(self._kept(name).attempts.values())
+        ended = (row for row in rows if row["state"] in ("finished", "failed"))
+        return max((row["clock_started"] + (row["duration"] or 0.0) for row in ended), default=None)
 
     def events(
         self,
@@ -208,6 +224,12 @@ class MemoryStore:
         """Sequence number of the last event."""
         with self._open():
             return len(self._kept(name).events)
+
+    def tally(self, name: str) -> dict[Kind, int]:
+        """How many experiments are alike."""
+        with self._open():
+            rows = list(self._kept(name).experiments.values())
+        return dict(Counter(Kind(*(row[field] for field in Kind._fields)) for row in rows))
 
     def counts(self, name: str) -> dict[ExperimentState, int]:
         """How many experiments are in each state."""

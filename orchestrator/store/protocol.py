@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any, Protocol, runtime_checkable
 
 from orchestrator.store.changes import Change
-from orchestrator.store.glance import AttemptRow, ExperimentRow, FigureRow
+from orchestrator.store.glance import ExperimentRow, FigureRow, Kind
 from orchestrator.store.records import (
     AskRecord,
     AttemptRecord,
@@ -80,16 +80,33 @@ class Store(Protocol):
     def figures(self, name: str, metrics: Collection[str]) -> list[FigureRow]:
         """The figures of some metrics, in their order, and of each by experiment; without those not measured yet."""
 
+    def values(
+        self, name: str, metrics: Collection[str], states: Collection[ExperimentState]
+    ) -> dict[str, dict[int, float]]:
+        """By metric and experiment what was measured in experiments of these states whose verdict is not invalid."""
+
     def experiment_rows(self, name: str) -> list[ExperimentRow]:
         """All experiments in short, by id."""
 
     def attempts(
-        self, name: str, experiment: int | None = None, *, states: Collection[AttemptState] | None = None
+        self,
+        name: str,
+        experiment: int | None = None,
+        *,
+        states: Collection[AttemptState] | None = None,
+        newest: int | None = None,
     ) -> list[AttemptRecord]:
-        """Attempts by experiment and number: all, or those of one experiment and in one of these states."""
+        """Attempts by experiment and number: all, or those of one experiment and in one of these states.
 
-    def attempt_rows(self, name: str) -> list[AttemptRow]:
-        """All attempts in short, by experiment and number."""
+        Args:
+            name: of the campaign.
+            experiment: only its attempts.
+            states: only attempts in one of these.
+            newest: at most so many, those of the newest experiments.
+        """
+
+    def clock(self, name: str) -> float | None:
+        """By the laboratory's clock, in s, when the last attempt ended; ``None`` where none has."""
 
     def events(
         self,
@@ -114,6 +131,9 @@ class Store(Protocol):
 
     def last_event(self, name: str) -> int:
         """Sequence number of the campaign's last event: whoever waits for something to happen looks at it again."""
+
+    def tally(self, name: str) -> dict[Kind, int]:
+        """How many experiments are alike in what budgets and verdicts are counted by."""
 
     def counts(self, name: str) -> dict[ExperimentState, int]:
         """How many experiments are in each state; every state is a key."""

@@ -114,7 +114,7 @@ experiments = Table(
     Column("cost", Float(53)),
     Column("document", Text, nullable=False),
     ForeignKeyConstraint(["campaign", "ask"], ["asks.campaign", "asks.number"]),
-    Index(None, "campaign", "state"),
+    Index(None, "campaign", "state", "origin", "verdict", "cost"),
     Index(None, "campaign", "ask"),
     Index(None, "campaign", "told"),
 )
@@ -122,13 +122,17 @@ experiments = Table(
 results = Table(
     "results",
     metadata,
-    # copies of what the experiments' documents say, in the order in which they are read: one metric of all experiments
+    # copies of what experiments say, in the order in which they are read: one metric of all experiments
     Column("campaign", Integer, primary_key=True),
     Column("metric", Text, primary_key=True),
     Column("experiment", Integer, primary_key=True),
     Column("value", Float(53), nullable=False),
     Column("sem", Float(53)),
     Column("censored", Text),
+    Column("state", Text, nullable=False),
+    Column("origin", Text, nullable=False),
+    Column("verdict", Text),
+    Column("told", Integer),
     ForeignKeyConstraint(["campaign", "experiment"], ["experiments.campaign", "experiments.id"]),
     sqlite_with_rowid=False,
 )
@@ -145,13 +149,12 @@ attempts = Table(
     Column("started", Moment, nullable=False),
     Column("finished", Moment),
     Column("digest", Text),
-    # copies of what the document says, and the seconds from start to end
+    # copies of what the document says
     Column("clock_started", Float(53)),
     Column("duration", Float(53)),
-    Column("wall", Float(53)),
     Column("document", Text, nullable=False),
     ForeignKeyConstraint(["campaign", "experiment"], ["experiments.campaign", "experiments.id"]),
-    Index(None, "campaign", "state"),
+    Index(None, "campaign", "state", "clock_started", "duration"),
 )
 
 events = Table(

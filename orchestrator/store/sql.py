@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from operator import itemgetter
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-from orchestrator.store import codec, leases
+from sqlalchemy import Connection
+
+from orchestrator.store import codec, leases, looks
 from orchestrator.store import statements as sql
 from orchestrator.store.changes import Change
 from orchestrator.store.codec import Row
@@ -21,7 +23,7 @@ from orchestrator.store.creation import (
     unknown_experiment,
     verified_blob,
 )
-from orchestrator.store.glance import AttemptRow, ExperimentRow, FigureRow
+from orchestrator.store.glance import ExperimentRow, FigureRow, Kind
 from orchestrator.store.leases import CAMPAIGN, Clock, SystemClock, Terms
 from orchestrator.store.migrate import prepare_sqlite
 from orchestrator.store.planning import Kept, plan
@@ -51,8 +53,9 @@ from orchestrator.store.rows import (
     put_lease,
 )
 from orchestrator.store.sqlite import BUSY_TIMEOUT, prepare_path, sqlite_engine
-from orchestrator.store.states import EXPERIMENT_STATES
 from orchestrator.store.transactions import SerialTransactions, Transaction, Transactions
+
+T = TypeVar("T")
 
 MOST_IDS: Final = 500
 """So many ids go into one statement: databases bound their parameters."""
@@ -166,26 +169,25 @@ class SqlStore:
 
     def figures(self, name: str, metrics: Collection[str]) -> list[FigureRow]:
         """The figures of some metrics."""
-        wanted = dict.fromkeys(map(codec.text, metrics))
+        return self._look(name, lambda connection, key: looks.figures(connection, key, metrics))
 
-        def work(at: Transaction) -> list[FigureRow]:
-            key = campaign_key(at.connection, name)
-            found = (at.connection.execute(sql.FIGURES, {"of": key, "one": metric}) for metric in wanted)
-            return [FigureRow(*row) for rows in found for row in rows]
-
-        return self._in.read(work)
+    def values(
+        self, name: str, metrics: Collection[str], states: Collection[ExperimentState]
+    ) -> dict[str, dict[int, float]]:
+        """What was measured."""
+        return self._look(name, lambda connection, key: looks.values(connection, key, metrics, states))
 
     def experiment_rows(self, name: str) -> list[ExperimentRow]:
         """All experiments in short, by id."""
-
-        def work(at: Transaction) -> list[ExperimentRow]:
-            key = campaign_key(at.connection, name)
-            return [ExperimentRow(*row) for row in at.connection.execute(sql.EXPERIMENT_ROWS, {"of": key})]
-
-        return self._in.read(work)
+        return self._look(name, looks.experiment_rows)
 
     def attempts(
-        self, name: str, experiment: int | None = None, *, states: Collection[AttemptState] | None = None
+        self,
+        name: str,
+        experiment: int | None = None,
+        *,
+        states: Collection[AttemptState] | None = None,
+        newest: int | None = None,
     ) -> list[AttemptRecord]:
         """Attempts by experiment and number."""
         statement, more = sql.ATTEMPTS, dict[str, Any]()
@@ -193,6 +195,8 @@ class SqlStore:
             statement, more["one"] = sql.ATTEMPTS_OF_ONE, experiment
         if states is not None:
             statement, more["states"] = statement.where(sql.ATTEMPT_STATES).order_by(None), sorted(states)
+        if newest is not None:
+            statement = statement.order_by(None).order_by(*sql.NEWEST_ATTEMPTS).limit(max(newest, 0))
 
         def work(at: Transaction) -> Sequence[Kept]:
             return all_rows(at.connection, statement, {"of": campaign_key(at.connection, name), **more})
@@ -200,14 +204,9 @@ class SqlStore:
         rows = sorted(self._in.read(work), key=itemgetter("experiment", "number"))
         return [codec.attempt_record(row) for row in rows]
 
-    def attempt_rows(self, name: str) -> list[AttemptRow]:
-        """All attempts in short, by experiment and number."""
-
-        def work(at: Transaction) -> list[AttemptRow]:
-            key = campaign_key(at.connection, name)
-            return [AttemptRow(*row) for row in at.connection.execute(sql.ATTEMPT_ROWS, {"of": key})]
-
-        return self._in.read(work)
+    def clock(self, name: str) -> float | None:
+        """When the last attempt ended."""
+        return self._look(name, looks.clock)
 
     def events(
         self,
@@ -250,13 +249,13 @@ class SqlStore:
 
         return self._in.read(work)
 
+    def tally(self, name: str) -> dict[Kind, int]:
+        """How many experiments are alike."""
+        return self._look(name, looks.tally)
+
     def counts(self, name: str) -> dict[ExperimentState, int]:
         """How many experiments are in each state."""
-        found = self._in.read(
-            lambda at: at.connection.execute(sql.COUNTS, {"of": campaign_key(at.connection, name)}).all()
-        )
-        counts: dict[ExperimentState, int] = dict.fromkeys(EXPERIMENT_STATES, 0)
-        return counts | {row[0]: row[1] for row in found}
+        return self._look(name, looks.counts)
 
     def apply(self, name: str, changes: Sequence[Change], *, who: str, token: int | None = None) -> int:
         """Do all changes in one transaction, or none."""
@@ -374,6 +373,9 @@ class SqlStore:
         # sorted here: databases have orders of their own for text
         rows = sorted(self._in.read(work), key=lambda row: (row["kind"], row["name"]))
         return [leases.hold_of(row["kind"], row["name"], row) for row in rows]
+
+    def _look(self, name: str, ask: Callable[[Connection, int], T]) -> T:
+        return self._in.read(lambda at: ask(at.connection, campaign_key(at.connection, name)))
 
     def close(self) -> None:
         """Close all connections; the last process to do so with a file leaves one complete file."""

@@ -21,7 +21,7 @@ from sqlalchemy import (
     update,
 )
 
-from orchestrator.store.glance import AttemptRow, ExperimentRow
+from orchestrator.store.glance import ExperimentRow, FigureRow, Kind
 from orchestrator.store.schema import asks, attempts, blobs, campaigns, events, experiments, leases, results
 
 # numbers are compared as large ones: what is looked for may be larger than what is kept
@@ -65,16 +65,23 @@ OF_IDS = experiments.c.id.in_(bindparam("ids", type_=BigInteger, expanding=True)
 IN_STATES = experiments.c.state.in_(bindparam("states", expanding=True))
 EXPERIMENT = _rows(experiments).where(experiments.c.campaign == _OF, experiments.c.id == _ID)
 COUNTS = select(experiments.c.state, func.count()).where(experiments.c.campaign == _OF).group_by(experiments.c.state)
+TALLY = (
+    select(*(experiments.c[name] for name in Kind._fields), func.count())
+    .where(experiments.c.campaign == _OF)
+    .group_by(*(experiments.c[name] for name in Kind._fields))
+)
 ADD_EXPERIMENT = insert(experiments)
 SET_EXPERIMENT = _replace(experiments, experiments.c.campaign == _OF, experiments.c.id == _ID)
 
 FIGURES = (
-    select(
-        *(results.c[name] for name in ("experiment", "metric", "value", "sem", "censored")),
-        *(experiments.c[name] for name in ("state", "origin", "verdict", "told")),
-    )
-    .join_from(results, experiments)
+    select(*(results.c[name] for name in FigureRow._fields))
     .where(results.c.campaign == _OF, results.c.metric == _ONE)
+    .order_by(results.c.experiment)
+)
+VALUES = (
+    select(results.c.experiment, results.c.value)
+    .where(results.c.campaign == _OF, results.c.metric == _ONE)
+    .where(results.c.state.in_(bindparam("states", expanding=True)), results.c.verdict.is_distinct_from("invalid"))
     .order_by(results.c.experiment)
 )
 DROP_RESULT = delete(results).where(results.c.campaign == _OF, results.c.metric == _ONE, results.c.experiment == _TWO)
@@ -84,7 +91,10 @@ EXPERIMENT_ROWS = EXPERIMENTS.with_only_columns(*(experiments.c[name] for name i
 ATTEMPTS = _rows(attempts).where(attempts.c.campaign == _OF).order_by(attempts.c.experiment, attempts.c.number)
 ATTEMPTS_OF_ONE = ATTEMPTS.where(attempts.c.experiment == _ID)
 ATTEMPT_STATES = attempts.c.state.in_(bindparam("states", expanding=True))
-ATTEMPT_ROWS = ATTEMPTS.with_only_columns(*(attempts.c[name] for name in AttemptRow._fields))
+NEWEST_ATTEMPTS = attempts.c.experiment.desc(), attempts.c.number.desc()
+CLOCK = select(func.max(attempts.c.clock_started + func.coalesce(attempts.c.duration, 0.0))).where(
+    attempts.c.campaign == _OF, attempts.c.state.in_(("finished", "failed"))
+)
 ATTEMPT = _rows(attempts).where(attempts.c.campaign == _OF, attempts.c.experiment == _ID, attempts.c.number == _TWO)
 ADD_ATTEMPT = insert(attempts)
 SET_ATTEMPT = _replace(attempts, attempts.c.campaign == _OF, attempts.c.experiment == _ID, attempts.c.number == _TWO)

@@ -1,12 +1,15 @@
 """The expected end of a campaign: known answers, and how near it is to what then happens."""
 
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
 
 from orchestrator.campaign.forecast import finish
-from orchestrator.store.records import AttemptRecord, ExperimentRecord
+from orchestrator.campaign.progress import Spent
+from orchestrator.store.glance import Kind
+from orchestrator.store.records import AttemptRecord
 
 NOW = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
 HOUR = 3600.0
@@ -27,14 +30,10 @@ def ended(id, began, hours, cell="cell-1", *, virtual=True):
     )
 
 
-def record(id, state="completed", cost=None):
-    return ExperimentRecord(id=id, state=state, seed=1, cost=cost)
-
-
 def said(attempts, left, states=None, out=(), now=NOW, cost=None):
     states = states or ["completed" if a.finished else "running" for a in attempts]
-    records = [record(i + 1, state, cost) for i, state in enumerate(states)]
-    return finish(attempts, records, left, out, now)
+    tally = Counter(Kind(state, "asked", None, cost) for state in states)
+    return finish(attempts, Spent.of(tally), left, out, now)
 
 
 FOUR = [ended(1, 0.0, 1.0), ended(2, 0.0, 1.0, "cell-2"), ended(3, HOUR, 1.0), ended(4, HOUR, 1.0, "cell-2")]

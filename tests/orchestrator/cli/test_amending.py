@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 from typer.testing import CliRunner
 
+from orchestrator.campaign.progress import Spent
 from orchestrator.cli.app import app
 from orchestrator.cli.ends import standing
 from orchestrator.config.load import load
@@ -107,5 +108,5 @@ def test_what_models_said_of_former_rules_is_not_shown_for_new_ones(desk):
     seen = parts.campaign.standing(parts.definition.file.stop.rule()).plain()
     desk.store.apply("c", [Note("stop", "", data={"standing": seen})], who="campaign")
     desk.amend("c", replace={"{experiments: 8}": "{experiments: 8, hours: 9, plateau: {experiments: 4}}"})
-    now = standing(desk.store, desk.store.campaign("c"), [])
+    now = standing(desk.store, desk.store.campaign("c"), Spent.of({}))
     assert [part["rule"] for part in now["parts"]] == ["experiments", "hours", "plateau"]

@@ -142,7 +142,9 @@ def dump() -> Callable[[Store], dict[str, Any]]:
                 "counts": store.counts(record.name),
                 "figures": store.figures(record.name, ["fe_co", "j_total"]),
                 "experiment rows": store.experiment_rows(record.name),
-                "attempt rows": store.attempt_rows(record.name),
+                "values": store.values(record.name, ["fe_co"], ["completed", "failed"]),
+                "tally": store.tally(record.name),
+                "clock": store.clock(record.name),
             }
             for record in store.campaigns()
         }

@@ -121,7 +121,8 @@ def content(store: Store) -> dict[str, object]:
             "events": [dataclasses.asdict(one) for one in store.events(record.name)],
             "figures": [one._asdict() for one in store.figures(record.name, ["fe_c2h4", "t80", "co2"])],
             "experiment_rows": [one._asdict() for one in store.experiment_rows(record.name)],
-            "attempt_rows": [one._asdict() for one in store.attempt_rows(record.name)],
+            "tally": [[*kind, count] for kind, count in sorted(store.tally(record.name).items())],
+            "clock": store.clock(record.name),
         }
         for record in store.campaigns()
     }

@@ -89,6 +89,7 @@ def test_no_write_grows_with_the_campaign(files):
         lambda store: store.experiments("c", states=("running", "proposed")),
         lambda store: store.attempts("c", 7),
         lambda store: store.attempts("c", states=("finished", "failed")),
+        lambda store: store.attempts("c", newest=5),
         lambda store: store.events("c", after=store.last_event("c") - 3),
         lambda store: store.events("c", kinds=("rare",)),
         lambda store: store.events("c", kinds=("comment",), limit=1, newest=True),

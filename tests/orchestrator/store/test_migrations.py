@@ -91,7 +91,7 @@ def assert_contains(found: object, kept: object) -> None:
         assert found == kept
 
 
-COPIES = {"experiments": {"gain", "cost"}, "attempts": {"clock_started", "duration", "wall"}}
+COPIES = {"experiments": {"gain", "cost"}, "attempts": {"clock_started", "duration"}}
 """Columns that schema 0002 added."""
 
 

@@ -379,6 +379,6 @@ def test_counting_reads_an_index_only(tmp_path):
     with store._in.engine.connect() as connection:
         plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}", (1,)).all()
     assert [row[-1] for row in plan] == [
-        "SEARCH experiments USING COVERING INDEX ix_experiments_campaign_state (campaign=?)"
+        "SEARCH experiments USING COVERING INDEX ix_experiments_campaign_state_origin_verdict_cost (campaign=?)"
     ]
     store.close()

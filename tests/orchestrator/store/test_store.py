@@ -28,11 +28,11 @@ from orchestrator.store import (
     Amend,
     AskRecord,
     AttemptRecord,
-    AttemptRow,
     CampaignRecord,
     ExperimentRecord,
     ExperimentRow,
     FigureRow,
+    Kind,
     Note,
     PutAsk,
     PutAttempt,
@@ -130,7 +130,8 @@ class TestCampaigns:
             store.apply("a", [], who="me")
 
     @pytest.mark.parametrize(
-        "method", ["campaign", "asks", "experiments", "attempts", "events", "counts", "experiment_rows", "attempt_rows"]
+        "method",
+        ["campaign", "asks", "experiments", "attempts", "events", "counts", "experiment_rows", "tally", "clock"],
     )
     def test_every_question_about_an_unknown_campaign_is_refused(self, store: Store, campaign, method):
         with pytest.raises(UnknownCampaign) as caught:
@@ -138,6 +139,8 @@ class TestCampaigns:
         assert isinstance(caught.value, LookupError)
         with pytest.raises(UnknownCampaign):
             store.figures("b", ["fe_co"])
+        with pytest.raises(UnknownCampaign):
+            store.values("b", ["fe_co"], ["completed"])
 
     def test_a_campaign_needs_a_name_and_a_beginning(self, store: Store):
         with pytest.raises(UnstorableValue, match="name"):
@@ -609,6 +612,10 @@ class TestNarrowReads:
         assert [(a.experiment, a.number) for a in found] == [(1, 2), (2, 1)]
         assert [a.number for a in store.attempts("alloys", 1, states=("failed", "finished"))] == [1]
         assert store.attempts("alloys", states=()) == []
+        assert [(a.experiment, a.number) for a in store.attempts("alloys", newest=2)] == [(1, 2), (2, 1)]
+        assert [a.experiment for a in store.attempts("alloys", states=("running",), newest=1)] == [2]
+        assert store.attempts("alloys", newest=0) == []
+        assert store.attempts("alloys", newest=9) == store.attempts("alloys")
 
     def test_a_change_says_where_the_log_ends(self, store, campaign):
         assert store.apply("alloys", [Note("comment", "x")], who="me") == store.last_event("alloys")
@@ -629,6 +636,10 @@ class TestWithoutDocuments:
             FigureRow(3, "fe_co", 0.5, 0.01, None, "completed", "manual", "suspect", 1),
         ]
         assert store.figures("alloys", []) == []
+        lost = experiment(4, "completed", values={"fe_co": Value(2.0)}, verdict="invalid")
+        store.apply("alloys", [PutExperiment(lost, None)], who="me")
+        assert store.values("alloys", ["fe_co", "fe_h2"], ["completed"]) == {"fe_co": {3: 0.5}, "fe_h2": {}}
+        assert store.values("alloys", ["fe_co"], ["failed", "completed"]) == {"fe_co": {1: 1.0, 3: 0.5}}
 
     def test_figures_follow_every_change(self, store, campaign):
         def change(before, after, **values):
@@ -664,27 +675,30 @@ class TestWithoutDocuments:
             store.apply("alloys", [PutExperiment(experiment(1, cost=10**400), None)], who="me")
         assert dump(store) == before
 
-    def test_rows_of_experiments_and_attempts(self, store, campaign, clock):
+    def test_experiments_in_short(self, store, campaign):
         one = experiment(1, "completed", verdict="valid", told=1, gain=0.5, cost=40)
         two = experiment(2, "awaiting_analysis", origin="prior")
-        start = clock.now()
-        done = AttemptRecord(
-            experiment=1, number=1, cell="c1", started=start, finished=start + timedelta(seconds=90), state="failed",
-            clock_started=5.0, duration=60.0,
-        )  # fmt: skip
-        attempts = [dataclasses.replace(done, state="running", finished=None), done]
-        attempts.append(AttemptRecord(experiment=2, number=1, cell="c2"))
-        store.apply(
-            "alloys", [PutExperiment(two, None), PutExperiment(one, None), *map(PutAttempt, attempts)], who="me"
-        )
+        three = experiment(3, "completed", verdict="valid", told=2, gain=0.1, cost=40)
+        store.apply("alloys", [PutExperiment(record, None) for record in (two, one, three)], who="me")
         assert store.experiment_rows("alloys") == [
             ExperimentRow(1, "completed", "asked", "valid", 1, 0.5, 40.0),
             ExperimentRow(2, "awaiting_analysis", "prior", None, None, None, None),
+            ExperimentRow(3, "completed", "asked", "valid", 2, 0.1, 40.0),
         ]
-        assert store.attempt_rows("alloys") == [
-            AttemptRow(1, 1, "failed", "c1", 5.0, 60.0, 90.0),
-            AttemptRow(2, 1, "running", "c2", 0.0, None, None),
-        ]
+        assert store.tally("alloys") == {
+            Kind("completed", "asked", "valid", 40.0): 2,
+            Kind("awaiting_analysis", "prior", None, None): 1,
+        }
+
+    def test_the_clock_is_that_of_the_last_end(self, store, campaign):
+        store.apply("alloys", [PutExperiment(experiment(id), None) for id in (1, 2, 3)], who="me")
+        assert store.clock("alloys") is None
+        attempts = [AttemptRecord(experiment=id, number=1, clock_started=100.0 * id) for id in (1, 2, 3)]
+        store.apply("alloys", [PutAttempt(attempt) for attempt in attempts], who="me")
+        assert store.clock("alloys") is None
+        ends = [replace(attempts[0], state="finished", duration=250.5), replace(attempts[1], state="failed")]
+        store.apply("alloys", [PutAttempt(attempt) for attempt in ends], who="me")
+        assert store.clock("alloys") == 350.5
 
 
 class TestAmendments:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import datetime
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -16,21 +15,19 @@ branch_labels = None
 depends_on = None
 
 NUMBER = sa.Float(53)
-TIME = sa.DateTime(timezone=True)
 AT_ONCE: Final = 500
 """So many rows are read and written together."""
 
 EXPERIMENTS = sa.table(
     "experiments",
-    *map(sa.column, ("campaign", "id", "gain", "cost", "document")),
+    *map(sa.column, ("campaign", "id", "state", "origin", "verdict", "told", "gain", "cost", "document")),
 )
 ATTEMPTS = sa.table(
     "attempts",
-    *map(sa.column, ("campaign", "experiment", "number", "clock_started", "duration", "wall", "document")),
-    sa.column("started", TIME),
-    sa.column("finished", TIME),
+    *map(sa.column, ("campaign", "experiment", "number", "clock_started", "duration", "document")),
 )
-RESULTS = sa.table("results", *map(sa.column, ("campaign", "metric", "experiment", "value", "sem", "censored")))
+SAID = ("state", "origin", "verdict", "told")
+RESULTS = sa.table("results", *map(sa.column, ("campaign", "metric", "experiment", "value", "sem", "censored", *SAID)))
 
 
 def upgrade() -> None:
@@ -38,11 +35,15 @@ def upgrade() -> None:
     # in the order in which the log is read, else SQLite reads all of it for the order's sake
     op.drop_index("ix_events_campaign_experiment", "events")
     for column in ("kind", "experiment"):
-        op.create_index(f"ix_events_campaign_{column}_sequence", "events", ["campaign", column, "sequence"])
+        _index("events", column, "sequence")
     for column in ("gain", "cost"):
         op.add_column("experiments", sa.Column(column, NUMBER))
-    for column in ("clock_started", "duration", "wall"):
+    for column in ("clock_started", "duration"):
         op.add_column("attempts", sa.Column(column, NUMBER))
+    # with all that is counted, so that counting reads no more than the index
+    for table, columns in (("experiments", ("origin", "verdict", "cost")), ("attempts", ("clock_started", "duration"))):
+        op.drop_index(f"ix_{table}_campaign_state", table)
+        _index(table, "state", *columns)
     op.create_table(
         "results",
         sa.Column("campaign", sa.Integer, nullable=False),
@@ -51,6 +52,10 @@ def upgrade() -> None:
         sa.Column("value", NUMBER, nullable=False),
         sa.Column("sem", NUMBER),
         sa.Column("censored", sa.Text),
+        sa.Column("state", sa.Text, nullable=False),
+        sa.Column("origin", sa.Text, nullable=False),
+        sa.Column("verdict", sa.Text),
+        sa.Column("told", sa.Integer),
         sa.PrimaryKeyConstraint("campaign", "metric", "experiment", name="pk_results"),
         sa.ForeignKeyConstraint(
             ["campaign", "experiment"],
@@ -63,6 +68,10 @@ def upgrade() -> None:
     _copy_attempts(op.get_bind())
 
 
+def _index(table: str, *columns: str) -> None:
+    op.create_index(f"ix_{table}_campaign_{'_'.join(columns)}", table, ["campaign", *columns])
+
+
 def _copy_experiments(bind: sa.Connection) -> None:
     table = EXPERIMENTS
     key = (table.c.campaign, table.c.id)
@@ -71,7 +80,8 @@ def _copy_experiments(bind: sa.Connection) -> None:
         .where(table.c.campaign == sa.bindparam("of"), table.c.id == sa.bindparam("one"))
         .values(gain=sa.bindparam("gain"), cost=sa.bindparam("cost"))
     )
-    for rows in _parts(bind, sa.select(*key, table.c.document), key):
+    said = [table.c[name] for name in SAID]
+    for rows in _parts(bind, sa.select(*key, *said, table.c.document), key):
         changes, results = [], []
         for row in rows:
             content = json.loads(row.document)
@@ -86,6 +96,7 @@ def _copy_experiments(bind: sa.Connection) -> None:
                     "value": value["value"],
                     "sem": value.get("sem"),
                     "censored": value.get("censored"),
+                    **{name: getattr(row, name) for name in SAID},
                 }
                 for metric, value in content["values"].items()
                 if value["value"] is not None
@@ -98,7 +109,7 @@ def _copy_experiments(bind: sa.Connection) -> None:
 def _copy_attempts(bind: sa.Connection) -> None:
     table = ATTEMPTS
     key = (table.c.campaign, table.c.experiment, table.c.number)
-    names = ("clock_started", "duration", "wall")
+    names = ("clock_started", "duration")
     change = (
         sa.update(table)
         .where(
@@ -106,7 +117,7 @@ def _copy_attempts(bind: sa.Connection) -> None:
         )
         .values({name: sa.bindparam(name) for name in names})
     )
-    for rows in _parts(bind, sa.select(*key, table.c.started, table.c.finished, table.c.document), key):
+    for rows in _parts(bind, sa.select(*key, table.c.document), key):
         changes = []
         for row in rows:
             content = json.loads(row.document)
@@ -117,14 +128,9 @@ def _copy_attempts(bind: sa.Connection) -> None:
                     "two": row.number,
                     "clock_started": content["clock_started"],
                     "duration": content["duration"],
-                    "wall": _passed(row.started, row.finished),
                 }
             )
         bind.execute(change, changes)
-
-
-def _passed(started: datetime, finished: datetime | None) -> float | None:
-    return None if finished is None else (finished - started).total_seconds()
 
 
 def _parts(bind: sa.Connection, statement: sa.Select[Any], key: tuple[Any, ...]) -> Iterator[list[Any]]:
