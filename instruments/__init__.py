@@ -18,6 +18,7 @@ from instruments.errors import (
     ToldElsewhere,
 )
 from instruments.lab import (
+    Amendable,
     Attended,
     Belated,
     Clock,
@@ -38,7 +39,9 @@ from instruments.lab import (
     Measurement,
     Observation,
     Outcome,
+    Recontrolled,
     Reducing,
+    Referred,
     Resuming,
     Selective,
     Verdict,
@@ -66,6 +69,7 @@ _HOMES = {
 
 __all__ = [
     "METRICS",
+    "Amendable",
     "Attended",
     "Belated",
     "Calibration",
@@ -99,9 +103,11 @@ __all__ = [
     "Outcome",
     "QualityRules",
     "ReaderError",
+    "Recontrolled",
     "Recording",
     "Reducing",
     "Reduction",
+    "Referred",
     "Resuming",
     "Selective",
     "Setup",

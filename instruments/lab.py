@@ -360,6 +360,15 @@ class Attended(Protocol):
 
 
 @runtime_checkable
+class Referred(Protocol):
+    """What a laboratory adds to :class:`Lab` when a parameter's number means something that its unit does not say."""
+
+    @property
+    def references(self) -> Mapping[str, str]:
+        """By column, what it refers to, such as a potential that has the ohmic drop in it."""
+
+
+@runtime_checkable
 class Selective(Protocol):
     """What a laboratory adds to :class:`Lab` when it cannot execute every point of a search space.
 

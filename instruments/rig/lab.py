@@ -106,6 +106,12 @@ class RigLab:
         return metrics_of(gases, procedure.awaiting, outlet=outlet, voltage=voltage)
 
     @property
+    def references(self) -> Mapping[str, str]:
+        """A potential that is applied has the ohmic drop in it."""
+        applied = getattr(self.program.procedure.options, "scale", "target") == "applied"
+        return {"potential": "applied"} if applied else {}
+
+    @property
     def equipment(self) -> tuple[str, ...]:
         """Its devices, by the name of the rig."""
         return self.program.file.equipment

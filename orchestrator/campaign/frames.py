@@ -39,7 +39,7 @@ def best(campaign: Campaign, ledger: Ledger, models: Models) -> pd.DataFrame:
     frame = campaign.space.to_frame(points[rows]).set_index(pd.Index([r.id for r in chosen], name=ID, dtype="int64"))
     for metric, belief in beliefs.items():
         frame[f"{metric}_mean"], frame[f"{metric}_std"] = belief.mean[rows], belief.std[rows]
-        frame[metric] = [r.values[metric].value for r in chosen]
+        frame[metric] = [r.values.get(metric, Value(None)).value for r in chosen]  # an amended metric may be younger
     frame["samples"] = [_samples(campaign, records, points, row) for row in rows]
     return frame
 

@@ -13,6 +13,7 @@ from typing import Any
 from acquisition.objectives import Objective, OutcomeConstraint
 from orchestrator.campaign import bottleneck, forecast, text
 from orchestrator.campaign.line import turn_of
+from orchestrator.campaign.links import links
 from orchestrator.campaign.merit import leaders
 from orchestrator.campaign.places import spool_of, unsent
 from orchestrator.campaign.progress import LATEST, Spent
@@ -64,10 +65,13 @@ def summary(store: Store, record: CampaignRecord) -> dict[str, Any]:
     for kind, count in tally.items():
         if kind.state == "completed" and kind.verdict in verdicts:
             verdicts[kind.verdict] += count
+    linked = links(store, record.name)
     return {
         "schema": 1,
         "name": record.name,
         "version": record.version,
+        "after": linked.after,
+        "followed_by": list(linked.followed_by),
         "state": state,
         "reason": reason,
         "controller": None if holder is None else _controller(holder.owner),
@@ -135,6 +139,10 @@ def _words(one: dict[str, Any]) -> str:
     counts = ", ".join(f"{count} {state}" for state, count in one["experiments"].items() if count)
     lines = [f"{one['name']}: {one['state']}" + (f" ({one['reason']})" if one["reason"] else "")]
     lines.append(f"  experiments  {counts or 'none'}" + (f"; budget {one['budget']}" if one["budget"] else ""))
+    if one["after"] is not None:
+        lines.append(f"  began with   results of campaign {one['after']}")
+    if one["followed_by"]:
+        lines.append(f"  followed by  {', '.join(one['followed_by'])}")
     lines += [f"  waits for    {line}" for line in _wanted(one)]
     if one["cost"] is not None:
         lines.append(f"  cost         {one['cost']['spent']:g} {one['cost']['unit']}")

@@ -22,6 +22,7 @@ from instruments.lab import Resuming
 from orchestrator.campaign import text
 from orchestrator.campaign.defining import definition_of
 from orchestrator.campaign.places import files_of
+from orchestrator.campaign.words import LINK
 from orchestrator.cli.display import Display, JsonFormatter, JsonLog, LogFile
 from orchestrator.cli.failures import DONE, FAILED, INTERRUPTED, refuse
 from orchestrator.cli.guard import PACKAGES
@@ -63,6 +64,8 @@ def run_file(
     name = definition.file.name
     try:
         new = register(kept, definition)
+        if new and definition.file.after is not None:
+            sys.stderr.write("".join(f"note: {event.why}\n" for event in kept.events(name, kinds=(LINK,))))
         with _logging(_log_path(kept, name), name):
             _run(kept, name, definition, files=files, engine=engine, report=report, quiet=quiet, new=new)
     finally:

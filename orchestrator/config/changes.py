@@ -15,7 +15,7 @@ from orchestrator.errors import InputError
 if TYPE_CHECKING:
     from orchestrator.config.definition import Definition
 
-ANOTHER: Final = "Make another campaign of it, with another `name`."
+ANOTHER: Final = "Start a linked campaign: another `name`, and `after:` with the name of this one."
 MOST_SHOWN: Final = 200
 """So many characters of a value are shown."""
 NAMED_BY: Final = ("name", "metric")

@@ -203,6 +203,9 @@ class CampaignFile(Block):
     name: str
     """The campaign's name: letters, digits and `. _ -`."""
 
+    after: str | None = None
+    """A campaign of the same store whose results this one begins with, as prior data."""
+
     seed: int = Field(default=0, ge=0, strict=True)
     """The same seed and the same results make the same proposals."""
 
@@ -272,6 +275,8 @@ class CampaignFile(Block):
     def _no_metric_twice(self) -> CampaignFile:
         _distinct("objectives", [objective.metric for objective in self.objectives], ".metric")
         _distinct("metrics", self.metrics, "")
+        if self.after == self.name:
+            raise InputError("a campaign cannot go on from itself.", field="after", mend="Give it another `name`.")
         return self
 
     @property

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from instruments.metrics import unit_of
+from orchestrator.campaign.links import links
 from orchestrator.campaign.progress import spent
 from orchestrator.campaign.versions import history
 from orchestrator.config.changes import shown
@@ -101,6 +102,7 @@ def facts(campaign: Campaign, record: CampaignRecord) -> list[tuple[str, str]]:
         ("Seed", str(record.seed)),
         *([("Ends after", StopBlock.model_validate(stop).rule().text())] if stop else []),
         *_plan(campaign),
+        *_links(campaign),
         *ran,
     ]
     size = campaign.space.size
@@ -109,6 +111,13 @@ def facts(campaign: Campaign, record: CampaignRecord) -> list[tuple[str, str]]:
     if campaign.space.constraints:
         rows.append(("Constraints", "; ".join(words.restriction(c) for c in campaign.space.constraints)))
     return rows
+
+
+def _links(campaign: Campaign) -> list[tuple[str, str]]:
+    """What the campaign goes on from, and what goes on from it; nothing where there is nothing."""
+    linked = links(campaign.store, campaign.name)
+    rows = [("Began with", f"{linked.experiments} results of campaign {linked.after}")] if linked.after else []
+    return rows + ([("Followed by", ", ".join(linked.followed_by))] if linked.followed_by else [])
 
 
 def _plan(campaign: Campaign) -> list[tuple[str, str]]:

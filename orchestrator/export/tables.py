@@ -13,6 +13,7 @@ import pandas as pd
 
 from acquisition.parameters import Categorical, Integer
 from instruments.metrics import unit_of
+from orchestrator.campaign.links import links
 from orchestrator.campaign.versions import history
 from orchestrator.config.spaces import units_of
 from orchestrator.errors import InputError
@@ -179,7 +180,7 @@ def _events(events: Sequence[EventRecord]) -> pd.DataFrame:
 
 
 def _summary(campaign: Campaign, record: CampaignRecord, frame: pd.DataFrame) -> bytes:
-    counts = frame["state"].value_counts()
+    counts, linked = frame["state"].value_counts(), links(campaign.store, campaign.name)
     data = {
         "schema": SCHEMA,
         "name": record.name,
@@ -193,6 +194,8 @@ def _summary(campaign: Campaign, record: CampaignRecord, frame: pd.DataFrame) ->
         "finished": _iso(record.finished),
         "units": _units(campaign, frame),
         "files": list(NAMES[:-1]),
+        "after": linked.after,
+        "followed_by": list(linked.followed_by),
         "version": record.version,
         "amendments": [version.plain() for version in history(campaign.store, campaign.name)],
         "definition_hash": record.definition_hash,

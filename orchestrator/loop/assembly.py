@@ -10,6 +10,7 @@ from threading import Event
 from instruments.lab import Lab
 from orchestrator.campaign import Campaign
 from orchestrator.campaign.defining import arguments, stored
+from orchestrator.campaign.linking import link, prior_of
 from orchestrator.campaign.places import files_of, spool_of
 from orchestrator.config.changes import differences
 from orchestrator.config.definition import Definition
@@ -40,6 +41,7 @@ def register(store: Store, definition: Definition) -> bool:
         Whether it is new.
 
     Raises:
+        InputError: it is to go on from a campaign whose results cannot be taken over.
         CampaignExists: a campaign of this name has another definition.
     """
     file = definition.file
@@ -48,7 +50,9 @@ def register(store: Store, definition: Definition) -> bool:
         record = CampaignRecord(
             name=file.name, definition=definition.resolved(), definition_hash=definition.hash, seed=file.seed
         )
+        prior_of(store, definition)  # what cannot be taken over is refused before anything is written
         store.create(record, definition.blobs())
+        link(store, file.name, definition)
         return True
     stored = known[file.name]
     if definition.hash == stored.definition_hash:

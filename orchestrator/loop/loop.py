@@ -15,6 +15,7 @@ from acquisition.stopping import StoppingRule
 from instruments.lab import Equipped, Fenced, Lab
 from orchestrator.campaign import Campaign
 from orchestrator.campaign.campaign import unfenced
+from orchestrator.campaign.linking import link
 from orchestrator.campaign.made import name_of
 from orchestrator.config.breakers import Breakers
 from orchestrator.config.turns import TurnsBlock
@@ -129,6 +130,7 @@ class Loop:
                 self.campaign.token, self.campaign.fence = None, unfenced
 
     def _run(self) -> CampaignState:
+        link(self.campaign.store, self.campaign.name, token=self.campaign.token)  # where the first process died before
         self.campaign.refresh()
         self.campaign.news()  # what was said before is in the state that this starts from
         self._following.follow()

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from orchestrator import Campaign
 from orchestrator.campaign.versions import history
-from orchestrator.errors import CampaignError, InputError
+from orchestrator.errors import CampaignError, InputError, NothingTold
 from orchestrator.loop.assembly import assemble, register
 from orchestrator.loop.listener import Listener
 from orchestrator.steering.amending import amend
@@ -132,7 +132,7 @@ class TestWhatMayNot:
     def test_another_campaign_is_refused(self, memory, changes, field):
         begun(memory)
         new = defined(changes)
-        with pytest.raises(InputError, match="another campaign") as refused:
+        with pytest.raises(InputError, match="after:") as refused:
             amend(memory, "c", new, who="marie")
         assert (refused.value.field or "").startswith(field)
         assert memory.campaign("c").version == 1
@@ -339,6 +339,19 @@ class TestARunningCampaign:
 
 
 class TestToldData:
+    def test_a_metric_that_is_younger_than_the_results_is_learned_from_then_on(self, memory):
+        campaign = begun(memory)
+        campaign.tell(campaign.ask(4).assign(fe_c2h4=[0.1, 0.2, 0.3, 0.4]))
+        amend(memory, "c", defined({"outcome_constraints": [{"metric": "fe_h2", "upper": 0.5}]}), who="marie")
+        campaign.refresh()
+        with pytest.raises(NothingTold, match="fe_h2"):
+            campaign.best()
+        campaign.tell(campaign.ask(1).assign(fe_c2h4=0.2, fe_h2=0.3))
+        best = campaign.best()
+        assert best.index[0] == 4
+        assert best["fe_h2"].isna().all()
+        assert best["fe_h2_mean"].notna().all()
+
     @given(
         lows=st.lists(st.floats(-1.29, -0.8).map(lambda x: round(x, 3)), min_size=1, max_size=4),
         budget=st.integers(3, 20),
