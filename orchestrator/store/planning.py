@@ -124,7 +124,8 @@ class _Planner:
                 f"experiment {record.id} has changed since it was read.", field="former", mend="Read the store again."
             )
         check_experiment(record.id, state, record.state)
-        if record.ask is not None and not self._has_ask(record.ask):
+        known = None if before is None else before["ask"]  # was looked for when it was written
+        if record.ask not in (None, known) and not self._has_ask(record.ask):
             raise UnknownRecord(
                 f"experiment {record.id} refers to ask {record.ask}, which is not recorded.", field="ask"
             )

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection, Engine
@@ -138,7 +140,8 @@ class RepeatingTransactions:
             self.engine.dispose()
 
     def _transaction(self, connection: Connection) -> Transaction:
-        return Transaction(connection, Terms(self._clock or DatabaseClock(connection), shared=True))
+        terms = Terms(self._clock or DatabaseClock(connection), shared=True)
+        return Transaction(connection, terms, together=partial(_together, connection))
 
     def _found(self, proof: Proof) -> bool:
         return self.read(lambda at: proof.holds(at.connection))
@@ -150,6 +153,24 @@ class RepeatingTransactions:
             field="store",
             mend="Resume when the server runs; the store is read again then.",
         )
+
+
+@contextmanager
+def _together(connection: Connection) -> Iterator[None]:
+    """Send statements without waiting for the answer to each: one journey for all."""
+    import psycopg
+
+    driver: Any = connection.connection.driver_connection
+    try:
+        with driver.pipeline():
+            yield
+    except psycopg.Error as error:
+        # the answer came when no statement was being executed: SQLAlchemy has not seen it
+        if driver.closed:
+            connection.invalidate(error)
+        raise DBAPIError.instance(
+            None, None, error, psycopg.Error, connection_invalidated=driver.closed, dialect=connection.dialect
+        ) from error
 
 
 def sqlstate(error: DBAPIError) -> str | None:

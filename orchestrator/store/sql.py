@@ -269,7 +269,8 @@ class SqlStore:
                 return 0
             key, sequence, now = campaign["key"], campaign["last_event"], at.terms.clock.now()
             done = plan(campaign, wanted, CampaignView(at.connection, key), who=who, sequence=sequence, now=now)
-            carry_out(at.connection, key, done, sequence)
+            with at.together():
+                carry_out(at.connection, key, done, sequence)
             at.proof = logged(key, done.events[-1])
             return int(sequence) + len(done.events)
 
@@ -384,8 +385,9 @@ class SqlStore:
 
 def _hand_over(at: Transaction, campaign: Kept, before: Kept | None, after: Row) -> None:
     """Write a lease that changes hands, and log it."""
-    put_lease(at.connection, CAMPAIGN, campaign["name"], before, after)
     event = leases.event(before, after, campaign["last_event"], at.terms.clock)
-    at.connection.execute(sql.ADD_EVENT, event | {"campaign": campaign["key"]})
-    at.connection.execute(sql.SET_LAST_EVENT, {"of": campaign["key"], "last_event": event["sequence"]})
+    with at.together():
+        put_lease(at.connection, CAMPAIGN, campaign["name"], before, after)
+        at.connection.execute(sql.ADD_EVENT, event | {"campaign": campaign["key"]})
+        at.connection.execute(sql.SET_LAST_EVENT, {"of": campaign["key"], "last_event": event["sequence"]})
     at.proof = logged(campaign["key"], event)

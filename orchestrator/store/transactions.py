@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any, Protocol, TypeVar
@@ -47,11 +48,13 @@ class Transaction:
         connection: to the database.
         terms: what leases are judged by, and the clock of everything that is written.
         proof: to be given by work that would do harm if it were done twice.
+        together: a context in which statements that give no rows may travel together; behind it all are carried out.
     """
 
     connection: Connection
     terms: Terms
     proof: Proof | None = None
+    together: Callable[[], AbstractContextManager[object]] = nullcontext
 
 
 class Transactions(Protocol):
