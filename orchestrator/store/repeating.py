@@ -32,16 +32,25 @@ _AWAY: Final = ("08", "57P", "25P03")
 """The connection broke, the server stops or starts, or it ended a transaction that stood still."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class DatabaseClock:
-    """The database's wall clock, which all computers share; the monotonic clock is this computer's."""
+    """The database's wall clock, which all computers share; the monotonic clock is this computer's.
+
+    Attributes:
+        connection: to the database.
+        stands: whether it is looked at only once, which is enough for whoever only reads.
+    """
 
     connection: Connection
+    stands: bool = False
+    _told: datetime | None = None
 
     def now(self) -> datetime:
         """Wall time in UTC, now rather than at the beginning of the transaction, which may have waited for others."""
-        told: datetime = self.connection.execute(sql.NOW).scalar_one()
-        return told.astimezone(UTC)
+        if self._told is None or not self.stands:
+            told: datetime = self.connection.execute(sql.NOW).scalar_one()
+            self._told = told.astimezone(UTC)
+        return self._told
 
     def monotonic(self) -> float:
         """Seconds of the monotonic clock."""
@@ -100,7 +109,7 @@ class RepeatingTransactions:
                 check_open(self._closed, self._where)
                 try:
                     with self._reading.connect() as connection:
-                        return work(self._transaction(connection))
+                        return work(self._transaction(connection, reads=True))
                 except DBAPIError as error:
                     if not trial.goes_on(error):
                         raise
@@ -139,8 +148,8 @@ class RepeatingTransactions:
         with translated(self._where):
             self.engine.dispose()
 
-    def _transaction(self, connection: Connection) -> Transaction:
-        terms = Terms(self._clock or DatabaseClock(connection), shared=True)
+    def _transaction(self, connection: Connection, *, reads: bool = False) -> Transaction:
+        terms = Terms(self._clock or DatabaseClock(connection, stands=reads), shared=True)
         return Transaction(connection, terms, together=partial(_together, connection))
 
     def _found(self, proof: Proof) -> bool:

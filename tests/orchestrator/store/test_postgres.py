@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -338,6 +339,35 @@ class TestClocks:
         assert store.holder("alloys") is None
         assert store.acquire("alloys", me).token == 3
         store.close()
+
+    def test_whoever_looks_at_many_leases_looks_at_the_clock_once(self, alloys):
+        from sqlalchemy import event
+
+        store, said = open_store(alloys), []
+        for number in range(5):
+            store.hold("device", f"bench/{number}", Owner("elsewhere", number, 2.0, "boot", "ada"))
+        event.listen(store._in.engine, "before_cursor_execute", lambda *a: said.append(a[2]))
+        assert len(store.held("device")) == 5
+        assert sum("clock_timestamp" in statement for statement in said) == 1
+        assert len(said) == 2
+        store.close()
+
+
+def test_sixty_four_threads_write_at_once(alloys):
+    """More than there are connections: they wait for each other, and nothing is lost."""
+    store = open_store(alloys)
+
+    def work(number):
+        for _ in range(3):
+            store.apply("alloys", [Note("cell", str(number))], who="me")
+            store.last_event("alloys")
+
+    with ThreadPoolExecutor(64) as pool:
+        list(pool.map(work, range(64)))
+    events = store.events("alloys")
+    assert [event.sequence for event in events] == list(range(1, 2 + 3 * 64))
+    assert sorted(event.why for event in events[1:]) == sorted(str(number) for number in range(64) for _ in range(3))
+    store.close()
 
 
 class TestFaults:
