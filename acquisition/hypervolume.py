@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from acquisition.improvement import TINY, log_gain
@@ -99,3 +101,28 @@ def _padded(cells: Boxes) -> tuple[Tensor, Tensor]:
         return torch.cat([corners, corners.new_zeros(most - len(corners), corners.shape[1])])
 
     return torch.stack([filled(lower) for lower, _ in cells]), torch.stack([filled(upper) for _, upper in cells])
+
+
+def spanning(utilities: NDArray[np.float64], objectives: Sequence[Objective], most: int) -> list[int]:
+    """The points that span a front best: each adds most to the hypervolume of those before it.
+
+    Such a choice has at least 63 % of the hypervolume of the best one of that size, as for all that is monotone and
+    submodular (Nemhauser et al., Math. Program. 14, 265 (1978)).
+
+    Args:
+        utilities: (n, objectives) of points that do not dominate each other, more is better.
+        objectives: give references, see :func:`boxes`.
+        most: so many.
+
+    Returns:
+        Rows, in the order of the choice.
+    """
+    from botorch.utils.multi_objective.hypervolume import Hypervolume
+
+    points = torch.from_numpy(np.ascontiguousarray(utilities))
+    volume = Hypervolume(ref_point=reference_point(points[None], torch.ones(1, len(points)).bool(), objectives))
+    chosen: list[int] = []
+    while len(chosen) < min(most, len(points)):
+        left = [row for row in range(len(points)) if row not in chosen]
+        chosen.append(max(left, key=lambda row: (volume.compute(points[[*chosen, row]]), -row)))
+    return chosen

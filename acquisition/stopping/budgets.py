@@ -19,7 +19,7 @@ SLACK = 1e-9
 """Budgets may be missed by this share of them: sums of costs are rounded."""
 
 MOST_RESERVED = 0.5
-"""Of a budget of time, whose reserve is only an estimate, no larger share is kept back."""
+"""Where a reserve is only an estimate, no larger share of the budget is kept back."""
 
 
 @speaks(StoppingError)
@@ -137,6 +137,8 @@ class CostBudget(StoppingRule):
     Attributes:
         cost: so much in all.
         reserved: of it, which the search may not spend: it is kept to confirm the best.
+        following: so many experiments do that. Where they would cost more if they cost as much as experiments did on
+            average so far, that is kept instead, but no more than half of all.
 
     Raises:
         StoppingError: nothing may be spent, or all of it is reserved.
@@ -144,6 +146,7 @@ class CostBudget(StoppingRule):
 
     cost: float = Field(gt=0)
     reserved: float = Field(default=0.0, ge=0)
+    following: int = Field(default=0, ge=0, strict=True)
 
     key = "cost"
 
@@ -152,10 +155,12 @@ class CostBudget(StoppingRule):
 
     def standing(self, progress: Progress) -> Standing:
         """See :meth:`StoppingRule.standing`."""
-        left = max(self.cost - self.reserved - progress.cost, 0.0) + SLACK * self.cost
+        usual = self.following * progress.cost / max(progress.experiments, 1)
+        kept = max(self.reserved, min(usual, MOST_RESERVED * self.cost))
+        left = max(self.cost - kept - progress.cost, 0.0) + SLACK * self.cost
         room = float(math.floor(left / progress.next_cost))
         unit = "" if progress.problem.costs is None else progress.problem.costs.unit
-        text = self._text(unit)
+        text = self._text(unit, kept)
         reason = "" if room else f"what is left of {text} pays no further experiment"
         still = max(self.cost - progress.cost, 0.0)
         return Standing(
@@ -164,15 +169,15 @@ class CostBudget(StoppingRule):
 
     def text(self) -> str:
         """See :meth:`StoppingRule.text`."""
-        return self._text("")
+        return self._text("", self.reserved)
 
-    def _text(self, unit: str) -> str:
-        kept = f" less {self.reserved:g} to confirm the best" if self.reserved else ""
-        return f"a cost of {self.cost:g} {unit}".rstrip() + kept
+    def _text(self, unit: str, kept: float) -> str:
+        less = f" less {kept:.6g} to confirm the best" if kept else ""
+        return f"a cost of {self.cost:g} {unit}".rstrip() + less
 
     def reserving(self, reserve: Reserve) -> CostBudget:
         """See :meth:`StoppingRule.reserving`."""
-        return CostBudget(self.cost, reserved=reserve.cost)
+        return CostBudget(self.cost, reserved=reserve.cost, following=reserve.experiments)
 
     def bounds(self, *, instant: bool = False) -> bool:  # noqa: ARG002
         """See :meth:`StoppingRule.bounds`."""

@@ -123,6 +123,8 @@ class Campaign:
         if budget is not None:
             checks.whole("budget", budget, 1)
         self.seed, self.budget = seed, budget
+        self.reserved = 0
+        """Experiments of the budget that are kept to confirm the best."""
         self.name = name
         self.token: int | None = None
         """Fencing number of the lease under which this process writes, if it holds one."""
@@ -280,6 +282,8 @@ class Campaign:
         Returns:
             One row a point: index ``experiment``; the parameters as best known; ``<metric>_mean`` and ``<metric>_std``
             of the noise-free function; ``<metric>`` as measured; ``samples``, the number of electrodes at that point.
+            Once the best are being confirmed also ``<metric>_confirmed``, the mean over fresh samples, with its
+            standard error ``<metric>_confirmed_sem``, and ``confirmed``: whether that is what was expected.
             No rows where no executed point is expected to be feasible.
 
         Raises:

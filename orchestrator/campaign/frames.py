@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from orchestrator.campaign import modelling
+from orchestrator.campaign.confirmation import confirmation
 from orchestrator.campaign.ledger import Ledger
 from orchestrator.campaign.merit import goodness, keeps, non_dominated
 from orchestrator.campaign.told import ID
@@ -41,7 +42,28 @@ def best(campaign: Campaign, ledger: Ledger, models: Models) -> pd.DataFrame:
         frame[f"{metric}_mean"], frame[f"{metric}_std"] = belief.mean[rows], belief.std[rows]
         frame[metric] = [r.values.get(metric, Value(None)).value for r in chosen]  # an amended metric may be younger
     frame["samples"] = [_samples(campaign, records, points, row) for row in rows]
+    return _with_confirmation(campaign, frame, chosen)
+
+
+def _with_confirmation(campaign: Campaign, frame: pd.DataFrame, chosen: Sequence[ExperimentRecord]) -> pd.DataFrame:
+    """The best points with what fresh samples gave at them, once it is chosen which points are confirmed."""
+    confirmed = confirmation(campaign.store, campaign.name)
+    if confirmed is None:
+        return frame
+    by_key = dict(zip(_asked_keys(campaign, [point.parameters for point in confirmed]), confirmed, strict=True))
+    here = [by_key.get(key) for key in _asked_keys(campaign, [r.asked or r.executed or {} for r in chosen])]
+    for metric in campaign.metrics:
+        seen = [None if point is None else point.metrics.get(metric) for point in here]
+        frame[f"{metric}_confirmed"] = [np.nan if one is None or one.mean is None else one.mean for one in seen]
+        frame[f"{metric}_confirmed_sem"] = [np.nan if one is None or one.sem is None else one.sem for one in seen]
+    frame["confirmed"] = [None if point is None else point.verdict for point in here]
     return frame
+
+
+def _asked_keys(campaign: Campaign, settings: Sequence[Mapping[str, Any]]) -> list[bytes]:
+    if not settings:
+        return []
+    return campaign.space.keys(campaign.space.to_array(pd.DataFrame(list(settings))))
 
 
 def _first_of_each(campaign: Campaign, points: Floats, rows: NDArray[np.intp]) -> list[int]:

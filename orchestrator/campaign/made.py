@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 Conditions: TypeAlias = int | Literal["auto"] | None
 """Experiments on each sample: one, a number, or as many as pay."""
 
+GONE: Final = ("rejected", "cancelled")
 MOST_YOUNG: Final = 4
 """So many of the youngest samples may be measured further where no cell says which ones are mounted."""
 
@@ -46,10 +47,10 @@ def still_open(
 
 
 def _groups(records: Iterable[ExperimentRecord]) -> dict[str, list[ExperimentRecord]]:
-    """The experiments that were asked on each sample, the oldest sample first."""
+    """The experiments that were asked on each sample, the oldest sample first; not those that confirm a point."""
     groups: dict[str, list[ExperimentRecord]] = {}
     for record in records:
-        if record.sample is not None and record.origin != "prior" and record.state not in ("rejected", "cancelled"):
+        if record.sample is not None and record.origin in ("asked", "manual") and record.state not in GONE:
             groups.setdefault(record.sample, []).append(record)
     return groups
 
@@ -63,7 +64,7 @@ def made(records: Iterable[ExperimentRecord], history: History, campaign: str, s
         campaign: its name.
         seed: of it.
     """
-    asked = (r for r in records if r.origin != "prior" and r.state not in ("rejected", "cancelled"))
+    asked = (r for r in records if r.origin != "prior" and r.state not in GONE)
     return history.samples | {r.sample or name_of(campaign, seed, r.id) for r in asked}
 
 

@@ -137,7 +137,7 @@ def problem(campaign: Campaign, books: Books, *, idle: bool) -> Problem:
         fixed=campaign.fixed,
         conditions_per_sample=campaign.conditions_per_sample,
         open_samples=open_samples(ledger, campaign.conditions_per_sample, books.history, idle=idle),
-        remaining=None if campaign.budget is None else max(0, campaign.budget - ledger.asked()),
+        remaining=None if campaign.budget is None else max(0, campaign.budget - campaign.reserved - ledger.asked()),
     )
 
 

@@ -9,10 +9,10 @@ from acquisition.objectives import Objective
 from acquisition.stopping import Progress
 from orchestrator.campaign.history import History
 from orchestrator.campaign.made import Conditions, catalyst
-from orchestrator.campaign.progress import NOTE, Spent, hours_passed, least, spent
+from orchestrator.campaign.progress import LATEST, NOTE, Spent, hours_passed, least, pace, spent
 from orchestrator.campaign.words import AMENDMENT
+from orchestrator.config.confirm import stored_rule
 from orchestrator.config.samples import SamplesBlock
-from orchestrator.config.stop import StopBlock
 from orchestrator.store.protocol import Store
 from orchestrator.store.records import CampaignRecord
 
@@ -33,17 +33,17 @@ def standing(store: Store, record: CampaignRecord, used: Spent) -> dict[str, Any
         record: the campaign.
         used: of its budgets.
     """
-    block = record.definition.get("stop")
-    if not block:
+    rule = stored_rule(record.definition)
+    if rule is None:
         return None
     costs = record.definition.get("costs")
     wanted = (record.definition.get("strategy") or {}).get("conditions_per_sample")
     mass, each, wait = _catalyst(store, record, wanted)
-    rule = StopBlock.model_validate(block).rule()
     seen = SimpleNamespace(
         objectives=[Objective(**o) for o in record.definition.get("objectives", [])],
         costs=None if costs is None else _costs(costs),
     )
+    lasts, cells = pace(store.attempts(record.name, newest=LATEST)) if rule.needs_durations else (0.0, 1)
     now = Progress(
         problem=cast("Problem", seen),
         models=lambda: None,
@@ -55,6 +55,8 @@ def standing(store: Store, record: CampaignRecord, used: Spent) -> dict[str, Any
         mass=mass,
         sample_mass=each,
         samples_wait=wait,
+        lasts=lasts,
+        cells=cells,
     )
     plain = rule.standing(now).plain()
     if not rule.looks_ahead:

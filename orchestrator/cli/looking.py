@@ -8,10 +8,11 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from acquisition.objectives import Objective, OutcomeConstraint
 from orchestrator.campaign import bottleneck, forecast, text
+from orchestrator.campaign.confirmation import confirmation, confirming, in_words
 from orchestrator.campaign.line import turn_of
 from orchestrator.campaign.links import links
 from orchestrator.campaign.merit import leaders
@@ -24,6 +25,9 @@ from orchestrator.errors import InputError
 from orchestrator.store.opening import open_store
 from orchestrator.store.protocol import Store
 from orchestrator.store.records import AttemptRecord, CampaignRecord, Owner
+
+NO_SEARCH: Final[dict[str, Any]] = {"rule": "experiments", "left": 0.0, "parts": []}
+"""The stopping rules where nothing more will be proposed."""
 
 
 def show_status(name: str | None, *, store: str | None, as_json: bool) -> None:
@@ -66,6 +70,7 @@ def summary(store: Store, record: CampaignRecord) -> dict[str, Any]:
         if kind.state == "completed" and kind.verdict in verdicts:
             verdicts[kind.verdict] += count
     linked = links(store, record.name)
+    confirmed = confirmation(store, record.name)
     return {
         "schema": 1,
         "name": record.name,
@@ -85,7 +90,7 @@ def summary(store: Store, record: CampaignRecord) -> dict[str, Any]:
         "observed": known,
         "budget": definition.get("stop", {}).get("experiments"),
         "stop": stop,
-        "finish": _finish(record, used, attempts, out, stop),
+        "finish": _finish(record, used, attempts, out, NO_SEARCH if confirming(store, record) else stop),
         "loads": [load.plain() for load in bottleneck.loads(attempts, out)],
         "cost": {"spent": used.cost, "unit": definition["costs"]["unit"]} if definition.get("costs") else None,
         "objectives": [{"metric": o.metric, "goal": o.goal, "target": o.target} for o in objectives],
@@ -99,6 +104,7 @@ def summary(store: Store, record: CampaignRecord) -> dict[str, Any]:
             }
             for r in best
         ],
+        "confirmation": None if confirmed is None else [point.plain() for point in confirmed],
         "created": record.created.isoformat(),
         "started": None if record.started is None else record.started.isoformat(),
         "updated": record.updated.isoformat(),
@@ -165,6 +171,7 @@ def _words(one: dict[str, Any]) -> str:
         values = ", ".join(text.quantity(m, best["metrics"][m], best["sem"][m]) for m in known)
         lines.append(f"  best so far  experiment {best['experiment']}, as measured: {values}")
         lines.append(f"               {text.settings(best['parameters'])}")
+    lines += [f"  checked      {line}" for line in in_words(one["confirmation"] or ())]
     lines.append(f"  updated      {one['updated']}")
     return "\n".join(lines)
 
@@ -227,7 +234,7 @@ def validate_file(file: Path, *, table: Path | None) -> None:
     sys.stdout.write(
         f"{file}: campaign {definition.file.name!r} is valid: {len(definition.space.columns)} parameter columns"
         f"{'' if size is None else f', {size} points'}, laboratory {definition.file.lab.type}, "
-        f"{definition.file.stop.rule().text()}.\n"
+        f"{definition.file.search().text()}.\n"
     )
 
 

@@ -20,6 +20,7 @@ from acquisition.errors import AcquisitionError
 from instruments.errors import InstrumentsError
 from instruments.lab import Resuming
 from orchestrator.campaign import text
+from orchestrator.campaign.confirmation import confirmation, in_words
 from orchestrator.campaign.defining import definition_of
 from orchestrator.campaign.places import files_of
 from orchestrator.campaign.words import LINK
@@ -133,7 +134,7 @@ def _run(
     listeners = (display, JsonLog(_log_path(store, name), name))
     if not quiet:
         verb = "runs" if new else "continues"
-        how = f"{rule.text()}, strategy {file.strategy.name}, store {store.url}"
+        how = f"{file.search().text()}, strategy {file.strategy.name}, store {store.url}"
         console.print(f"campaign {name} {verb}: {how}", markup=False, highlight=False, soft_wrap=True)
     cancelled = Event()
     try:
@@ -255,6 +256,8 @@ def _conclude(store: Store, name: str, state: CampaignState, report: Path, conso
             values = ", ".join(text.quantity(m, row[f"{m}_mean"], row[f"{m}_std"]) for m in campaign.metrics)
             console.print(f"best: experiment {id}: {point}", markup=False, highlight=False, soft_wrap=True)
             console.print(f"      {values} (by the model)", markup=False, highlight=False, soft_wrap=True)
+    for line in in_words([point.plain() for point in confirmation(store, name) or ()]):
+        console.print(f"checked: {line}", markup=False, highlight=False, soft_wrap=True)
     try:
         path = write_report(campaign, record, report, notices=parts.definition.notices)
     except (OSError, OrchestratorError) as problem:  # the campaign is what it is without its report

@@ -15,6 +15,7 @@ from acquisition.stopping.progress import check_rule
 from acquisition.strategies.registry import make_strategy
 from instruments.errors import LabError
 from instruments.lab import Lab
+from orchestrator.config.confirm import reserve_of
 from orchestrator.config.hints import unknown
 from orchestrator.config.model import CampaignFile, PoolSpace, StrategyBlock
 from orchestrator.config.names import RESERVED
@@ -170,16 +171,22 @@ def _check_stop(file: CampaignFile, problem: Problem) -> None:
             raise InputError(str(wrong.args[0]), field=f"stop.{path}{wrong.field}", mend=wrong.mend) from None
     _check_catalyst(file)
     try:
-        check_rule(file.stop.rule(), problem, instant=isinstance(file.lab, ReplayOptions))
+        search = file.search()
+    except StoppingError as wrong:
+        raise InputError(str(wrong.args[0]), field="confirm", mend=wrong.mend) from None
+    try:
+        check_rule(search, problem, instant=isinstance(file.lab, ReplayOptions))
     except StoppingError as wrong:
         raise InputError(str(wrong.args[0]), field="stop", mend=wrong.mend) from None
     if file.costs is None or file.costs.slope:
         return
     first = file.costs.experiment + file.costs.preparation  # it has no sample yet
+    kept = reserve_of(file.confirm, file.costs).cost
     for path, rule in file.stop.parts():
-        if isinstance(rule, CostBudget) and rule.cost < first and "all." not in path:
+        if isinstance(rule, CostBudget) and rule.cost - kept < first and "all." not in path:
+            less = f", less {kept:g} to confirm the best," if kept else ""
             raise InputError(
-                f"a cost of {rule.cost:g} pays not even one experiment, which costs {first:g}.",
+                f"a cost of {rule.cost:g}{less} pays not even one experiment, which costs {first:g}.",
                 field=f"stop.{path}cost",
                 mend="Raise it.",
             )
@@ -193,6 +200,7 @@ def _check_catalyst(file: CampaignFile) -> None:
             experiments.
     """
     each = None if file.samples is None else file.samples.catalyst_mass
+    kept = 0 if file.confirm is None else file.confirm.experiments
     for path, rule in file.stop.parts():
         if not isinstance(rule, CatalystMass):
             continue
@@ -203,9 +211,10 @@ def _check_catalyst(file: CampaignFile) -> None:
                 field=field,
                 mend="Say it: `samples: {catalyst_mass: 0.5}`, in mg.",
             )
-        if rule.catalyst_mass < each:
+        if rule.catalyst_mass - kept * each < each:
+            less = f", less {kept} samples to confirm the best," if kept else ""
             raise InputError(
-                f"{rule.catalyst_mass:g} mg catalyst make not even one sample, which takes {each:g} mg.",
+                f"{rule.catalyst_mass:g} mg catalyst{less} make not even one sample, which takes {each:g} mg.",
                 field=field,
                 mend="Raise it.",
             )
@@ -264,17 +273,23 @@ def _ends(parameter: Continuous | Integer | Discrete | Categorical) -> tuple[Lab
 def notices(file: CampaignFile, space: SearchSpace) -> tuple[str, ...]:
     """What the user should know, but need not mend."""
     found = list(space.notices)
-    most = file.stop.rule().most
+    search = file.search()
+    most = search.most
     if file.strategy.replicates == "none" and space.size is not None and most is not None and most > space.size:
         found.append(
             f"the space has {space.size} points and no replicates are wanted: the campaign will end after "
             f"{space.size} experiments, before its budget of {most}."
         )
     found += _no_model(file, space, most)
-    if file.stop.rule().needs_gains and not _says_gains(file.strategy):
+    if search.needs_gains and not _says_gains(file.strategy):
         found.append(
             f"the strategy {file.strategy.name} does not say what it expects to gain in the objective's unit: the rule "
             "expected_gain is never met. auto, expected_improvement, hypervolume, additive and saas say it."
+        )
+    if file.confirm is not None and isinstance(file.lab, ReplayOptions):
+        found.append(
+            "a replayed table holds no fresh samples: what confirms a point is answered from the same rows again, so "
+            "that the scatter between samples is not seen."
         )
     return tuple(found)
 

@@ -28,10 +28,12 @@ from acquisition.constraints import Constraint
 from acquisition.costs import Costs
 from acquisition.objectives import Objective, OutcomeConstraint
 from acquisition.parameters import Parameter, Stage
+from acquisition.stopping import StoppingRule
 from instruments.lab import LabOptions
 from orchestrator.config.approval import Approval
 from orchestrator.config.block import Block
 from orchestrator.config.breakers import Breakers
+from orchestrator.config.confirm import ConfirmBlock, reserve_of
 from orchestrator.config.hints import listed
 from orchestrator.config.notify import Notify
 from orchestrator.config.plugins import check_strategy, lab_class, lab_types
@@ -39,11 +41,6 @@ from orchestrator.config.samples import SamplesBlock
 from orchestrator.config.stop import StopBlock
 from orchestrator.config.turns import TurnsBlock
 from orchestrator.errors import InputError
-
-LATER = {
-    "confirm": "confirming the best with fresh samples",
-}
-"""Blocks of a campaign file that this version does not execute, so that it must not accept them either."""
 
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9_-])?")
 _DEVICE_NAMES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
@@ -236,6 +233,9 @@ class CampaignFile(Block):
     stop: StopBlock
     """When the campaign is over."""
 
+    confirm: ConfirmBlock | None = None
+    """The best are confirmed with fresh samples once the search is over; budgets keep something for that."""
+
     samples: SamplesBlock | None = None
     """What a sample needs."""
 
@@ -250,16 +250,6 @@ class CampaignFile(Block):
 
     notify: Notify | None = None
     """Who is told of what happens, by names of addresses."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _not_yet(cls, data: Any) -> Any:
-        for key, what in LATER.items():
-            if isinstance(data, dict) and key in data:
-                raise InputError(
-                    f"{what} is not supported by this version of Sabatier.", field=key, mend=f"Leave `{key}` out."
-                )
-        return data
 
     @field_validator("name")
     @classmethod
@@ -278,6 +268,14 @@ class CampaignFile(Block):
         if self.after == self.name:
             raise InputError("a campaign cannot go on from itself.", field="after", mend="Give it another `name`.")
         return self
+
+    def search(self) -> StoppingRule:
+        """When the search is over: `stop`, less what confirming the best takes of the budgets.
+
+        Raises:
+            StoppingError: that leaves nothing.
+        """
+        return self.stop.rule().reserving(reserve_of(self.confirm, self.costs))
 
     @property
     def metric_names(self) -> tuple[str, ...]:

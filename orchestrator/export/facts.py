@@ -12,12 +12,13 @@ import numpy as np
 import pandas as pd
 
 from instruments.metrics import unit_of
+from orchestrator.campaign.confirmation import confirmation
 from orchestrator.campaign.links import links
 from orchestrator.campaign.progress import spent
 from orchestrator.campaign.versions import history
 from orchestrator.config.changes import shown
+from orchestrator.config.confirm import stored_rule
 from orchestrator.config.spaces import units_of
-from orchestrator.config.stop import StopBlock
 from orchestrator.errors import NothingTold
 from orchestrator.export import words
 from orchestrator.export.hover import fractions_of
@@ -95,12 +96,12 @@ def facts(campaign: Campaign, record: CampaignRecord) -> list[tuple[str, str]]:
     ran = [*([("Started", words.moment(record.started))]), ("Finished", words.moment(record.finished))]
     if record.started and record.finished:
         ran.append(("Took", words.duration((record.finished - record.started).total_seconds())))
-    stop = record.definition.get("stop")
+    search = stored_rule(record.definition)
     rows = [
         ("Strategy", strategy.get("name") or type(campaign.strategy).__name__.lower()),
         ("Laboratory", lab.get("type") or "results told by hand"),
         ("Seed", str(record.seed)),
-        *([("Ends after", StopBlock.model_validate(stop).rule().text())] if stop else []),
+        *([("Ends after", search.text())] if search else []),
         *_plan(campaign),
         *_links(campaign),
         *ran,
@@ -194,6 +195,37 @@ def _best(campaign: Campaign, frame: pd.DataFrame, row: dict[Any, Any]) -> Best:
     )
     parameters = tuple(Quantity(c, words.number(row[c]), words.pretty_unit(units.get(c))) for c in present)
     return Best(id, parameters, len(campaign.space.columns) - len(present), outcomes, int(row["samples"]))
+
+
+@dataclass(frozen=True)
+class Check:
+    """One metric at a point that was confirmed: what was expected, what fresh samples gave, and whether they agree."""
+
+    experiment: int
+    name: str
+    unit: str
+    expected: str
+    found: str
+    samples: int
+    left: str
+    verdict: str
+
+
+def checks(campaign: Campaign) -> tuple[Check, ...]:
+    """How the best points compare with what was expected of them; empty where none is confirmed."""
+    found = []
+    for point in confirmation(campaign.store, campaign.name) or ():
+        left = [f"{point.waiting} still to come"] * bool(point.waiting)
+        left += [f"{point.failed} without a valid result"] * bool(point.failed)
+        for metric, seen in point.metrics.items():
+            mean = float("nan") if seen.mean is None else seen.mean
+            sem = float("nan") if seen.sem is None else seen.sem
+            expected, unit = words.uncertain(seen.expected, seen.expected_std), words.pretty_unit(unit_of(metric))
+            result = words.uncertain(mean, sem)
+            found.append(
+                Check(point.experiment, metric, unit, expected, result, seen.samples, ", ".join(left), seen.verdict)
+            )
+    return tuple(found)
 
 
 def told(frame: pd.DataFrame, id: int, metric: str) -> str:

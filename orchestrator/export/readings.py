@@ -145,6 +145,8 @@ def initial_until(frame: pd.DataFrame) -> int | None:
     """Id of the last experiment before the first that a model proposed; ``None`` where no such phase is known."""
     last = None
     for id, origin, reason in zip(frame.index, frame["origin"], frame["reason"], strict=True):
+        if origin == "confirm":
+            continue
         if origin != "prior" and not str(reason).startswith("initial design"):
             break
         last = int(id)

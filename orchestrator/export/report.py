@@ -85,6 +85,7 @@ def render(campaign: Campaign, record: CampaignRecord, *, notices: Sequence[str]
         total=len(frame),
         notices=list(dict.fromkeys(notices)),
         best=facts.best(campaign, frame),
+        checks=facts.checks(campaign),
         sections=_sections(pictures),
         listing=listing(campaign, frame, reading),
         amendments=facts.amendments(campaign),

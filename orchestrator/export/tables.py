@@ -13,6 +13,7 @@ import pandas as pd
 
 from acquisition.parameters import Categorical, Integer
 from instruments.metrics import unit_of
+from orchestrator.campaign.confirmation import confirmation
 from orchestrator.campaign.links import links
 from orchestrator.campaign.versions import history
 from orchestrator.config.spaces import units_of
@@ -181,6 +182,7 @@ def _events(events: Sequence[EventRecord]) -> pd.DataFrame:
 
 def _summary(campaign: Campaign, record: CampaignRecord, frame: pd.DataFrame) -> bytes:
     counts, linked = frame["state"].value_counts(), links(campaign.store, campaign.name)
+    confirmed = confirmation(campaign.store, campaign.name)
     data = {
         "schema": SCHEMA,
         "name": record.name,
@@ -192,6 +194,7 @@ def _summary(campaign: Campaign, record: CampaignRecord, frame: pd.DataFrame) ->
         "started": _iso(record.started),
         "updated": _iso(record.updated),
         "finished": _iso(record.finished),
+        "confirmation": None if confirmed is None else [point.plain() for point in confirmed],
         "units": _units(campaign, frame),
         "files": list(NAMES[:-1]),
         "after": linked.after,

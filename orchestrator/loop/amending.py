@@ -12,6 +12,7 @@ from orchestrator.loop.terms import Terms
 
 if TYPE_CHECKING:
     from orchestrator.config.definition import Definition
+    from orchestrator.loop.confirming import Confirming
     from orchestrator.loop.ending import Ending
     from orchestrator.loop.proposing import Proposing
     from orchestrator.loop.turns import Turns
@@ -27,11 +28,13 @@ class Following:
         work: what is in hand; its terms, cells and controls become those of the definition.
         ending: asks the definition's stopping rule.
         proposing: a space that had nothing left may have something now.
+        confirming: the search may go on.
         turns: by the definition's priority.
     """
 
-    def __init__(self, work: Work, ending: Ending, proposing: Proposing, turns: Turns) -> None:
+    def __init__(self, work: Work, ending: Ending, proposing: Proposing, confirming: Confirming, turns: Turns) -> None:
         self._work, self._ending, self._proposing, self._turns = work, ending, proposing, turns
+        self._confirming = confirming
 
     def follow(self) -> None:
         """Take over the present definition, unless this was done already."""
@@ -40,9 +43,10 @@ class Following:
             return
         work.version = campaign.version
         work.terms = terms = Terms.of(campaign.definition.file)
-        self._ending.rule = terms.rule
-        campaign.budget = terms.rule.most
+        self._ending.rule = terms.search(campaign.costs)
+        campaign.budget, campaign.reserved = terms.rule.most, terms.reserved
         self._proposing.exhausted = ""
+        self._confirming.take_up()
         self._turns.policy = terms.turns
         work.cells.breakers = terms.breakers
         _control(work, campaign.definition)

@@ -113,6 +113,7 @@ def loop_of(
         parts.campaign,
         parts.lab,
         stop=terms.rule,
+        confirm=terms.confirm,
         batch=terms.batch,
         approval=terms.approval,
         breakers=terms.breakers,

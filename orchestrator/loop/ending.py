@@ -40,6 +40,8 @@ class Ending:
         self._written: Standing | None = None
         self.why = ""
         """Why no experiment was proposed, when that was last considered; empty if one was."""
+        self.over = ""
+        """Why the search is over for good, once the best are being confirmed."""
 
     def ask(self, hours: float) -> Standing:
         """Where the campaign stands after so many hours; what models say of it is written down."""
@@ -50,6 +52,16 @@ class Ending:
             self._written = standing
         self.why = standing.reason
         return standing
+
+    def in_words(self, exhausted: str) -> str:
+        """Why the campaign is over, and what is still to come.
+
+        Args:
+            exhausted: why a finite space has nothing left, if it has not.
+        """
+        awaiting = sum(record.state == "awaiting_analysis" for record in self._campaign.experiments())
+        late = f"; {awaiting} experiments await their analysis" if awaiting else ""
+        return (self.over or exhausted or self.why) + late
 
     def too_dear(self, standing: Standing) -> None:
         """Nothing was proposed, since it would take more than is left."""

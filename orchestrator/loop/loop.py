@@ -18,11 +18,13 @@ from orchestrator.campaign.campaign import unfenced
 from orchestrator.campaign.linking import link
 from orchestrator.campaign.made import name_of
 from orchestrator.config.breakers import Breakers
+from orchestrator.config.confirm import ConfirmBlock
 from orchestrator.config.turns import TurnsBlock
 from orchestrator.errors import OrchestratorError, StaleWrite, StoreError
 from orchestrator.loop.amending import Following
 from orchestrator.loop.attendance import Attendance
 from orchestrator.loop.cells import Cells
+from orchestrator.loop.confirming import Confirming
 from orchestrator.loop.context import RealClock
 from orchestrator.loop.ending import Ending, rule_of
 from orchestrator.loop.engine import Engine
@@ -58,6 +60,7 @@ class Loop:
         lab: executes.
         experiments: the budget; prior data and controls do not count.
         stop: a stopping rule, beside the budget or instead of it.
+        confirm: how the best points are confirmed when the search is over; what that takes is kept from the budgets.
         batch: propose so many together; cells that are free at once may ask for more.
         approval: what a person must approve before it is started; ``None``: nothing.
         breakers: how much may go wrong before a cell is taken out of service, and before the campaign waits for a
@@ -70,7 +73,7 @@ class Loop:
 
     Raises:
         CampaignError: neither a budget nor a stopping rule.
-        StoppingError: a rule that may never end the campaign, or means nothing for it.
+        StoppingError: a rule that may never end the campaign, or means nothing for it; confirming leaves nothing.
     """
 
     def __init__(
@@ -80,6 +83,7 @@ class Loop:
         *,
         experiments: int | None = None,
         stop: StoppingRule | None = None,
+        confirm: ConfirmBlock | None = None,
         batch: int = 1,
         approval: Approval | None = None,
         breakers: Breakers | None = None,
@@ -93,19 +97,20 @@ class Loop:
         self.cancelled = cancelled or Event()
         cells = Cells(lab.cells, breakers, listeners)
         kept = files if isinstance(files, Files) else Files(files, files / "spool", durable=not lab.repeat_is_safe)
-        terms = Terms(rule_of(experiments, stop), batch, approval, breakers, turns or TurnsBlock())
+        terms = Terms(rule_of(experiments, stop), batch, approval, breakers, turns or TurnsBlock(), confirm)
         self._work = Work(
             campaign, lab, engine, kept, self.cancelled, tuple(listeners), cells, Sender(kept, campaign.name), terms
         )
-        self._ending = Ending(campaign, lab, terms.rule)
-        campaign.budget = terms.rule.most
+        self._ending = Ending(campaign, lab, terms.search(campaign.costs))
+        campaign.budget, campaign.reserved = terms.rule.most, terms.reserved
         self._proposing = Proposing(self._work, self._ending, self._meanwhile)
+        self._confirming = Confirming(self._work, self._ending, self._proposing)
         self._landing = Landing(self._work)
         self._late = LateResults(campaign, lab, kept)
         self._attendance = Attendance(lab)
         devices = lab.equipment if isinstance(lab, Equipped) else ()
         self._turns = Turns(campaign.store, campaign.name, devices, terms.turns, ttl=TTL, listeners=listeners)
-        self._following = Following(self._work, self._ending, self._proposing, self._turns)
+        self._following = Following(self._work, self._ending, self._proposing, self._confirming, self._turns)
         self._watch = Watch(self._work, self._following)
 
     # The whole campaign
@@ -183,6 +188,7 @@ class Loop:
                 return "halted", waiting
             if first:
                 self._take_up()
+                self._confirming.take_up()
             first = False
             self._late.take()
             while self.step():
@@ -190,7 +196,7 @@ class Loop:
             self._late.take()
             if not self._work.gives_way or self._work.ends:
                 break
-            if self._ending.ask(self._work.now / 3600.0).reason:
+            if self._is_over():
                 break
             if trouble := self._let_go():
                 return "halted", trouble
@@ -198,7 +204,7 @@ class Loop:
             return self._work.waits
         if self.cancelled.is_set():
             return "interrupted", "a signal ended it" + self._landing.going_on()
-        return "completed", self._why_done()
+        return "completed", self._ending.in_words(self._proposing.exhausted) + self._confirming.outcome()
 
     # Turns
 
@@ -221,6 +227,11 @@ class Loop:
     def _wants(self) -> bool:
         """Whether there is anything that would be started at once."""
         return not self._work.paused and bool(self._work.queue or not self._watch.awaits_approval())
+
+    def _is_over(self) -> bool:
+        """Whether nothing is left that another turn would be for."""
+        left = self._work.queue or self._watch.awaits_approval() or self._confirming.wanted
+        return not left and bool(self._ending.over or self._ending.ask(self._work.now / 3600.0).reason)
 
     def _let_go(self) -> str:
         """Give the laboratory to another campaign, safe; says what went wrong, if anything did."""
@@ -267,7 +278,7 @@ class Loop:
             work.stale = False
             return True
         if not (work.paused or self._watch.awaits_approval() or work.queue):
-            return False
+            return self._confirming.begin()
         work.gives_way = self._turns.gives_way(idle=True)
         if work.gives_way:
             return False
@@ -411,11 +422,6 @@ class Loop:
         for record in self.campaign.experiments():
             if record.state == "running":
                 fly(self._work, record, self._work.attempts[record.id])
-
-    def _why_done(self) -> str:
-        awaiting = sum(r.state == "awaiting_analysis" for r in self.campaign.experiments())
-        late = f"; {awaiting} experiments await their analysis" if awaiting else ""
-        return (self._proposing.exhausted or self._ending.why) + late
 
     def _set_state(self, state: CampaignState, why: str) -> None:
         now = self.campaign.store.campaign(self.campaign.name).state

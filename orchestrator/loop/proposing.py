@@ -45,17 +45,26 @@ class Proposing:
     def placed(self, free: Sequence[str]) -> list[tuple[ExperimentRecord, str]]:
         """Which waiting experiment goes to which free cell."""
         work = self._work
+        waiting = self._together()
         if work.campaign.conditions_per_sample is None:
-            return list(zip(work.queue, free, strict=False))
+            return list(zip(waiting, free, strict=False))
         at_home = homes(work.campaign.experiments(), work.attempts)
         running = [flight.record.sample for flight in work.flights.values()]
-        return place(work.queue, free, work.cells.in_service, at_home, running)
+        return place(waiting, free, work.cells.in_service, at_home, running)
+
+    def _together(self) -> Sequence[ExperimentRecord]:
+        """What waits and may run beside what runs: where settings are shared by all cells, those that have the same."""
+        work, fixed = self._work, self._work.campaign.fixed
+        if not fixed or not work.queue:
+            return list(work.queue)
+        lead = next((flight.record for flight in work.flights.values()), work.queue[0])
+        return [r for r in work.queue if all((r.asked or {}).get(c) == (lead.asked or {}).get(c) for c in fixed)]
 
     def _more(self, missing: int) -> bool:
         """Propose for so many cells, unless the campaign is over; whether anything was."""
         work = self._work
         shared = bool(work.campaign.fixed)
-        if self.exhausted or (shared and (work.flights or work.queue)):
+        if self._ending.over or self.exhausted or (shared and (work.flights or work.queue)):
             return False  # a batch that shares settings ends before the next one begins
         standing = self._ending.ask(work.now / 3600.0)
         alone = work.campaign.conditions_per_sample is None  # each experiment needs a sample of its own
@@ -71,14 +80,14 @@ class Proposing:
         work = self._work
         first = max((r.id for r in work.campaign.experiments()), default=0) + 1
         label = f"propose experiment {first}" if n == 1 else f"propose experiments {first} to {first + n - 1}"
-        records = self._ask(label, lambda: self._choose(n, apart, standing))
+        records = self.think(label, lambda: self._choose(n, apart, standing))
         work.queue.extend(record for record in records if record.state == "queued")
         if records:
             told(work.listeners, "proposed", records)
         return records
 
-    def _ask(self, label: str, choose: Callable[[], list[ExperimentRecord]]) -> list[ExperimentRecord]:
-        """What a strategy chooses. Where time is real, that is done in another thread: it may take a minute."""
+    def think(self, label: str, choose: Callable[[], list[ExperimentRecord]]) -> list[ExperimentRecord]:
+        """What a model chooses. Where time is real, that is done in another thread: it may take a minute."""
         if self._work.virtual:
             return self._work.engine.call("propose", label, choose)
         over = Event()
@@ -90,14 +99,15 @@ class Proposing:
             over.wait()  # what it writes, it writes under this loop's lease
         return asked.result()
 
-    def _choose(self, n: int, apart: bool, standing: Standing) -> list[ExperimentRecord]:
+    def state(self, settings: Mapping[str, Any]) -> ExperimentState:
+        """Of a new experiment: whether it waits for a person's approval."""
         approval = self._work.terms.approval
+        return "proposed" if approval is not None and approval(settings) else "queued"
 
-        def state(settings: Mapping[str, Any]) -> ExperimentState:
-            return "proposed" if approval is not None and approval(settings) else "queued"
-
+    def _choose(self, n: int, apart: bool, standing: Standing) -> list[ExperimentRecord]:
+        campaign, purse, fresh = self._work.campaign, standing.purse, standing.fresh
         try:
-            return self._work.campaign.propose(n, state=state, apart=apart, purse=standing.purse, fresh=standing.fresh)
+            return campaign.propose(n, state=self.state, apart=apart, purse=purse, fresh=fresh)
         except SpaceExhaustedError as nothing:
             self.exhausted = str(nothing)
             return []

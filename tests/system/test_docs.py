@@ -263,7 +263,7 @@ def described_keys(schema: dict) -> Iterator[tuple[str, str]]:
     """Every key of a campaign file with its block; plug-ins that tests install are none of the page's business."""
     yield from (("campaign", key) for key in schema["properties"])
     for block in ("ParameterSpace", "PoolSpace", "Continuous", "Integer", "Discrete", "Categorical", "Composition",
-                  "LinearConstraint", "Objective", "OutcomeConstraint", "StrategyBlock", "StopBlock",
+                  "LinearConstraint", "Objective", "OutcomeConstraint", "StrategyBlock", "StopBlock", "ConfirmBlock",
                   "Target", "ExpectedGain", "RegretBound", "Plateau", "Costs",
                   "ManualOptions", "ReplayOptions", "RigOptions", "SimulatedOptions"):  # fmt: skip
         yield from ((block, key) for key in schema["$defs"][block]["properties"])

@@ -67,6 +67,13 @@ def test_two_stage() -> None:
     assert definition.notices == ()
 
 
+def test_confirm() -> None:
+    definition = load(EXAMPLES / "confirm.yaml")
+    assert definition.file.confirm is not None
+    assert definition.file.search().most == 20
+    assert definition.notices == ()
+
+
 def test_rig_emulated_asks_no_device() -> None:
     definition = load(EXAMPLES / "rig_emulated.yaml")
     assert definition.notices == ()

@@ -41,9 +41,12 @@ WRONG = [
     ),
     ("stop: {experiments: 40}", "", "campaign.yaml:1: stop: the key 'stop' is missing."),
     ("type: continuous, ", "", "campaign.yaml:4: space.parameters[0]: the key 'type' is missing."),
-    ("stop:", "confirm: {top: 3}\nstop:",
-     "campaign.yaml:9: confirm: confirming the best with fresh samples is not supported by this version of Sabatier. "
-     "Leave `confirm` out."),
+    ("stop:", "confirm: {top: 14, samples: 3}\nstop:",
+     "campaign.yaml:9: confirm: confirming the best takes 42 of 40 experiments: nothing is left for the search. Raise "
+     "the budget, or confirm less."),
+    ("stop:", "confirm: {top: 0}\nstop:", "campaign.yaml:9: confirm.top: must be at least 1, not 0."),
+    ("stop:", "confirm: {samples: 1}\nstop:", "campaign.yaml:9: confirm.samples: must be at least 2, not 1."),
+    ("stop:", "confirm: 3\nstop:", "campaign.yaml:9: confirm: must be a block of keys, not 3."),
     ("stop:", "controls: [{kind: leak_test, every_hours: 8}]\nstop:",
      "campaign.yaml:9: controls: a laboratory of type 'bench' has no controls. Leave them out."),
     # the search space

@@ -19,6 +19,7 @@ from acquisition import (
     RegretBound,
     Target,
 )
+from orchestrator.config.confirm import stored_rule
 from orchestrator.config.definition import Definition
 from orchestrator.config.schema import json_schema
 from orchestrator.errors import InputError
@@ -72,6 +73,24 @@ def test_rules(load_text: Load, block: str, rule: object) -> None:
     assert again.hash == definition.hash
 
 
+@pytest.mark.parametrize(
+    ("block", "rule"),
+    [
+        ("{experiments: 40}\nconfirm: {top: 3, samples: 2}", Experiments(40, reserved=6)),
+        ("{hours: 24}\nconfirm: {}", Hours(24.0, reserved=3)),
+        (
+            "{any: [{cost: 2000}, {plateau: {experiments: 9}}]}\nconfirm: {samples: 2}",
+            AnyOf([CostBudget(2000.0, reserved=200.0, following=2), Plateau(9)]),
+        ),
+        ("{experiments: 40}", Experiments(40)),
+    ],
+)
+def test_the_search_leaves_what_confirms_the_best(load_text: Load, block: str, rule: object) -> None:
+    definition = load_text(FILE.replace("{experiments: 40}", block))
+    assert definition.file.search() == rule
+    assert stored_rule(definition.resolved()) == rule
+
+
 def test_a_plain_budget_is_stored_as_before(load_text: Load) -> None:
     assert load_text(FILE).resolved()["stop"] == {"experiments": 40}
 
@@ -96,8 +115,26 @@ WRONG = [
         "{any: [{hours: 4}, {catalyst_mass: 0.4}]}\nsamples: {catalyst_mass: 0.5}",
         "12: stop.any[1].catalyst_mass: 0.4 mg catalyst make not even one sample, which takes 0.5 mg. Raise it.",
     ),
+    (
+        "{experiments: 40}",
+        "{catalyst_mass: 1.8}\nsamples: {catalyst_mass: 0.5}\nconfirm: {}",
+        "12: stop.catalyst_mass: 1.8 mg catalyst, less 3 samples to confirm the best, make not even one sample, which "
+        "takes 0.5 mg. Raise it.",
+    ),
     ("{experiments: 40}", "{experiments: 40}\nsamples: {}", "13: samples: says nothing of samples. Give"),
     ("{experiments: 40}", "{experiments: 40}\nsamples: {catalyst_mass: 0}", "13: samples.catalyst_mass: must be above"),
+    (
+        "{experiments: 40}",
+        "{cost: 290}\nconfirm: {}",
+        "13: confirm: confirming the best takes 300 of 290 cost: nothing is left for the search. Raise the budget, or "
+        "confirm less.",
+    ),
+    (
+        "{experiments: 40}",
+        "{cost: 390}\nconfirm: {}",
+        "12: stop.cost: a cost of 390, less 300 to confirm the best, pays not even one experiment, which costs 100. Raise "
+        "it.",
+    ),
     ("{experiments: 40}", "{}", "12: stop: no rule says when the campaign is over. Give `experiments: 40`."),
     ("{experiments: 40}", "{hours: }", "12: stop.hours: is empty. Fill it in, or leave the key out."),
     ("{experiments: 40}", "{hours: 0}", "12: stop.hours: must be above 0.0, not 0."),

@@ -38,7 +38,7 @@ def test_examples_are_valid(path: Path, valid: Callable[[Any], bool]) -> None:
     ("old", "new"),
     [("objectives:", "objectve:"), ("type: bench", "type: rig"), ("type: bench", "type: bench, cels: 2"),
      ("type: continuous, ", ""), ("goal: maximize", "goal: up"), ("lab:", "strategy: atuo\nlab:"),
-     ("lab:", "confirm: {top: 3}\nlab:"), ("low: -1.5", "low: deep")],
+     ("lab:", "confirm: {tops: 3}\nlab:"), ("low: -1.5", "low: deep")],
 )  # fmt: skip
 def test_what_is_wrong_is_found_while_typing(campaign: str, valid: Callable[[Any], bool], old: str, new: str) -> None:
     assert valid(parse(campaign.encode(), "c.yaml").data)
