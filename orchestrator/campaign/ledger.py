@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from acquisition.errors import SpaceError
 from acquisition.problem import Array, Observations
 from acquisition.space import SearchSpace
 from instruments.lab import Scalar
@@ -159,6 +160,15 @@ class Ledger:
     def complete(self, values: Mapping[str, Value]) -> bool:
         """Whether all objectives and outcome constraints are measured."""
         return all(m in values and values[m].value is not None for m in self._metrics)
+
+
+def inexpressible(ledger: Ledger, records: Sequence[ExperimentRecord]) -> SpaceError | None:
+    """Why one of some experiments cannot be said in a ledger's space; ``None`` where all can."""
+    try:
+        ledger.array(records)
+    except SpaceError as problem:
+        return problem
+    return None
 
 
 def _column(records: Sequence[ExperimentRecord], metric: str, part: str) -> NDArray[np.float64]:

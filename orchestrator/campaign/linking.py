@@ -11,11 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from acquisition.errors import SpaceError
 from acquisition.parameters import Categorical, Composition
 from instruments.lab import Lab, Referred
 from orchestrator.campaign.defining import stored
-from orchestrator.campaign.ledger import Ledger, seed_of
+from orchestrator.campaign.ledger import Ledger, inexpressible, seed_of
 from orchestrator.campaign.links import links
 from orchestrator.campaign.progress import measured
 from orchestrator.campaign.words import LINK
@@ -235,8 +234,4 @@ def _unusable(record: ExperimentRecord, taken: ExperimentRecord, metrics: Mappin
         return "invalid"
     elif not measured(taken, [metric for metric, wanted in metrics.items() if wanted]):
         return "without a metric that is wanted here"
-    try:
-        ledger.array([taken])
-    except SpaceError:
-        return "with a category that is unknown here"
-    return ""
+    return "with a category that is unknown here" if inexpressible(ledger, [taken]) else ""

@@ -239,6 +239,8 @@ def log(name: str, id: int | None, *, as_json: bool, store: str | None) -> None:
 
 def _line(event: EventRecord) -> str:
     what = event.kind if event.experiment is None else f"{event.kind} {event.experiment}"
+    if event.kind == words.AMENDMENT:
+        what += f": version {event.data['version']} ({', '.join(event.data['was'])})"
     change = f"{event.before or 'new'} -> {event.after}" if event.after and event.after != event.before else ""
     parts = [f"{event.time.astimezone(UTC):%Y-%m-%d %H:%M:%S}", event.who, what, change, event.why.replace("\n", " ")]
     return "  ".join(part for part in parts if part)

@@ -9,11 +9,10 @@ from typing import Any, Final
 
 import pandas as pd
 
-from acquisition.errors import SpaceError
 from instruments.errors import LabError
 from instruments.lab import Lab, Recontrolled
 from orchestrator.campaign.defining import stored
-from orchestrator.campaign.ledger import Ledger
+from orchestrator.campaign.ledger import Ledger, inexpressible
 from orchestrator.campaign.versions import Version, history
 from orchestrator.campaign.words import AMENDMENT
 from orchestrator.config.approval import needs_approval
@@ -164,10 +163,10 @@ def _check_known(definition: Definition, records: Sequence[ExperimentRecord]) ->
         InputError: one cannot, such as for a category that a pool has lost.
     """
     ledger = Ledger(definition.space, (), records)
+    if not inexpressible(ledger, records):
+        return
     for record in records:
-        try:
-            ledger.array([record])
-        except SpaceError as problem:
+        if problem := inexpressible(ledger, [record]):
             raise InputError(
                 f"experiment {record.id} cannot be said in this space: {problem}",
                 field=f"space.{problem.field or 'parameters'}",

@@ -317,3 +317,16 @@ def test_checks_of_a_rig_reach_the_quality_control_of_experiments(tmp_path: Path
     assert outcome.observation.verdict.name == "invalid"
     reasons: Sequence[str] = outcome.observation.verdict.reasons
     assert any("leak" in reason for reason in reasons)
+
+
+def test_other_controls_while_it_runs(tmp_path: Path) -> None:
+    """Those that are gone are still known to whoever was about to do them."""
+    lab = bench(tmp_path, controls=[LEAK])
+    lab.open()
+    try:
+        lab.take_controls([ControlBlock(**{**LEAK, "name": "again"})])
+        assert [control.name for control in lab.controls] == ["again"]
+        for name in ("again", "leak_test"):
+            assert lab.control(name, Attempt(tmp_path / name)).name == name
+    finally:
+        lab.close()

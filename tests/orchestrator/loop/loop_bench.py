@@ -8,7 +8,8 @@ import pandas as pd
 
 from acquisition import Continuous, Objective, SearchSpace
 from instruments import Figure, Measurement, Observation, Outcome, Verdict
-from instruments.errors import SignalError
+from instruments.errors import InstrumentsError, SignalError
+from instruments.rig.controls import ControlBlock, ControlResult
 from orchestrator import Campaign
 from orchestrator.loop import Loop, ThreadEngine
 from orchestrator.store.opening import open_store
@@ -38,6 +39,29 @@ class Bench:
 
     def make_safe(self):
         self.made_safe += 1
+
+
+class SelfTesting(Bench):
+    """A laboratory that tests itself; the verdicts of its controls are given."""
+
+    def __init__(self, verdicts, cells=1, **block):
+        super().__init__(cells=cells, repeat_is_safe=False)
+        self.controls = (ControlBlock(kind="check_gas", gas="mixture", **block),)
+        self.verdicts, self.done, self.calibrated = list(verdicts), [], 0
+
+    def control(self, name, context):
+        self.done.append((name, context.cell, len(self.executed)))
+        verdict = self.verdicts.pop(0) if self.verdicts else "good"
+        if verdict == "broken":
+            raise InstrumentsError("the valve is stuck.")
+        off = 0.0 if verdict == "good" else 0.2
+        return ControlResult(name, "check_gas", "", off, "1", 0.01, verdict, () if not off else ("off by 20 %",))
+
+    def recalibrate(self, context):
+        self.calibrated += 1
+
+    def take_controls(self, controls):
+        self.controls = tuple(controls)
 
 
 class Dead(BaseException):

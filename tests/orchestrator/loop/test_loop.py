@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from loop_bench import SPACE, Bench, answer, campaign_of, loop_of, states
+from loop_bench import SPACE, Bench, SelfTesting, answer, campaign_of, loop_of, states
 
 from acquisition import Integer, Objective, OutcomeConstraint, SearchSpace
 from instruments import (
@@ -27,7 +27,6 @@ from instruments import (
     SignalError,
     Verdict,
 )
-from instruments.rig.controls import ControlBlock, ControlResult
 from orchestrator import Campaign
 from orchestrator.errors import LeaseHeld, LeaseLost
 from orchestrator.loop import raw
@@ -447,26 +446,6 @@ def test_a_laboratory_that_does_not_open_makes_the_campaign_wait_for_a_person(tm
     assert states(campaign) == {}
     lab.opening = None
     assert loop_of(campaign, lab, tmp_path, experiments=2).run() == "completed"
-
-
-class SelfTesting(Bench):
-    """A laboratory that tests itself; the verdicts of its controls are given."""
-
-    def __init__(self, verdicts, cells=1, **block):
-        super().__init__(cells=cells, repeat_is_safe=False)
-        self.controls = (ControlBlock(kind="check_gas", gas="mixture", **block),)
-        self.verdicts, self.done, self.calibrated = list(verdicts), [], 0
-
-    def control(self, name, context):
-        self.done.append((name, context.cell, len(self.executed)))
-        verdict = self.verdicts.pop(0) if self.verdicts else "good"
-        if verdict == "broken":
-            raise InstrumentsError("the valve is stuck.")
-        off = 0.0 if verdict == "good" else 0.2
-        return ControlResult(name, "check_gas", "", off, "1", 0.01, verdict, () if not off else ("off by 20 %",))
-
-    def recalibrate(self, context):
-        self.calibrated += 1
 
 
 def _controls(campaign):
