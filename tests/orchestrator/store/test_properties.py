@@ -240,7 +240,7 @@ def agree(backend, dump, examples):
 
 
 def test_every_store_agrees_with_the_one_in_memory(backend, dump, shared):
-    agree(backend, dump, 5 if shared else 30)
+    agree(backend, dump, 3 if shared else 30)
 
 
 @pytest.mark.soak
