@@ -170,16 +170,23 @@ def _together(connection: Connection) -> Iterator[None]:
     import psycopg
 
     driver: Any = connection.connection.driver_connection
+    first: Exception | None = None
     try:
         with driver.pipeline():
-            yield
+            try:
+                yield
+            except Exception as error:  # noqa: BLE001 - raised below, when the answers to all statements are in
+                first = error
     except psycopg.Error as error:
-        # the answer came when no statement was being executed: SQLAlchemy has not seen it
-        if driver.closed:
-            connection.invalidate(error)
-        raise DBAPIError.instance(
-            None, None, error, psycopg.Error, connection_invalidated=driver.closed, dialect=connection.dialect
-        ) from error
+        if first is None:
+            # the answer came when no statement was being executed: SQLAlchemy has not seen it
+            if driver.closed:
+                connection.invalidate(error)
+            first = DBAPIError.instance(
+                None, None, error, psycopg.Error, connection_invalidated=driver.closed, dialect=connection.dialect
+            )
+    if first is not None:
+        raise first
 
 
 def sqlstate(error: DBAPIError) -> str | None:

@@ -383,13 +383,16 @@ class TestFaults:
             ("55P03", StoreLocked, "is locked"),
         ],
     )
-    def test_errors_of_the_server(self, alloys, code, kind, words):
+    def test_errors_of_the_server(self, alloys, code, kind, words, caplog):
         self.raising(alloys, f"RAISE EXCEPTION 'as the test wants it' USING ERRCODE = '{code}'")
         store = open_store(alloys)
         with pytest.raises(kind, match=f"{words}.*as the test wants it") as caught:
             store.apply("alloys", [Note("a", "b")], who="me")
         assert type(caught.value) is kind
         assert len(store.events("alloys")) == 1
+        with pytest.raises(kind, match=words):
+            store.apply("alloys", [Note("a", "b"), Note("a", "c")], who="me")
+        assert caplog.records == []
         store.close()
 
     @pytest.mark.parametrize("code", ["40001", "40P01", "23505"])
