@@ -77,10 +77,12 @@ class Display(Listener):
 
     def amended(self, version: int, definition: Definition) -> None:
         """See :class:`orchestrator.loop.Listener`."""
-        file, rule = definition.file, definition.file.stop.rule()
+        file, search = definition.file, definition.file.search()
         self._constraints, self._metrics = file.outcome_constraints, file.metric_names
-        self._progress.update(self._task, total=rule.most)
-        self._line(f"      amended  version {version} of the definition; {rule.text()}, strategy {file.strategy.name}")
+        self._progress.update(self._task, total=file.stop.rule().most)
+        self._line(
+            f"      amended  version {version} of the definition; {search.text()}, strategy {file.strategy.name}"
+        )
 
     def noticed(self, kind: str, text: str) -> None:
         """See :class:`orchestrator.loop.Listener`."""

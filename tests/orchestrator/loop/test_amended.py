@@ -5,24 +5,26 @@ from types import SimpleNamespace
 from loop_bench import Bench, SelfTesting, campaign_of, loop_of
 
 from instruments.rig.controls import ControlBlock
-from orchestrator.config.approval import TrustedRegion
 from orchestrator.config.breakers import Breakers
-from orchestrator.config.stop import StopBlock
-from orchestrator.config.turns import TurnsBlock
+from orchestrator.config.model import CampaignFile
 from orchestrator.loop.listener import Listener
 from orchestrator.steering.experiments import approve
 
 
-def amended(controls=(), approval="none", experiments=8):
+def amended(controls=(), approval="none"):
     """A definition, as far as a loop looks at it."""
-    file = SimpleNamespace(
-        stop=StopBlock(experiments=experiments),
-        strategy=SimpleNamespace(batch=3),
-        approval=approval,
-        breakers=Breakers(cell=9, cells=9),
-        turns=TurnsBlock(priority=4),
-    )
-    return SimpleNamespace(file=file, build_lab=lambda: _tested(controls))
+    file = {
+        "name": "c",
+        "space": {"parameters": [{"type": "continuous", "name": name, "low": 0, "high": 1} for name in "ab"]},
+        "objectives": [{"metric": "y"}],
+        "lab": {"type": "manual", "metrics": {"y": "1"}},
+        "stop": {"experiments": 8},
+        "strategy": {"name": "random", "batch": 3},
+        "approval": approval,
+        "breakers": {"cell": 9, "cells": 9},
+        "turns": {"priority": 4},
+    }
+    return SimpleNamespace(file=CampaignFile.model_validate(file), build_lab=lambda: _tested(controls))
 
 
 def _tested(controls):
@@ -73,7 +75,7 @@ def test_rule_batch_breakers_and_turns(tmp_path):
 
 def test_approval_of_a_region(tmp_path):
     campaign = campaign_of(strategy="random")
-    run(campaign, Bench(), amended(approval=TrustedRegion(outside={"a": (0.0, 0.5)})), tmp_path)
+    run(campaign, Bench(), amended(approval={"outside": {"a": [0.0, 0.5]}}), tmp_path)
     waited = {e.experiment for e in campaign.store.events("c", kinds=("experiment",)) if e.after == "approved"}
     later = {r.id: r.asked["a"] for r in campaign.experiments() if r.id > 3}
     assert waited == {id for id, a in later.items() if a > 0.5}
