@@ -145,6 +145,8 @@ def _words(one: dict[str, Any]) -> str:
     counts = ", ".join(f"{count} {state}" for state, count in one["experiments"].items() if count)
     lines = [f"{one['name']}: {one['state']}" + (f" ({one['reason']})" if one["reason"] else "")]
     lines.append(f"  experiments  {counts or 'none'}" + (f"; budget {one['budget']}" if one["budget"] else ""))
+    if one["version"] > 1:
+        lines.append(f"  definition   version {one['version']}, see `sabatier log {one['name']}`")
     if one["after"] is not None:
         lines.append(f"  began with   results of campaign {one['after']}")
     if one["followed_by"]:

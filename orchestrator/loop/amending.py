@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from instruments.lab import Controlled, Recontrolled
+from orchestrator.campaign.words import AMENDMENT
 from orchestrator.loop.controls import controls_of
 from orchestrator.loop.listener import told
 from orchestrator.loop.terms import Terms
@@ -41,7 +42,7 @@ class Following:
         work, campaign = self._work, self._work.campaign
         if campaign.version == work.version or campaign.definition is None:
             return
-        work.version = campaign.version
+        former, work.version = work.version, campaign.version
         work.terms = terms = Terms.of(campaign.definition.file)
         self._ending.rule = terms.search(campaign.costs)
         campaign.budget, campaign.reserved = terms.rule.most, terms.reserved
@@ -50,8 +51,16 @@ class Following:
         self._turns.policy = terms.turns
         work.cells.breakers = terms.breakers
         _control(work, campaign.definition)
+        if self._other_laboratory(former):
+            work.wait_for("holding", f"its laboratory was amended; `sabatier resume {campaign.name}` goes on in it")
         logger.info("version %d of the definition of campaign %s", campaign.version, campaign.name)
         told(work.listeners, "amended", campaign.version, campaign.definition)
+
+    def _other_laboratory(self, version: int) -> bool:
+        """Whether the laboratory was amended since a version: only in the moment in which this process began."""
+        campaign = self._work.campaign
+        events = campaign.store.events(campaign.name, kinds=(AMENDMENT,))
+        return any(event.data["version"] > version and "lab" in event.data["was"] for event in events)
 
 
 def _control(work: Work, definition: Definition) -> None:

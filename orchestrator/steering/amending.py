@@ -27,6 +27,8 @@ MOST_TRIES: Final = 10
 NOT_STARTED: Final[tuple[ExperimentState, ...]] = ("proposed", "approved", "queued")
 REMEMBERS: Final = ("space", "outcome_constraints", "strategy", "metrics")
 """Blocks of which a strategy remembers something: where one changes, it begins anew, with all that is known."""
+QUIET: Final = ("stop", "confirm", "breakers", "turns", "notify", "controls", "lab")
+"""Blocks that no proposal depends on: where only these change, what would have been proposed is proposed."""
 FROM_START: Final = ("notify",)
 """Blocks that a running process reads at its start alone."""
 
@@ -64,9 +66,9 @@ def amend(
 ) -> Amendment:
     """Let a campaign go on by another definition, whichever process runs it.
 
-    Everything is written in one transaction: the definition, what becomes of proposals that no longer fit, and an ask
-    of no experiments, behind which a strategy begins anew: a proposal that a model thinks of meanwhile under the former
-    definition is not accepted, and made again.
+    Everything is written in one transaction: the definition, what becomes of proposals that no longer fit, and where
+    proposals depend on what changes, an ask of no experiments, behind which a strategy begins anew: a proposal that a
+    model thinks of meanwhile under the former definition is not accepted, and made again.
 
     Args:
         store: where the campaign is.
@@ -122,15 +124,15 @@ def _written(
     why: str,
 ) -> list[Change]:
     """All that an amendment writes."""
+    blocks = {change.field.split(".")[0] for change in changes}
+    amend = Amend(definition.resolved(), definition.hash, record.definition_hash, why, definition.blobs())
+    puts = [PutExperiment(after, former.state, reason, former) for after, former, reason in moved]
+    if blocks <= set(QUIET):
+        return [amend, *puts]
     asks = store.asks(record.name)
-    forgets = any(change.field.split(".")[0] in REMEMBERS for change in changes)
-    state: dict[str, Any] = {} if forgets or not asks else dict(asks[-1].state)
-    number = len(asks) + 1
-    return [
-        Amend(definition.resolved(), definition.hash, record.definition_hash, why, definition.blobs()),
-        PutAsk(AskRecord(number, 0, state), f"version {record.version + 1} of the definition"),
-        *(PutExperiment(after, former.state, reason, former) for after, former, reason in moved),
-    ]
+    state: dict[str, Any] = {} if blocks & set(REMEMBERS) or not asks else dict(asks[-1].state)
+    ask = AskRecord(len(asks) + 1, 0, state)
+    return [amend, PutAsk(ask, f"version {record.version + 1} of the definition"), *puts]
 
 
 def _moved(

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from orchestrator import Campaign
 from orchestrator.campaign.versions import history
 from orchestrator.errors import CampaignError, InputError, NothingTold
-from orchestrator.loop.assembly import assemble, register
+from orchestrator.loop import ThreadEngine
+from orchestrator.loop.assembly import assemble, loop_of, register
 from orchestrator.loop.listener import Listener
 from orchestrator.steering.amending import amend
 from orchestrator.store.opening import open_store
@@ -284,6 +285,30 @@ class TestARunningCampaign:
             assert any("fe_h2" in r.prediction for r in later)
         assert found[0] == found[1]
         assert len(found[0][0]) == 10
+
+    def test_a_higher_budget_changes_no_proposal(self, tmp_path):
+        first = {"strategy": {"name": "expected_improvement", "initial": 4}}
+        longer = defined(first | {"stop.experiments": 9})
+        found = []
+        for amended in (True, False):
+            store = open_store("memory:")
+            begun(store, first if amended else first | {"stop.experiments": 9})
+            listener = After(5, partial(amend, store, "c", longer, who="marie")) if amended else Listener()
+            assert run(store, tmp_path, listener) == "completed"
+            found.append(asked(store))
+        assert found[0] == found[1]
+        assert len(found[0]) == 9
+
+    def test_a_laboratory_that_was_amended_as_it_began_is_not_used(self, memory, tmp_path):
+        """Nobody runs it when the amendment is written, and the process has built its laboratory already."""
+        begun(memory)
+        parts = assemble(memory, "c")
+        loop = loop_of(parts, memory, engine=ThreadEngine(1), files=str(tmp_path))
+        amend(memory, "c", defined({"lab.cells": 2}), who="marie")
+        assert loop.run() == "holding"
+        assert "its laboratory was amended" in memory.campaign("c").reason
+        assert not asked(memory)
+        assert run(memory, tmp_path) == "completed"
 
     def test_a_lower_budget_ends_it_and_a_higher_one_lets_it_go_on(self, store, tmp_path):
         begun(store)
