@@ -44,3 +44,10 @@ def fly(work: Work, running: ExperimentRecord, attempt: AttemptRecord) -> None:
     flight = work.engine.submit("execute", label, lambda: execute(work.lab, work.controls, job, context))
     work.flights[running.id] = Flight(running, attempt, context, flight)
     flight.add_done_callback(lambda _: work.landed.put(running.id))
+
+
+def take_up(work: Work) -> None:
+    """Wait further for what goes on while no process runs; nothing else is running by now."""
+    for record in work.campaign.experiments():
+        if record.state == "running":
+            fly(work, record, work.attempts[record.id])

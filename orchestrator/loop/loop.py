@@ -33,7 +33,7 @@ from orchestrator.loop.holding import TTL, holding
 from orchestrator.loop.keeping import Files
 from orchestrator.loop.landing import Landing
 from orchestrator.loop.late import LateResults
-from orchestrator.loop.launching import fly
+from orchestrator.loop.launching import fly, take_up
 from orchestrator.loop.listener import Listener, told
 from orchestrator.loop.proposing import Proposing
 from orchestrator.loop.restart import recover
@@ -187,7 +187,7 @@ class Loop:
             if waiting:
                 return "halted", waiting
             if first:
-                self._take_up()
+                take_up(self._work)
                 self._confirming.take_up()
             first = False
             self._late.take()
@@ -416,12 +416,6 @@ class Loop:
         self.engine.call("learn", f"learn from experiment {id}", lambda: self._landing.land(flight, outcome))
 
     # Beginning and ending
-
-    def _take_up(self) -> None:
-        """Wait further for what goes on while no process runs; nothing else is running by now."""
-        for record in self.campaign.experiments():
-            if record.state == "running":
-                fly(self._work, record, self._work.attempts[record.id])
 
     def _set_state(self, state: CampaignState, why: str) -> None:
         now = self.campaign.store.campaign(self.campaign.name).state

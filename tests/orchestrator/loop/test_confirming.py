@@ -11,7 +11,9 @@ import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from loop_bench import SPACE, Bench, Dead, Mortal, answer, campaign_of, loop_of
+from hypothesis.stateful import initialize, invariant, rule, run_state_machine_as_test
+from loop_bench import SPACE, Bench, answer, campaign_of, loop_of
+from test_killed import Lifecycle, sitting
 
 from acquisition import Categorical, Continuous, CostBudget, Costs, Hours, Objective, OutcomeConstraint, SearchSpace
 from acquisition.stopping import CatalystMass, Experiments, Standing, StoppingRule
@@ -21,6 +23,7 @@ from instruments.lab import Failure
 from orchestrator import Campaign
 from orchestrator.campaign import words
 from orchestrator.campaign.confirmation import confirmation
+from orchestrator.campaign.progress import spent
 from orchestrator.config.confirm import ConfirmBlock
 from orchestrator.config.samples import SamplesBlock
 from orchestrator.store.changes import PutExperiment, SetCampaignState
@@ -404,21 +407,8 @@ def test_catalyst_is_kept_for_it(tmp_path):
     assert (len(_searched(campaign)), len(_confirming(campaign))) == (4, 6)
 
 
-def _sitting(store, lab, folder, *, dies_at=None, written=False):
-    """One process's part of a campaign; its state at the end, or ``None`` where it died."""
-    process = Mortal(store, dies_at, written)
-    try:
-        campaign = Campaign(
-            SPACE, [Objective("y")], store=process, name="c", definition={}, initial=4, strategy="random"
-        )
-        loop = loop_of(campaign, lab, folder, experiments=7, confirm=ConfirmBlock(top=2, samples=2))
-        return loop.run(), process.writes
-    except Dead:
-        return None, process.writes
-    finally:
-        holder = store.holder("c")
-        if holder is not None:
-            store.release(holder)
+def _sitting(store, lab, folder, **options):
+    return sitting(store, lab, folder, experiments=7, confirm=ConfirmBlock(top=2, samples=2), **options)
 
 
 @pytest.mark.parametrize(
@@ -455,3 +445,45 @@ def test_death_around_every_write(tmp_path, safe, written):
         assert now == expected, "as if nothing had happened"
         assert sum(e.kind == words.CONFIRM for e in store.events("c")) == 1
         store.close()
+
+
+class Confirmed(Lifecycle):
+    """People, crashes and larger budgets in any order, where the best are confirmed in between."""
+
+    most = 0
+
+    @initialize()
+    def begin(self):
+        self.run(None, written=False)
+
+    @rule(dies_at=st.one_of(st.none(), st.integers(1, 20)), written=st.booleans())
+    def run(self, dies_at, written):
+        ended = sum(r.told is not None and r.origin in ("asked", "confirm") for r in self.store.experiments("c"))
+        budget = min(ended + 5, 16)
+        self.most = max(self.most, budget)
+        sitting(
+            self.store, self.lab, self.folder, dies_at=dies_at, written=written, experiments=budget,
+            confirm=ConfirmBlock(samples=2),
+        )  # fmt: skip
+
+    @invariant()
+    def what_confirms_is_chosen_once_and_within_the_budget(self):
+        records = {r.id: r for r in self.store.experiments("c")}
+        points = [p for e in self.store.events("c") if e.kind == words.CONFIRM for p in e.data["points"]]
+        ours = [id for point in points for id in point["experiments"]]
+        assert sorted(ours) == sorted(r.id for r in records.values() if r.origin == "confirm")
+        assert len(ours) == len(set(ours))
+        for point in points:
+            assert len(point["experiments"]) <= 2
+            assert all(records[id].asked == point["parameters"] for id in point["experiments"])
+        assert len(spent(records.values())) <= self.most
+        samples = [records[id].sample for id in ours]
+        assert len(set(samples)) == len(samples)
+
+
+@pytest.mark.parametrize("examples", [5, pytest.param(150, marks=pytest.mark.soak)])
+def test_any_order_of_words_deaths_and_budgets(tmp_path, examples):
+    Confirmed.folder = tmp_path
+    run_state_machine_as_test(
+        Confirmed, settings=settings(max_examples=examples, stateful_step_count=12, deadline=None, print_blob=True)
+    )

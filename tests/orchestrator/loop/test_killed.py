@@ -19,7 +19,7 @@ from orchestrator.store.memory import MemoryStore
 from orchestrator.store.records import ExperimentRecord
 
 
-def _sitting(store, lab, folder, *, dies_at=None, written=False, experiments=6, **options):
+def sitting(store, lab, folder, *, dies_at=None, written=False, experiments=6, **options):
     """One process's part of a campaign; its state at the end, or ``None`` where it died."""
     process = Mortal(store, dies_at, written)
     try:
@@ -57,7 +57,7 @@ def _check(store, executed, *, safe):
 @pytest.mark.parametrize("safe", [True, False])
 def test_death_around_every_write(tmp_path, safe, written):
     calm = _new()
-    state, writes = _sitting(calm, Bench(cells=2, repeat_is_safe=safe), tmp_path)
+    state, writes = sitting(calm, Bench(cells=2, repeat_is_safe=safe), tmp_path)
     assert state == "completed"
     assert writes >= 12
     expected = {r.id: (r.asked, r.values) for r in calm.experiments("c")}
@@ -65,9 +65,9 @@ def test_death_around_every_write(tmp_path, safe, written):
     ended = Counter()
     for point in range(1, writes + 1):
         store, lab = _new(), Bench(cells=2, repeat_is_safe=safe)
-        assert _sitting(store, lab, tmp_path, dies_at=point, written=written)[0] is None
+        assert sitting(store, lab, tmp_path, dies_at=point, written=written)[0] is None
         before = {r.id: r.values for r in store.experiments("c") if r.state == "completed"}
-        state, _ = _sitting(store, lab, tmp_path)
+        state, _ = sitting(store, lab, tmp_path)
         _check(store, lab.executed, safe=safe)
         now = {r.id: r for r in store.experiments("c")}
         assert {id: now[id].values for id in before} == before, "what was recorded stays"
@@ -101,7 +101,7 @@ class Lifecycle(RuleBasedStateMachine):
     def run(self, dies_at, written):
         ended = sum(r.origin == "asked" and r.told is not None for r in self.store.experiments("c"))
         budget = min(ended + 3, 12)
-        _sitting(self.store, self.lab, self.folder, dies_at=dies_at, written=written, experiments=budget)
+        sitting(self.store, self.lab, self.folder, dies_at=dies_at, written=written, experiments=budget)
 
     @rule(verdict=st.sampled_from(["rerun", "discard", "accept"]))
     def look_at_what_is_unknown(self, verdict):

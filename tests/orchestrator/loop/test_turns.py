@@ -11,6 +11,7 @@ from loop_bench import Bench, answer, campaign_of, loop_of
 
 from orchestrator.campaign import words
 from orchestrator.campaign.line import DEVICE, WAITING, line, turn_of
+from orchestrator.config.confirm import ConfirmBlock
 from orchestrator.config.turns import TurnsBlock
 from orchestrator.loop.devices import using
 from orchestrator.loop.listener import Listener
@@ -231,3 +232,32 @@ def test_a_laboratory_without_devices_of_others_never_waits(store, tmp_path):
     loop = loop_of(campaign_of(store, strategy="random"), Bench(), tmp_path, 1)
     assert loop.run() == "completed"
     assert store.held(WAITING) == []
+
+
+@pytest.mark.parametrize("interrupted", [4, 5])
+def test_what_confirms_the_best_is_done_in_another_turn(store, tmp_path, interrupted):
+    order, go = [], Event()
+
+    def low(job, context):
+        order.append(job.experiment)
+        if job.experiment == interrupted:
+            go.set()
+            assert waits.waits.wait(LONG)
+        return answer(job)
+
+    waits = Heard()
+    confirm = ConfirmBlock(samples=2)
+    first = loop_of(campaign_of(store, name="low", strategy="random"), Equipped(low), tmp_path, 6, confirm=confirm)
+    high = Equipped(lambda job, _: order.append("high") or answer(job))
+    policy = TurnsBlock(priority=5)
+    second = loop_of(
+        campaign_of(store, name="high", strategy="random"), high, tmp_path, 1, listeners=[waits], turns=policy
+    )
+    with running(first) as ended:
+        assert go.wait(LONG)
+        with running(second) as done:
+            pass
+    assert (ended, done) == (["completed"], ["completed"])
+    ours = [1, 2, 3, 4, 5, 6]
+    assert order == [*ours[:interrupted], "high", *ours[interrupted:]]
+    assert [r.origin for r in store.experiments("low")] == ["asked"] * 4 + ["confirm"] * 2
