@@ -142,6 +142,8 @@ class Outcome:
         duration: how long it took, in seconds of the laboratory's clock.
         sample: the electrode that was used, where the laboratory decides that.
         used: the shared devices that it had, by name; those held by :meth:`Context.lease` alone need not be given.
+        spent: why the electrode must not be used again, such as for what happened after its measurement; empty where
+            it may.
     """
 
     observation: Observation | None = None
@@ -151,6 +153,7 @@ class Outcome:
     duration: float = 0.0
     sample: str | None = None
     used: Mapping[str, Use] = field(default_factory=dict)
+    spent: str = ""
 
     def __post_init__(self) -> None:
         if self.failure is not None and self.observation is not None:

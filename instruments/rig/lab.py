@@ -269,7 +269,7 @@ class RigLab:
                 self._left(site.name, course, lost=True)
                 raise
             self._left(site.name, course, lost=run.failure is not None)
-            return self._outcome(run, context)
+            return replace(self._outcome(run, context), spent=course.unclean)
 
     @contextmanager
     def _execution(self, takes: Mapping[str, float], site: Site, job: Job, context: Context) -> Iterator[Execution]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
 from orchestrator.campaign.history import History
 from orchestrator.campaign.ledger import Ledger
-from orchestrator.campaign.words import AMENDMENT
-from orchestrator.store.changes import Change, PutAttempt, PutExperiment
+from orchestrator.campaign.words import AMENDMENT, SAMPLE
+from orchestrator.store.changes import Change, Note, PutAttempt, PutExperiment
 from orchestrator.store.protocol import Store
 from orchestrator.store.records import CampaignRecord, EventRecord, ExperimentRecord
 
@@ -61,7 +62,7 @@ class Books:
         self.seen = last
         self._take_over_definition()
         self.ledger = self._ledger_of(store.experiments(name))
-        self.history = History(store.attempts(name))
+        self.history = History.of(store, name)
         self._read_asks()
         self.fitted = None
 
@@ -83,7 +84,10 @@ class Books:
             self._read_asks()
         self.ledger.put(records)
         if not listening and any(event.kind == "attempt" for event in events):
-            self.history = History(self._store.attempts(self._name))
+            self.history = History.of(self._store, self._name)
+        for event in events:
+            if event.kind == SAMPLE:
+                self.history.hear(event.data, event.why, event.time)
         self.seen = events[-1].sequence
         if changed:
             self.fitted = None
@@ -102,6 +106,8 @@ class Books:
         for change in changes:
             if isinstance(change, PutAttempt):
                 self.history.put(change.record)
+            elif isinstance(change, Note) and change.kind == SAMPLE:
+                self.history.hear(change.data, change.why, datetime.now(UTC))
         self.fitted = None
 
     def recast(self, records: Iterable[ExperimentRecord] = ()) -> None:

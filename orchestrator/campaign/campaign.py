@@ -70,7 +70,7 @@ class Campaign:
         fixed_within_batch: parameters that are equal in all experiments of one ask (one temperature for all cells).
         conditions_per_sample: experiments on each sample, or ``"auto"``: as many as pay. By default each experiment has
             a sample of its own.
-        sample_limits: what a sample takes of the catalyst.
+        sample_limits: what a sample takes of the catalyst, and how long it may be used.
         metrics: names beyond the standard ones that may be told as well.
         name: of the campaign, in its store.
         store: where it is kept; by default in memory.

@@ -124,6 +124,7 @@ def problem(campaign: Campaign, books: Books, *, idle: bool) -> Problem:
     from orchestrator.campaign.samples import open_samples
 
     ledger, pending = books.ledger, books.ledger.pending()
+    wanted, limits = campaign.conditions_per_sample, campaign.sample_limits
     return replace(
         outline(campaign),
         observations=ledger.observations(),
@@ -135,8 +136,8 @@ def problem(campaign: Campaign, books: Books, *, idle: bool) -> Problem:
         pending_samples=tuple(r.sample for r in pending),
         current=books.history.current(ledger),
         fixed=campaign.fixed,
-        conditions_per_sample=campaign.conditions_per_sample,
-        open_samples=open_samples(ledger, campaign.conditions_per_sample, books.history, idle=idle),
+        conditions_per_sample=wanted,
+        open_samples=open_samples(ledger, wanted, books.history, limits, idle=idle),
         remaining=None if campaign.budget is None else max(0, campaign.budget - campaign.reserved - ledger.asked()),
     )
 

@@ -11,6 +11,7 @@ from acquisition.strategies.two_stage import NEW
 from orchestrator.campaign.history import History
 from orchestrator.campaign.ledger import Ledger
 from orchestrator.campaign.made import Conditions, name_of, still_open
+from orchestrator.config.samples import SamplesBlock
 from orchestrator.errors import CampaignError
 from orchestrator.store.changes import PutExperiment
 from orchestrator.store.protocol import Store
@@ -20,16 +21,19 @@ BUSY: Final = frozenset({"proposed", "approved", "queued", "running", "needs_ins
 """States of experiments that a sample waits for."""
 
 
-def open_samples(ledger: Ledger, wanted: Conditions, history: History, *, idle: bool) -> tuple[OpenSample, ...]:
+def open_samples(
+    ledger: Ledger, wanted: Conditions, history: History, limits: SamplesBlock | None = None, *, idle: bool
+) -> tuple[OpenSample, ...]:
     """The samples that take further conditions, the oldest first; see :func:`still_open`.
 
     Args:
         ledger: the experiments.
         wanted: conditions per sample.
         history: what was done so far.
+        limits: what a campaign says of its samples.
         idle: leave out samples that an experiment is pending on.
     """
-    groups = still_open(ledger, wanted, history)
+    groups = still_open(ledger, wanted, history, limits)
     return tuple(
         OpenSample(name, ledger.array([replace(records[0], measured={})])[0], len(records))
         for name, records in groups.items()

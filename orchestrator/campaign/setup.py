@@ -33,7 +33,7 @@ class Setup:
         costs: of experiments, samples and changes of settings.
         fixed: columns that are equal in all experiments of one ask.
         conditions_per_sample: experiments on each sample.
-        sample_limits: what a sample takes of the catalyst.
+        sample_limits: what a sample takes of the catalyst, and how long it may be used.
         metrics: of objectives and outcome constraints.
         tellable: metrics that may be told.
     """

@@ -72,7 +72,7 @@ def _catalyst(store: Store, record: CampaignRecord, wanted: Conditions) -> tuple
     if block is None:
         return 0.0, 0.0, False
     limits = SamplesBlock.model_validate(block)
-    history = History(store.attempts(record.name))
+    history = History.of(store, record.name)
     return catalyst(limits, wanted, store.experiments(record.name), history, record.name, record.seed)
 
 

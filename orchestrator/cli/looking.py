@@ -13,6 +13,7 @@ from typing import Any, Final
 from acquisition.objectives import Objective, OutcomeConstraint
 from orchestrator.campaign import bottleneck, forecast, text
 from orchestrator.campaign.confirmation import confirmation, confirming, in_words
+from orchestrator.campaign.history import given_up
 from orchestrator.campaign.line import turn_of
 from orchestrator.campaign.links import links
 from orchestrator.campaign.merit import leaders
@@ -92,6 +93,7 @@ def summary(store: Store, record: CampaignRecord) -> dict[str, Any]:
         "stop": stop,
         "finish": _finish(record, used, attempts, out, NO_SEARCH if confirming(store, record) else stop),
         "loads": [load.plain() for load in bottleneck.loads(attempts, out)],
+        "samples": {"out": given_up(store, record.name)},
         "cost": {"spent": used.cost, "unit": definition["costs"]["unit"]} if definition.get("costs") else None,
         "objectives": [{"metric": o.metric, "goal": o.goal, "target": o.target} for o in objectives],
         "metrics": list(dict.fromkeys([*wanted, *more])),
@@ -154,6 +156,8 @@ def _words(one: dict[str, Any]) -> str:
     lines += [f"  waits for    {line}" for line in _wanted(one)]
     if one["cost"] is not None:
         lines.append(f"  cost         {one['cost']['spent']:g} {one['cost']['unit']}")
+    lost = one["samples"]["out"]
+    lines += [f"  samples      {sample} is not used again: {why}" for sample, why in lost.items()]
     lines += [f"  ends         {line}" for line in words(one["stop"])]
     if one["finish"] is not None:
         lines.append(f"  expected     {_expected(one['finish'])}")

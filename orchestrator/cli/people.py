@@ -189,6 +189,14 @@ def cell(name: str, which: str, in_service: bool, *, store: str | None, who: str
         say(f"{which} is {'in' if in_service else 'out of'} service for campaign {name}.")
 
 
+def sample(name: str, which: str, usable: bool, *, store: str | None, who: str | None, why: str) -> None:
+    """Take a sample out of use, or put it back."""
+    from orchestrator.steering.samples import put
+
+    with opened(store) as kept:
+        say(put(kept, name, which, usable=usable, who=who or account(), why=why))
+
+
 def tell(name: str, file: Path, *, prior: bool, amend: bool, store: str | None, who: str | None) -> None:
     """Enter results."""
     from orchestrator.steering import telling

@@ -191,6 +191,22 @@ def cell(
 
 @people_app.command()
 @plain_failures
+def sample(
+    name: Name,
+    which: Annotated[str, typer.Argument(help="The sample.", metavar="SAMPLE")],
+    where: Annotated[Literal["in", "out"], typer.Argument(help="In use or out of it.")],
+    why: Why = "",
+    who: Who = None,
+    store: Store = None,
+) -> None:
+    """Take a sample out of use, or put it back."""
+    from orchestrator.cli.people import sample as place
+
+    place(name, which, where == "in", store=store, who=who, why=why)
+
+
+@people_app.command()
+@plain_failures
 def tell(
     name: Name,
     file: Annotated[Path, typer.Argument(help="A CSV file: a column `experiment`, a column for each metric.")],

@@ -169,7 +169,7 @@ def _check_stop(file: CampaignFile, problem: Problem) -> None:
             rule.check(problem)
         except StoppingError as wrong:
             raise InputError(str(wrong.args[0]), field=f"stop.{path}{wrong.field}", mend=wrong.mend) from None
-    _check_catalyst(file)
+    _check_samples(file)
     try:
         search = file.search()
     except StoppingError as wrong:
@@ -192,14 +192,21 @@ def _check_stop(file: CampaignFile, problem: Problem) -> None:
             )
 
 
-def _check_catalyst(file: CampaignFile) -> None:
-    """Check that a budget of catalyst is used up one day, and makes a sample at least.
+def _check_samples(file: CampaignFile) -> None:
+    """Check that samples live for what is wanted of them, and that a budget of catalyst makes one and is used up.
 
     Raises:
-        InputError: nothing is known of the mass of a sample, there is less than that, or samples take no end of
-            experiments.
+        InputError: more conditions than uses; nothing is known of the mass of a sample, there is less than that, or
+            samples take no end of experiments.
     """
-    each = None if file.samples is None else file.samples.catalyst_mass
+    limits, wanted = file.samples, file.strategy.conditions_per_sample
+    if limits is not None and limits.uses is not None and isinstance(wanted, int) and wanted > limits.uses:
+        raise InputError(
+            f"{wanted} conditions are to be measured on each sample, which may be used {limits.uses} times.",
+            field="samples.uses",
+            mend="Raise it, or lower `strategy.conditions_per_sample`.",
+        )
+    each = None if limits is None else limits.catalyst_mass
     kept = 0 if file.confirm is None else file.confirm.experiments
     for path, rule in file.stop.parts():
         if not isinstance(rule, CatalystMass):
@@ -218,11 +225,11 @@ def _check_catalyst(file: CampaignFile) -> None:
                 field=field,
                 mend="Raise it.",
             )
-        if file.strategy.conditions_per_sample == "auto":
+        if wanted == "auto" and limits is not None and limits.uses is None:
             raise InputError(
                 "with `conditions_per_sample: auto` a mass of catalyst may never be used up.",
                 field=field,
-                mend="Give a number of conditions for each sample.",
+                mend="Say how often a sample may be used: `samples: {uses: 10}`.",
             )
 
 

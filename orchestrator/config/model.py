@@ -237,7 +237,7 @@ class CampaignFile(Block):
     """The best are confirmed with fresh samples once the search is over; budgets keep something for that."""
 
     samples: SamplesBlock | None = None
-    """What a sample needs."""
+    """What a sample needs, and how long it may be used."""
 
     approval: Approval = "none"
     """Which proposals wait for a person's word: none, all, or those outside a trusted region."""

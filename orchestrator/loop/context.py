@@ -11,7 +11,7 @@ from threading import Event, Lock
 from typing import Any, Final
 
 from instruments.lab import Measurement, StepKind, Use
-from orchestrator.loop.journal import Log
+from orchestrator.loop.journal import Journal
 from orchestrator.loop.keeping import Files
 from orchestrator.loop.raw import Manifest
 
@@ -67,7 +67,7 @@ class AttemptContext:
     devices: dict[str, Lock]
     told: Event = field(default_factory=Event)
     over: Event = field(default_factory=Event)
-    log: Log | None = None
+    log: Journal | None = None
     about: Mapping[str, Any] = field(default_factory=dict)
     began: float = 0.0
     kept: list[tuple[Measurement, Manifest]] = field(default_factory=list)

@@ -148,6 +148,7 @@ class Controls:
         own = replace(
             context,
             sample=f"control-{block.name}",
+            log=None if context.log is None else replace(context.log, control=block.name),
             location=beside(context.location, f"control-{number}"),
             about={**context.about, "attempt": None, "control": block.name},
             kept=[],

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, TypeAlias
 
 from instruments.lab import StepKind
@@ -16,8 +16,6 @@ from orchestrator.store.records import EventRecord
 logger = logging.getLogger(__name__)
 
 Phase: TypeAlias = Literal["begin", "end"]
-Log: TypeAlias = Callable[[str, StepKind, Phase], None]
-"""Writes that a step begins or has ended."""
 REPEATABLE: Final = "idempotent"
 
 
@@ -29,26 +27,49 @@ class Step:
         name: of the step.
         kind: whether it may be repeated.
         ended: whether its end was written, too.
+        control: that it belongs to; empty for the experiment itself.
     """
 
     name: str
     kind: str
     ended: bool = False
+    control: str = ""
 
     def __str__(self) -> str:
         return f"{self.name} ({self.kind}, {'ended' if self.ended else 'its end was not written'})"
 
 
-def journal_of(campaign: Campaign, experiment: int, attempt: int) -> Log:
+@dataclass(frozen=True)
+class Journal:
     """The journal of one attempt.
 
     It is written past the campaign's lock: a cell does not wait for the fit of a model.
+
+    Args:
+        campaign: whose log it is in.
+        experiment: id.
+        attempt: number.
+        control: that runs before the experiment; empty for the experiment itself.
     """
 
-    def write(step: str, kind: StepKind, phase: Phase) -> None:
+    campaign: Campaign
+    experiment: int
+    attempt: int
+    control: str = ""
+
+    def __call__(self, step: str, kind: StepKind, phase: Phase) -> None:
+        """Write that a step begins, or has ended.
+
+        Raises:
+            LeaseLost: this process no longer controls the campaign.
+            StoreError: a beginning could not be written.
+        """
+        campaign = self.campaign
         campaign.fence()
-        data = {"attempt": attempt, "step": step, "kind": kind, "phase": phase}
-        note = Note(words.STEP, f"{phase} {step}", experiment=experiment, data=data)
+        data = {"attempt": self.attempt, "step": step, "kind": kind, "phase": phase}
+        if self.control:
+            data["control"] = self.control
+        note = Note(words.STEP, f"{phase} {step}", experiment=self.experiment, data=data)
         try:
             campaign.store.apply(campaign.name, [note], who="campaign", token=campaign.token)
         except LeaseLost:
@@ -57,9 +78,9 @@ def journal_of(campaign: Campaign, experiment: int, attempt: int) -> Log:
             if phase == "begin":
                 raise
             # it has happened: what it measured counts more; recovery takes a missing end as the worse case
-            logger.warning("the end of step %r of experiment %d could not be written: %s", step, experiment, problem)
-
-    return write
+            logger.warning(
+                "the end of step %r of experiment %d could not be written: %s", step, self.experiment, problem
+            )
 
 
 def steps_of(events: Iterable[EventRecord]) -> Mapping[tuple[int, int], list[Step]]:
@@ -71,7 +92,7 @@ def steps_of(events: Iterable[EventRecord]) -> Mapping[tuple[int, int], list[Ste
         data: Mapping[str, Any] = event.data
         steps = found.setdefault((event.experiment, int(data["attempt"])), [])
         if data["phase"] == "begin":
-            steps.append(Step(str(data["step"]), str(data["kind"])))
+            steps.append(Step(str(data["step"]), str(data["kind"]), control=str(data.get("control", ""))))
         elif steps and steps[-1].name == data["step"]:
-            steps[-1] = Step(steps[-1].name, steps[-1].kind, ended=True)
+            steps[-1] = replace(steps[-1], ended=True)
     return found

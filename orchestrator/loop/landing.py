@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Final
@@ -12,6 +13,7 @@ from instruments.lab import Outcome
 from orchestrator.errors import TellError
 from orchestrator.loop.cells import EQUIPMENT
 from orchestrator.loop.executing import Flight, Unfinished
+from orchestrator.loop.exposure import Exposure, tell_given_up
 from orchestrator.loop.listener import told
 from orchestrator.loop.outcome import told_of
 from orchestrator.loop.recovery import decided, tell_inspections
@@ -34,6 +36,7 @@ class Landing:
 
     def __init__(self, work: Work) -> None:
         self._work = work
+        self._exposure = Exposure(work)
 
     def land(self, flight: Flight, outcome: Outcome) -> None:
         """Write an outcome."""
@@ -65,35 +68,40 @@ class Landing:
         """
         work, id = self._work, of.id
         ended = _ended(attempt, outcome, digest)
+        spent = self._exposure.failed(ended, outcome)
         if outcome.failure is not None:
             work.failures[id] += 1
             lost = work.cells.ended(ended, None)
             tries = work.failures[id] - work.cells.blamed(id)
             if outcome.failure.cause in EQUIPMENT and tries < MOST_ATTEMPTS:
                 logger.warning("experiment %d: %s; it is tried again", id, ended.message)
-                self._back(of, ended, *lost, repeat=True)
+                self._back(of, ended, *lost, *spent, repeat=True)
                 self._hold()
                 return
             if lost:
                 work.campaign.put(*lost)
-        record = self._recorded(of, outcome, ended, why)
+        record = self._recorded(of, outcome, ended, spent, why)
         if record.sample != of.sample and of.sample is not None:  # others waited for it too
             now = {r.id: r for r in work.campaign.experiments()}
             work.queue = deque(now[r.id] for r in work.queue)
         self._learned(record, ended)
 
-    def _recorded(self, of: ExperimentRecord, outcome: Outcome, ended: AttemptRecord, why: str) -> ExperimentRecord:
+    def _recorded(
+        self, of: ExperimentRecord, outcome: Outcome, ended: AttemptRecord, spent: Sequence[Change], why: str
+    ) -> ExperimentRecord:
         """The experiment with its result. Where a person told one meanwhile, theirs stands, ours is in the log."""
         campaign, id = self._work.campaign, of.id
         result = told_of(of, outcome, ended.sample)
         try:
-            return campaign.record(result, PutAttempt(ended), *self._given_up(of, outcome), why=why)
+            record = campaign.record(result, PutAttempt(ended), *self._given_up(of, outcome), *spent, why=why)
         except TellError as conflict:
             logger.warning("experiment %d was told or called off elsewhere: %s", id, conflict)
             measured = {metric: asdict(value) for metric, value in result.values.items()}
             note = Note("conflict", str(conflict), experiment=id, data={"measured": measured})
-            campaign.put(PutAttempt(ended), note)
-            return campaign.store.experiment(campaign.name, id)
+            campaign.put(PutAttempt(ended), note, *spent)
+            record = campaign.store.experiment(campaign.name, id)
+        tell_given_up(self._work.listeners, spent)
+        return record
 
     def _learned(self, record: ExperimentRecord, ended: AttemptRecord) -> None:
         work = self._work
@@ -142,7 +150,7 @@ class Landing:
             work.wait_for(how.ends, how.message)
         elif not (how.untouched or work.lab.repeat_is_safe or work.cancelled.is_set()):
             work.wait_for("halted", f"a person must say what became of experiment {flight.record.id}: {how.message}")
-        self.requeue(flight, "cancelled", how.message, untouched=how.untouched)
+        self.requeue(flight, "cancelled", how)
 
     def _state_of(self, flight: Flight) -> ExperimentState:
         campaign = self._work.campaign
@@ -171,18 +179,21 @@ class Landing:
         kept = replace(flight.attempt, digest=_digest_of(flight))
         virtual = work.time - flight.attempt.clock_started if work.virtual else None
         ended = decided(record, kept, datetime.now(UTC), how.message, duration=virtual)
-        work.campaign.put(PutAttempt(ended))
+        spent = self._exposure.unfinished(ended, how) if ended.state == "cancelled" else []
+        work.campaign.put(PutAttempt(ended), *spent)
+        tell_given_up(work.listeners, spent)
         work.now = max(work.now, ended.clock_started + (ended.duration or 0.0))
         if ended.state == "finished":
             self._learned(record, ended)
         else:
             work.attempts[record.id] = ended
 
-    def requeue(self, flight: Flight, state: AttemptState, message: str, *, untouched: bool = False) -> None:
+    def requeue(self, flight: Flight, state: AttemptState, how: Unfinished) -> None:
         """End an attempt that has no result; the experiment waits again where that is safe, else for a person."""
         kept = replace(flight.attempt, digest=_digest_of(flight))
-        ended = replace(kept, state=state, finished=datetime.now(UTC), message=message)
-        self._back(flight.record, ended, repeat=untouched or self._work.lab.repeat_is_safe)
+        ended = replace(kept, state=state, finished=datetime.now(UTC), message=how.message)
+        spent = self._exposure.unfinished(ended, how)
+        self._back(flight.record, ended, *spent, repeat=how.untouched or self._work.lab.repeat_is_safe)
 
     def _back(self, of: ExperimentRecord, ended: AttemptRecord, *notes: Change, repeat: bool) -> None:
         work = self._work
@@ -190,11 +201,13 @@ class Landing:
         work.attempts[of.id] = ended
         if now.state != "running":  # a person has decided about it meanwhile
             work.campaign.put(PutAttempt(ended), *notes)
+            tell_given_up(work.listeners, notes)
             return
         record = replace(now, state="queued" if repeat else "needs_inspection", updated=datetime.now(UTC))
         back = PutExperiment(record, "running", ended.message)
         work.campaign.put(back, PutAttempt(ended), *notes)
         tell_inspections(work.listeners, (back,))
+        tell_given_up(work.listeners, notes)
         if repeat:
             work.queue.append(record)
 
@@ -224,7 +237,7 @@ class Landing:
             elif self._goes_on(flight):
                 why = ""
             if why:
-                self.requeue(flight, "unknown", why)
+                self.requeue(flight, "unknown", Unfinished(why))
         except Exception:
             logger.exception("experiment %d could not be brought to an end in the store", flight.record.id)
 

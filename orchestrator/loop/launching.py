@@ -5,7 +5,7 @@ from __future__ import annotations
 from instruments.lab import Job
 from orchestrator.loop.context import AttemptContext, VirtualClock
 from orchestrator.loop.executing import Flight, execute
-from orchestrator.loop.journal import journal_of
+from orchestrator.loop.journal import Journal
 from orchestrator.loop.work import Work
 from orchestrator.store.records import AttemptRecord, ExperimentRecord
 
@@ -30,7 +30,7 @@ def fly(work: Work, running: ExperimentRecord, attempt: AttemptRecord) -> None:
         location=attempt.files or work.files.location(campaign.name, running.id, attempt.number),
         cancelled=work.cancelled,
         devices=work.devices,
-        log=None if work.virtual else journal_of(campaign, running.id, attempt.number),
+        log=None if work.virtual else Journal(campaign, running.id, attempt.number),
         about={
             "campaign": campaign.name,
             "experiment": running.id,

@@ -289,6 +289,7 @@ class Loop:
     # Starting
 
     def _start(self) -> None:
+        self._proposing.samples.settle()
         work, free = self._work, self._free()
         # what was interrupted takes the cell and the time that it had
         again = [r for r in work.queue if r.id in work.attempts and work.attempts[r.id].cell in free]
@@ -313,6 +314,7 @@ class Loop:
     def _place(self, free: list[str]) -> list[str]:
         """Start what waits in free cells; those for which there is nothing."""
         work = self._work
+        self._proposing.samples.settle()
         for record, cell in self._proposing.placed(free):
             if work.cancelled.is_set():
                 break

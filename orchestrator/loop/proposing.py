@@ -12,6 +12,7 @@ from acquisition.stopping import Standing
 from orchestrator.loop.ending import Ending
 from orchestrator.loop.listener import told
 from orchestrator.loop.placing import homes, place
+from orchestrator.loop.samples import Samples
 from orchestrator.loop.work import Work
 from orchestrator.store.records import ExperimentRecord, ExperimentState
 
@@ -27,6 +28,7 @@ class Proposing:
 
     def __init__(self, work: Work, ending: Ending, meanwhile: Callable[[Event], None]) -> None:
         self._work, self._ending, self._meanwhile = work, ending, meanwhile
+        self.samples = Samples(work, ending)
         self.exhausted = ""
         """Why a finite space has nothing left, once it has not."""
 

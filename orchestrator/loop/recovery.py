@@ -9,6 +9,7 @@ from typing import Final
 
 from orchestrator.campaign import words
 from orchestrator.loop.context import JOURNAL
+from orchestrator.loop.exposure import given_up
 from orchestrator.loop.journal import REPEATABLE, Step
 from orchestrator.loop.keeping import Files
 from orchestrator.loop.listener import Listener, told
@@ -53,6 +54,8 @@ def left_running(
     if attempt is not None and attempt.state == "running":
         ended: AttemptState = "cancelled" if never else "unknown"
         changes.append(PutAttempt(replace(attempt, state=ended, finished=now, message=why)))
+        if not (never or repeat):
+            changes += given_up(attempt, f"{WHY}; {_known(begun)}")
     return changes
 
 
@@ -114,19 +117,32 @@ def decided(
 
 
 def decided_meanwhile(
-    records: Iterable[ExperimentRecord], attempts: Mapping[int, AttemptRecord], log: Iterable[EventRecord]
-) -> list[PutAttempt]:
+    records: Iterable[ExperimentRecord],
+    attempts: Mapping[int, AttemptRecord],
+    log: Sequence[EventRecord],
+    *,
+    repeat: bool,
+) -> list[Change]:
     """The ends of attempts whose experiments people have decided about while no process ran the campaign.
+
+    The sample of one that was called off is given up, where it may have begun.
 
     Args:
         records: all experiments.
         attempts: the last attempt of each that had one.
         log: the campaign's.
+        repeat: whether experiments may be repeated unasked.
     """
     left = {e.experiment: e.time for e in log if e.kind == "experiment" and e.before == "running"}
     found = ((r, attempts[r.id]) for r in records if r.state != "running" and r.id in attempts)
     why = "a person decided about it while no process ran the campaign"
-    return [PutAttempt(decided(r, a, left.get(r.id, r.updated), why)) for r, a in found if a.state == "running"]
+    changes: list[Change] = []
+    for record, attempt in found:
+        if attempt.state == "running":
+            changes.append(PutAttempt(decided(record, attempt, left.get(record.id, record.updated), why)))
+            if record.state == "cancelled" and not repeat:
+                changes += given_up(attempt, f"it was called off while it ran: {why}")
+    return changes
 
 
 def clock_of(attempts: Iterable[AttemptRecord]) -> float:

@@ -9,6 +9,7 @@ from instruments.lab import Journaling
 from orchestrator.campaign import words
 from orchestrator.loop.context import RealClock
 from orchestrator.loop.controls import controls_of
+from orchestrator.loop.exposure import tell_given_up
 from orchestrator.loop.journal import steps_of
 from orchestrator.loop.landing import Landing
 from orchestrator.loop.recovery import (
@@ -60,6 +61,7 @@ def classify(work: Work, landing: Landing) -> None:
         changes = left_running(record, attempt, begun, work.files, repeat=lab.repeat_is_safe, journals=journals)
         campaign.put(*changes)
         tell_inspections(work.listeners, changes)
+        tell_given_up(work.listeners, changes)
         work.attempts |= {c.record.experiment: c.record for c in changes if isinstance(c, PutAttempt)}
 
 
@@ -77,7 +79,7 @@ def recover(work: Work, landing: Landing) -> str:
     log = campaign.store.events(campaign.name)
     known = {record.id: record for record in campaign.experiments()}
     before = campaign.store.attempts(campaign.name)
-    if ends := decided_meanwhile(known.values(), {a.experiment: a for a in before}, log):
+    if ends := decided_meanwhile(known.values(), {a.experiment: a for a in before}, log, repeat=lab.repeat_is_safe):
         campaign.put(*ends)
     every = campaign.store.attempts(campaign.name) if ends else before
     work.attempts = {a.experiment: a for a in every}
