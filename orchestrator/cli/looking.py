@@ -29,6 +29,8 @@ from orchestrator.store.records import AttemptRecord, CampaignRecord, Owner
 
 NO_SEARCH: Final[dict[str, Any]] = {"rule": "experiments", "left": 0.0, "parts": []}
 """The stopping rules where nothing more will be proposed."""
+MOST_LOST: Final = 5
+"""So many samples that are not to be used again are named for people."""
 
 
 def show_status(name: str | None, *, store: str | None, as_json: bool) -> None:
@@ -156,8 +158,7 @@ def _words(one: dict[str, Any]) -> str:
     lines += [f"  waits for    {line}" for line in _wanted(one)]
     if one["cost"] is not None:
         lines.append(f"  cost         {one['cost']['spent']:g} {one['cost']['unit']}")
-    lost = one["samples"]["out"]
-    lines += [f"  samples      {sample} is not used again: {why}" for sample, why in lost.items()]
+    lines += [f"  samples      {line}" for line in _lost(one["samples"]["out"])]
     lines += [f"  ends         {line}" for line in words(one["stop"])]
     if one["finish"] is not None:
         lines.append(f"  expected     {_expected(one['finish'])}")
@@ -180,6 +181,13 @@ def _words(one: dict[str, Any]) -> str:
     lines += [f"  checked      {line}" for line in in_words(one["confirmation"] or ())]
     lines.append(f"  updated      {one['updated']}")
     return "\n".join(lines)
+
+
+def _lost(out: dict[str, str]) -> list[str]:
+    """The last samples that are not to be used again, for people."""
+    more = len(out) - MOST_LOST
+    lines = [f"{sample} is not used again: {why}" for sample, why in list(out.items())[-MOST_LOST:]]
+    return [*lines, f"and {more} before them: `--json` names all"] if more > 0 else lines
 
 
 def _expected(finish: dict[str, Any]) -> str:
