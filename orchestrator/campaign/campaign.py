@@ -321,6 +321,11 @@ class Campaign:
         with self._lock:
             return frames.everything(self, list(self._books.ledger))
 
+    @property
+    def next_id(self) -> int:
+        """The id of the next experiment."""
+        return self._books.ledger.next_id
+
     def experiments(self) -> list[ExperimentRecord]:
         """All experiments by id."""
         with self._lock:
@@ -339,7 +344,7 @@ class Campaign:
         with self._lock:
             if hours is None:
                 hours = hours_passed(self.store, self.name, self._books.ledger)
-            now = progress(self, self._books.ledger, hours, known=rule.looks_ahead, timed=rule.needs_durations)
+            now = progress(self, self._books.ledger, hours, rule)
             rule.check(now.problem)
             return rule.standing(now)
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -17,6 +18,7 @@ from acquisition.problem import Array, Observations
 from acquisition.space import SearchSpace
 from instruments.lab import Scalar
 from orchestrator.campaign.progress import measured, observed, spent, teaches
+from orchestrator.campaign.table import Ordered, Table
 from orchestrator.campaign.told import Told
 from orchestrator.errors import TellError, ValueConflict
 from orchestrator.store.records import ExperimentRecord, ExperimentState, Value
@@ -24,6 +26,8 @@ from orchestrator.store.records import ExperimentRecord, ExperimentState, Value
 PENDING: Final[frozenset[ExperimentState]] = frozenset(
     {"proposed", "approved", "queued", "running", "needs_inspection"}
 )
+NO_LESSON: Final = ("equipment", "analysis", "planning")
+"""Causes of failures that say nothing of the experiment itself."""
 SUSPECT_INFLATION: Final = 4.0
 """Factor on the noise variance of suspect measurements (the quality rules' combination rule)."""
 
@@ -34,28 +38,71 @@ def seed_of(campaign: int, experiment: int) -> int:
     return int.from_bytes(digest[:8], "big") >> 1
 
 
+@dataclass(frozen=True, slots=True)
+class Spending:
+    """The experiments that count in a budget.
+
+    Attributes:
+        experiments: so many.
+        told: of those of which something is known, the positions in the order of tells, (t,).
+        cost: of all.
+        gains: what a model expected of each that it proposed, in the order of their ids, (g,); NaN where none did.
+    """
+
+    experiments: int
+    told: NDArray[np.int64]
+    cost: float
+    gains: Array
+
+
 class Ledger:
-    """Experiments by id. Reading only: changes go through the store and come back by :meth:`put`."""
+    """Experiments by id. Reading only: changes go through the store and come back by :meth:`put`.
+
+    What is asked at every step of a loop is kept in order and in numbers as experiments come and change, so that a step
+    does not take longer and longer.
+    """
 
     def __init__(self, space: SearchSpace, metrics: Sequence[str], records: Iterable[ExperimentRecord] = ()) -> None:
         self._space = space
         self._metrics = tuple(metrics)
+        width = len(space.columns)
         self._records: dict[int, ExperimentRecord] = {}
         self._rows: dict[tuple[int, bool], tuple[ExperimentRecord, Array]] = {}  # as last encoded: that takes longest
-        self._as_asked: dict[int, ExperimentRecord] = {}
+        self._all = Table(width, self.array)
+        self._otherwise = Table(width, self.array)  # as asked, where they were executed otherwise
+        self._learned = Table(width + 3 * len(self._metrics) + 1, self._lessons)
+        self._budget = Table(5, _accounts)
+        self._told, self._pending, self._failed = Ordered(), Ordered(), Ordered()
         self.put(records)
 
     def put(self, records: Iterable[ExperimentRecord]) -> None:
         """Take over what the store now holds."""
         for record in records:
+            former, key = self._records.get(record.id), (record.id,)
             self._records[record.id] = record
-            self._as_asked.pop(record.id, None)
+            self._all.put(key, record)
+            self._budget.put(key, record)
+            self._pending.keep(key, record, self._is_pending(record))
+            self._failed.keep(key, record, record.state == "failed" and record.failure_cause not in NO_LESSON)
+            differs = bool(record.asked) and self.inputs(record) != record.asked
+            self._otherwise.keep(key, replace(record, executed=None, measured={}) if differs else record, differs)
+            if former is not None and former.told is not None and former.told != record.told:
+                self._told.drop((former.told, record.id))
+                self._learned.drop((former.told, record.id))
+            if record.told is not None:
+                place = (record.told, record.id)
+                self._told.put(place, record)
+                self._learned.keep(place, record, teaches(record, self._metrics))
+
+    def _is_pending(self, record: ExperimentRecord) -> bool:
+        waits = record.state == "awaiting_analysis" and not measured(record, self._metrics)
+        return waits or record.state in PENDING
 
     def __len__(self) -> int:
         return len(self._records)
 
     def __iter__(self) -> Any:
-        return iter(sorted(self._records.values(), key=lambda record: record.id))
+        return iter(list(self._all.records))
 
     def get(self, id: int) -> ExperimentRecord | None:
         """The experiment of an id, if there is one."""
@@ -64,12 +111,12 @@ class Ledger:
     @property
     def next_id(self) -> int:
         """The id of the next experiment. Ids are never used again."""
-        return max(self._records, default=0) + 1
+        return self._all.keys[-1][0] + 1 if self._all.keys else 1
 
     @property
     def next_told(self) -> int:
         """Position of the next tell."""
-        return max((r.told for r in self._records.values() if r.told is not None), default=0) + 1
+        return self._told.keys[-1][0] + 1 if self._told.keys else 1
 
     def states(self) -> dict[ExperimentState, int]:
         """How many experiments are in each state that occurs."""
@@ -80,7 +127,19 @@ class Ledger:
 
     def asked(self) -> int:
         """How many experiments of the budget are spent; those that were rejected or cancelled are not counted."""
-        return len(spent(self._records.values()))
+        return self.spending().experiments
+
+    def spending(self) -> Spending:
+        """The experiments that count in a budget, in numbers."""
+        rows = self._budget.rows()
+        counted = rows[rows[:, 0] > 0]
+        told = counted[:, 1]
+        return Spending(
+            experiments=len(counted),
+            told=told[~np.isnan(told)].astype(np.int64),
+            cost=math.fsum(counted[:, 2]),
+            gains=counted[counted[:, 4] > 0, 3],
+        )
 
     def inputs(self, record: ExperimentRecord) -> dict[str, Scalar]:
         """The settings as best known: measured, else executed, else asked."""
@@ -105,54 +164,62 @@ class Ledger:
 
     def told(self) -> list[ExperimentRecord]:
         """Experiments that something is known of, in the order in which it became known."""
-        return sorted((r for r in self._records.values() if r.told is not None), key=lambda r: r.told or 0)
+        return list(self._told.records)
 
     def learned(self) -> list[ExperimentRecord]:
         """Experiments that the model learns from, in the order in which they were told."""
-        return [r for r in self.told() if teaches(r, self._metrics)]
+        return list(self._learned.records)
 
     def observed(self) -> dict[str, int]:
         """By metric, how many experiments that the model learns from have a value of it."""
-        return observed(self.learned(), self._metrics)[1]
+        return observed(self._learned.records, self._metrics)[1]
 
     def pending(self) -> list[ExperimentRecord]:
         """Experiments under way, and those of which no result is known yet."""
-        return [
-            r for r in self if r.state in PENDING or (r.state == "awaiting_analysis" and not measured(r, self._metrics))
-        ]
+        return list(self._pending.records)
 
     def failed(self) -> list[ExperimentRecord]:
         """Experiments that did not work, and not for a fault of equipment, analysis or planning."""
-        return [r for r in self if r.state == "failed" and r.failure_cause not in ("equipment", "analysis", "planning")]
+        return list(self._failed.records)
 
-    def taken(self) -> list[ExperimentRecord]:
-        """Experiments whose point is not to be proposed again: all, as best known and where that differs as asked."""
-        known = list(self)
-        asked = [self._asked_for(r) for r in known if r.asked and self.inputs(r) != r.asked]
-        return known + asked
+    def taken(self) -> Array:
+        """Points that are not to be proposed again: of all experiments as best known, and where that differs as asked.
 
-    def _asked_for(self, record: ExperimentRecord) -> ExperimentRecord:
-        """The experiment as if it had been executed just as it was asked."""
-        if record.id not in self._as_asked:
-            self._as_asked[record.id] = replace(record, executed=None, measured={})
-        return self._as_asked[record.id]
+        Returns:
+            (n, c), in the native form of the space.
+        """
+        return np.concatenate([self._all.rows(), self._otherwise.rows()])
 
     def observations(self) -> Observations:
         """What the model learns from."""
-        records = self.learned()
+        records, rows = self._learned.records, self._learned.rows()
+        width, count = len(self._space.columns), len(self._metrics)
+        values, sems, signs = (rows[:, width + part * count : width + (part + 1) * count].T for part in range(3))
         return Observations(
-            points=self.array(records),
-            values={m: _column(records, m, "value") for m in self._metrics},
-            sems={m: _column(records, m, "sem") for m in self._metrics},
-            inflation=np.array([SUSPECT_INFLATION if r.verdict == "suspect" else 1.0 for r in records]),
+            points=rows[:, :width].copy(),
+            values={m: column.copy() for m, column in zip(self._metrics, values, strict=True)},
+            sems={m: column.copy() for m, column in zip(self._metrics, sems, strict=True)},
+            inflation=rows[:, -1].copy(),
             samples=tuple(r.sample for r in records),
-            censored=_censored(records, self._metrics),
+            censored={m: s.astype(np.int8) for m, s in zip(self._metrics, signs, strict=True) if s.any()},
             point_sems=self._point_sems(records),
         )
 
+    def _lessons(self, records: Sequence[ExperimentRecord]) -> Array:
+        """Points, values, uncertainties, signs of censoring and inflation of experiments, (n, c + 3 metrics + 1)."""
+        signs = {"below": -1.0, "above": 1.0, None: 0.0}
+        told = [[r.values.get(m, Value(None)) for m in self._metrics] for r in records]
+        parts: list[Array] = [
+            np.array([[_cell(value.value) for value in row] for row in told]),
+            np.array([[_cell(value.sem) for value in row] for row in told]),
+            np.array([[signs[value.censored] for value in row] for row in told]),
+            np.array([[SUSPECT_INFLATION if r.verdict == "suspect" else 1.0] for r in records]),
+        ]
+        return np.hstack([self.array(records), *parts])
+
     def _point_sems(self, records: Sequence[ExperimentRecord]) -> Array | None:
         """Uncertainties of the inputs as measured, (n, c); ``None`` where none is known."""
-        if not any(r.measured_sem.get(name) for r in records for name in r.measured):
+        if not any(r.measured_sem.get(name) for r in records if r.measured_sem for name in r.measured):
             return None
         columns = self._space.columns
         return np.array([[r.measured_sem.get(c, 0.0) if c in r.measured else 0.0 for c in columns] for r in records])
@@ -171,16 +238,15 @@ def inexpressible(ledger: Ledger, records: Sequence[ExperimentRecord]) -> SpaceE
     return None
 
 
-def _column(records: Sequence[ExperimentRecord], metric: str, part: str) -> NDArray[np.float64]:
-    cells = [getattr(r.values[metric], part) if metric in r.values else None for r in records]
-    return np.array([np.nan if cell is None else cell for cell in cells], dtype=np.float64)
+def _cell(value: float | None) -> float:
+    return math.nan if value is None else float(value)
 
 
-def _censored(records: Sequence[ExperimentRecord], metrics: Sequence[str]) -> dict[str, NDArray[np.int8]]:
-    """By metric: -1 where the truth lies below the told value, 1 where above, 0 elsewhere; only where any does."""
-    signs = {"below": -1, "above": 1, None: 0}
-    columns = {m: [signs[r.values[m].censored if m in r.values else None] for r in records] for m in metrics}
-    return {m: np.array(column, dtype=np.int8) for m, column in columns.items() if any(column)}
+def _accounts(records: Sequence[ExperimentRecord]) -> Array:
+    """Whether experiments count in a budget; their positions of tells, costs, gains; whether a strategy wanted them."""
+    counted = {r.id for r in spent(records)}
+    rows = [(r.id in counted, _cell(r.told), r.cost or 0.0, _cell(r.gain), r.origin == "asked") for r in records]
+    return np.array(rows, dtype=np.float64)
 
 
 def merge(record: ExperimentRecord, told: Told, *, amend: bool, complete: bool, position: int) -> ExperimentRecord:

@@ -18,6 +18,7 @@ from orchestrator.store.records import AttemptRecord, ExperimentRecord
 if TYPE_CHECKING:
     from acquisition.costs import Costs
     from acquisition.problem import Problem
+    from acquisition.stopping import StoppingRule
     from orchestrator.campaign.books import Books
     from orchestrator.campaign.campaign import Campaign
     from orchestrator.campaign.ledger import Ledger
@@ -130,7 +131,7 @@ def problem(campaign: Campaign, books: Books, *, idle: bool) -> Problem:
         observations=ledger.observations(),
         pending=ledger.array(pending),
         failed=ledger.array(ledger.failed()),
-        taken=ledger.array(ledger.taken()),
+        taken=ledger.taken(),
         ask=books.asks + 1,
         state=books.state,
         pending_samples=tuple(r.sample for r in pending),
@@ -142,18 +143,17 @@ def problem(campaign: Campaign, books: Books, *, idle: bool) -> Problem:
     )
 
 
-def progress(campaign: Campaign, ledger: Ledger, hours: float, *, known: bool, timed: bool = False) -> Progress:
+def progress(campaign: Campaign, ledger: Ledger, hours: float, rule: StoppingRule) -> Progress:
     """See :meth:`Campaign.standing`.
 
     Args:
         campaign: how far it is.
         ledger: its experiments.
         hours: that have passed.
-        known: whether what is known of the problem is needed, or numbers of experiments are enough.
-        timed: whether it is needed how long experiments take.
+        rule: is to judge it; what it does not need is left out.
     """
-    asked = spent(ledger)
-    ends = np.array([r.told for r in asked if r.told is not None], dtype=np.int64)
+    known, used = rule.looks_ahead, ledger.spending()
+    timed = rule.needs_durations
     lasts, cells = pace(campaign.store.attempts(campaign.name, newest=LATEST)) if timed else (0.0, 1)
     learned = np.array([r.told for r in ledger.learned()] if known else [], dtype=np.int64)
     mass, each, wait = catalyst(
@@ -169,13 +169,13 @@ def progress(campaign: Campaign, ledger: Ledger, hours: float, *, known: bool, t
     return Progress(
         problem=campaign.problem() if known else outline(campaign),
         models=models,
-        experiments=len(asked),
+        experiments=used.experiments,
         hours=hours,
-        cost=sum(r.cost or 0.0 for r in asked),
+        cost=used.cost,
         next_cost=least(campaign.costs, campaign.conditions_per_sample is not None),
-        gains=tuple(r.gain for r in asked if r.origin == "asked"),
-        ages=len(ends) - np.searchsorted(np.sort(ends), learned, side="right"),
-        told=len(ends),
+        gains=tuple(None if np.isnan(gain) else float(gain) for gain in used.gains) if rule.needs_gains else (),
+        ages=len(used.told) - np.searchsorted(np.sort(used.told), learned, side="right"),
+        told=len(used.told),
         lasts=lasts,
         cells=cells,
         mass=mass,

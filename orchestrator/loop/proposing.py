@@ -80,7 +80,7 @@ class Proposing:
 
     def _propose(self, n: int, apart: bool, standing: Standing) -> list[ExperimentRecord]:
         work = self._work
-        first = max((r.id for r in work.campaign.experiments()), default=0) + 1
+        first = work.campaign.next_id
         label = f"propose experiment {first}" if n == 1 else f"propose experiments {first} to {first + n - 1}"
         records = self.think(label, lambda: self._choose(n, apart, standing))
         work.queue.extend(record for record in records if record.state == "queued")
