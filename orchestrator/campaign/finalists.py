@@ -31,11 +31,13 @@ class Finalist:
         experiment: the first that was done there.
         settings: as asked, so that they can be asked again.
         prediction: by metric, ``mean`` and ``std`` of the noise-free value there.
+        measurement: the same of one measurement there, with the scatter that the model learned; empty without a model.
     """
 
     experiment: int
     settings: dict[str, Any]
     prediction: dict[str, dict[str, float]]
+    measurement: dict[str, dict[str, float]]
 
 
 def finalists(campaign: Campaign, top: int, possible: Callable[[Mapping[str, Any]], bool]) -> list[Finalist]:
@@ -56,6 +58,7 @@ def finalists(campaign: Campaign, top: int, possible: Callable[[Mapping[str, Any
         return []
     points = campaign.space.to_array(pd.DataFrame([_settings(group[0]) for group in groups]))
     expected = _expected(campaign, groups, points)
+    noisy = _modelled(campaign, points, noise=True)
     good = np.array([all(np.isfinite(expected[m][0][i]) for m in campaign.metrics) for i in range(len(groups))])
     for constraint in campaign.outcome_constraints:
         good &= keeps(constraint, expected[constraint.metric][0])
@@ -64,10 +67,15 @@ def finalists(campaign: Campaign, top: int, possible: Callable[[Mapping[str, Any
         Finalist(
             groups[i][0].id,
             _settings(groups[i][0]),
-            {m: {"mean": float(mean[i]), "std": float(std[i])} for m, (mean, std) in expected.items()},
+            _plain(expected, i),
+            _plain(noisy, i),
         )
         for i in chosen
     ]
+
+
+def _plain(expected: Mapping[str, Expected], row: int) -> dict[str, dict[str, float]]:
+    return {metric: {"mean": float(mean[row]), "std": float(std[row])} for metric, (mean, std) in expected.items()}
 
 
 def _settings(record: ExperimentRecord) -> dict[str, Any]:
@@ -91,13 +99,20 @@ def _groups(campaign: Campaign, possible: Callable[[Mapping[str, Any]], bool]) -
 
 def _expected(campaign: Campaign, groups: Sequence[Sequence[ExperimentRecord]], points: Floats) -> dict[str, Expected]:
     """What is expected at each point, by metric; NaN where nothing is known."""
-    from acquisition.strategies.model_based import ModelBased
-
-    if isinstance(campaign.strategy, ModelBased):
-        beliefs = {metric: model.predict(points) for metric, model in campaign.models().items()}
-        return {metric: (beliefs[metric].mean, beliefs[metric].std) for metric in campaign.metrics}
+    if modelled := _modelled(campaign, points, noise=False):
+        return modelled
     pooled = {metric: [_pooled(group, metric) for group in groups] for metric in campaign.metrics}
     return {m: (np.array([mean for mean, _ in at]), np.array([std for _, std in at])) for m, at in pooled.items()}
+
+
+def _modelled(campaign: Campaign, points: Floats, *, noise: bool) -> dict[str, Expected]:
+    """What the model of the campaign's strategy expects at each point, by metric; empty where it has none."""
+    from acquisition.strategies.model_based import ModelBased
+
+    if not isinstance(campaign.strategy, ModelBased):
+        return {}
+    beliefs = {metric: model.predict(points, noise=noise) for metric, model in campaign.models().items()}
+    return {metric: (beliefs[metric].mean, beliefs[metric].std) for metric in campaign.metrics}
 
 
 def _pooled(group: Sequence[ExperimentRecord], metric: str) -> tuple[float, float]:

@@ -151,7 +151,7 @@ class Confirming:
                     origin="confirm",
                     asked=points[rank].settings,
                     reason=f"confirms experiment {points[rank].experiment}: sample {number} of {samples}",
-                    prediction=points[rank].prediction,
+                    prediction=points[rank].measurement,
                     cost=cost,
                     seed=seed_of(campaign.seed, id),
                     sample=name,

@@ -54,8 +54,9 @@ def test_the_last_experiments_confirm_the_best(tmp_path):
     assert [r.asked for r in ours] == [best[0].asked, best[1].asked] * 3, "a first sample of each, then a second"
     assert len({r.sample for r in ours}) == 6
     assert ours[1].reason == f"confirms experiment {best[1].id}: sample 1 of 3"
-    assert ours[0].prediction["y"]["mean"] == best[0].values["y"].value, "no model: as measured"
     first, second = confirmation(campaign.store, "c")
+    assert first.metrics["y"].expected == best[0].values["y"].value, "no model: as measured"
+    assert not ours[0].prediction
     assert (first.experiment, first.experiments, first.waiting, first.failed) == (best[0].id, (11, 13, 15), 0, 0)
     assert first.verdict == second.verdict == "confirmed"
     assert first.metrics["y"].samples == 3
@@ -109,6 +110,9 @@ def test_a_model_says_what_is_expected(tmp_path):
     assert point.experiment == best.index[0]
     assert point.metrics["y"].expected == pytest.approx(best["y_mean"].iloc[0], abs=1e-9)
     assert point.metrics["y"].expected_std == pytest.approx(best["y_std"].iloc[0], abs=1e-9)
+    one = _confirming(campaign)[0].prediction["y"]
+    assert one["mean"] == point.metrics["y"].expected
+    assert one["std"] > point.metrics["y"].expected_std, "of one measurement, with its scatter"
     assert point.metrics["y"].samples == 3
 
 
