@@ -110,7 +110,8 @@ class Confirming:
             self._nothing = "; what is left of the budget pays nothing that would confirm the best"
             return []
         why = self._proposing.exhausted or self._ending.why
-        text = f"{len(set(of))} points are confirmed by {len(records)} experiments, since {why}"
+        what = "the best point is" if len(set(of)) == 1 else f"the {len(set(of))} best points are"
+        text = f"{what} confirmed by {len(records)} experiments, since {why}"
         chosen = [
             {
                 "experiment": point.experiment,
