@@ -24,6 +24,7 @@ from orchestrator import Campaign
 from orchestrator.campaign import words
 from orchestrator.campaign.confirmation import confirmation
 from orchestrator.campaign.progress import spent
+from orchestrator.cli.looking import summary
 from orchestrator.config.confirm import ConfirmBlock
 from orchestrator.config.samples import SamplesBlock
 from orchestrator.store.changes import PutExperiment, SetCampaignState
@@ -195,6 +196,10 @@ def test_interrupted_it_goes_on_with_the_same_points(tmp_path):
         loop_of(campaign, Bench(measure), tmp_path, experiments=10, confirm=TWO, cancelled=over).run() == "interrupted"
     )
     before = {r.id: r.asked for r in _confirming(campaign)}
+    left = sum(r.state == "queued" for r in _confirming(campaign))
+    seen = summary(campaign.store, campaign.store.campaign("c"))
+    assert 0 < left == seen["finish"]["experiments"], "only what confirms is still to come, whatever the budget"
+    assert sum(point["waiting"] for point in seen["confirmation"]) == left
     assert loop_of(campaign, Bench(), tmp_path, experiments=10, confirm=TWO).run() == "completed"
     assert {r.id: r.asked for r in _confirming(campaign)} == before
     assert len(_notes(campaign)) == 1
