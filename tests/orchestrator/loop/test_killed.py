@@ -14,19 +14,20 @@ from loop_bench import SPACE, Bench, Dead, Mortal, answer, campaign_of, loop_of
 from acquisition import Objective
 from orchestrator import Campaign
 from orchestrator.campaign import words
+from orchestrator.campaign.history import History
+from orchestrator.steering.samples import put
 from orchestrator.store.changes import Note, PutExperiment, SetCampaignState
 from orchestrator.store.memory import MemoryStore
 from orchestrator.store.records import ExperimentRecord
 
 
-def sitting(store, lab, folder, *, dies_at=None, written=False, experiments=6, **options):
+def sitting(store, lab, folder, *, dies_at=None, written=False, experiments=6, space=SPACE, campaign=None, **options):
     """One process's part of a campaign; its state at the end, or ``None`` where it died."""
     process = Mortal(store, dies_at, written)
     try:
-        campaign = Campaign(
-            SPACE, [Objective("y")], store=process, name="c", definition={}, initial=4, strategy="random"
-        )
-        return loop_of(campaign, lab, folder, experiments=experiments, **options).run(), process.writes
+        wanted = {"initial": 4, "strategy": "random", **(campaign or {})}
+        mine = Campaign(space, [Objective("y")], store=process, name="c", definition={}, **wanted)
+        return loop_of(mine, lab, folder, experiments=experiments, **options).run(), process.writes
     except Dead:
         return None, process.writes
     finally:
@@ -92,6 +93,7 @@ class Lifecycle(RuleBasedStateMachine):
         campaign_of(self.store, strategy="random")
         self.lab = Bench(lambda job, _: answer(job), cells=2, repeat_is_safe=False)
         self.learned, self.rerun, self.ids = {}, Counter(), itertools.count(1000)
+        self.put_back = set()
 
     @initialize()
     def begin(self):
@@ -101,7 +103,11 @@ class Lifecycle(RuleBasedStateMachine):
     def run(self, dies_at, written):
         ended = sum(r.origin == "asked" and r.told is not None for r in self.store.experiments("c"))
         budget = min(ended + 3, 12)
+        before = {(a.experiment, a.number) for a in self.store.attempts("c")}
+        out = set(History.of(self.store, "c").out)
         sitting(self.store, self.lab, self.folder, dies_at=dies_at, written=written, experiments=budget)
+        begun = {a.sample for a in self.store.attempts("c") if (a.experiment, a.number) not in before}
+        assert not out & begun, "a sample was used that had been given up"
 
     @rule(verdict=st.sampled_from(["rerun", "discard", "accept"]))
     def look_at_what_is_unknown(self, verdict):
@@ -136,6 +142,13 @@ class Lifecycle(RuleBasedStateMachine):
                 self._say(PutExperiment(replace(record, verdict=verdict), "completed", "looked at again"))
                 return
 
+    @rule(where=st.integers(0, 30), usable=st.booleans())
+    def judge_a_sample(self, where, usable):
+        known = sorted({a.sample for a in self.store.attempts("c")})
+        if known:
+            put(self.store, "c", known[where % len(known)], usable=usable, who="marie")
+            self.put_back |= {known[where % len(known)]} if usable else set()
+
     @rule()
     def pause(self):
         self._say(SetCampaignState(self.store.campaign("c").state, "paused", "lunch"), allowed=("interrupted",))
@@ -154,6 +167,8 @@ class Lifecycle(RuleBasedStateMachine):
     @invariant()
     def nothing_is_lost_or_repeated(self):
         _check(self.store, (), safe=False)
+        unknown = {a.sample for a in self.store.attempts("c") if a.state == "unknown"}
+        assert unknown <= set(History.of(self.store, "c").out) | self.put_back
         for id, count in Counter(self.lab.executed).items():
             assert count <= 1 + self.rerun[id], "an electrolysis was repeated unasked"
         for record in self.store.experiments("c"):

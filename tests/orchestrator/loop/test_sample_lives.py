@@ -7,12 +7,12 @@ from threading import Event
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from loop_bench import Bench, Dead, Mortal, answer, campaign_of, loop_of
+from loop_bench import Bench, answer, campaign_of, loop_of
+from test_killed import sitting
 
-from acquisition import CatalystMass, Continuous, CostBudget, Costs, Experiments, Objective, SearchSpace
+from acquisition import CatalystMass, Continuous, CostBudget, Costs, Experiments, SearchSpace
 from instruments import Failure, Outcome
 from instruments.errors import ExecutionCancelled, LabHalted, LabHolds
-from orchestrator import Campaign
 from orchestrator.campaign import words
 from orchestrator.config.samples import SamplesBlock
 from orchestrator.loop.exposure import exposed
@@ -315,19 +315,10 @@ class TestPeople:
             put(campaign.store, "c", "c.0-3", usable=False, who="marie")
 
 
-def _sitting(store, lab, folder, *, dies_at=None, written=False):
-    """One process's part of a campaign on shared samples; whether it lived, and what it wrote."""
-    process = Mortal(store, dies_at, written)
-    options = {"strategy": "random", "initial": 4, "conditions_per_sample": 3, "costs": COSTS}
-    try:
-        campaign = Campaign(STAGED, [Objective("y")], store=process, name="c", definition={}, **options)
-        return loop_of(campaign, lab, folder, 5, batch=3).run(), process.writes
-    except Dead:
-        return None, process.writes
-    finally:
-        holder = store.holder("c")
-        if holder is not None:  # found dead by whoever comes next
-            store.release(holder)
+def _sitting(store, lab, folder, **options):
+    """One process's part of a campaign on shared samples."""
+    wanted = {"conditions_per_sample": 3, "costs": COSTS}
+    return sitting(store, lab, folder, experiments=5, batch=3, space=STAGED, campaign=wanted, **options)
 
 
 def _new():
