@@ -69,7 +69,8 @@ def finish(
     Args:
         attempts: all of them; of a long campaign the last ones, and all that run.
         used: of the campaign's budgets.
-        left: what is left of each budget, by the stopping rule's key: ``experiments``, ``hours``, ``cost``.
+        left: what is left of each budget, by the stopping rule's key: ``experiments``, ``hours``, ``cost``;
+            for ``catalyst_mass`` the share of what is used so far.
         out: cells that are out of service.
         now: the wall's clock.
     """
@@ -147,4 +148,6 @@ def _coming(used: Spent, left: Mapping[str, float], mean: float, cells: int) -> 
         limits.append(left["hours"] * 3600.0 / mean * cells)
     if "cost" in left and used.priced:
         limits.append(left["cost"] * used.priced / used.cost)
+    if "catalyst_mass" in left and used.experiments:
+        limits.append(left["catalyst_mass"] * used.experiments)
     return max(0, math.ceil(min(limits) - 1e-9)) + used.waiting if limits else None

@@ -141,6 +141,8 @@ def _finish(
         return None
     budgets = stop["parts"] if stop["rule"] == "any" else [stop]
     left = {one["rule"]: one["left"] for one in budgets if one.get("left") is not None}
+    masses = [one for one in budgets if one["rule"] == "catalyst_mass" and one["now"]]
+    left |= {one["rule"]: one["left"] / one["now"] for one in masses}
     expected = forecast.finish(attempts, used, left, out, datetime.now(UTC))
     return None if expected is None else expected.plain()
 

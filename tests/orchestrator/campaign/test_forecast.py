@@ -48,6 +48,8 @@ FOUR = [ended(1, 0.0, 1.0), ended(2, 0.0, 1.0, "cell-2"), ended(3, HOUR, 1.0), e
         ({"hours": 2.0}, (), 2.0, 4),
         ({"experiments": 6.0, "hours": 1.0}, (), 1.0, 2),
         ({"cost": 50.0}, (), 3.0, 5),
+        ({"catalyst_mass": 1.5}, (), 3.0, 6),
+        ({"catalyst_mass": 0.0, "experiments": 6.0}, (), 0.0, 0),
         ({"experiments": 0.0}, (), 0.0, 0),
     ],
 )
