@@ -6,7 +6,6 @@ import logging
 import math
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import fields
 from threading import RLock
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
@@ -52,7 +51,7 @@ def unfenced() -> None:
     """The fence of a campaign that no process controls."""
 
 
-class Campaign:
+class Campaign(Setup):
     """A closed loop's memory and mind: ask it for experiments, tell it results.
 
     Args:
@@ -82,20 +81,6 @@ class Campaign:
         StrategyError: no such strategy.
     """
 
-    space: SearchSpace
-    objectives: tuple[Objective, ...]
-    outcome_constraints: tuple[OutcomeConstraint, ...]
-    strategy: Strategy
-    initial: int
-    replicates: Replicates
-    costs: Costs | None
-    fixed: tuple[str, ...]
-    """Columns that are equal in all experiments of one ask."""
-    conditions_per_sample: Conditions
-    sample_limits: SamplesBlock | None
-    metrics: tuple[str, ...]
-    tellable: tuple[str, ...]
-    """Metrics that may be told."""
     definition: Definition | None = None
     """The last one that was taken over by :meth:`amend`, or from the store."""
 
@@ -132,7 +117,7 @@ class Campaign:
         """By whom the log says that something was written."""
         self.fence: Callable[[], None] = unfenced
         """Asked before every write; raises :class:`~orchestrator.errors.LeaseLost` where the lease has run out."""
-        setup = Setup.of(
+        self._adopt(
             space,
             objectives,
             outcome_constraints=outcome_constraints,
@@ -145,16 +130,11 @@ class Campaign:
             sample_limits=sample_limits,
             metrics=metrics,
         )
-        self._adopt(setup)
         self._lock = RLock()
         self.store = MemoryStore() if store is None else store
         if definition is None:
             registering.register(self)
         self._books = Books(self.store, name, self._ledger_of, self._follow)
-
-    def _adopt(self, setup: Setup) -> None:
-        for field in fields(setup):
-            setattr(self, field.name, getattr(setup, field.name))
 
     def __repr__(self) -> str:
         goals = ", ".join(f"{o.goal} {o.metric}" for o in self.objectives)
@@ -389,13 +369,13 @@ class Campaign:
             CampaignError: its columns or objectives are others.
         """
         with self._lock:
-            self._adopt(amended(self, definition))
+            self._adopt(**amended(self, definition))
             self.definition = definition
             self._books.recast()
 
     def _follow(self, record: CampaignRecord) -> None:
         definition = stored(record, self.store)
-        self._adopt(amended(self, definition))
+        self._adopt(**amended(self, definition))
         self.definition = definition
 
     def _ledger_of(self, records: Iterable[ExperimentRecord]) -> Ledger:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.campaign.setup import Setup
 from orchestrator.config.changes import ANOTHER
 from orchestrator.errors import CampaignError
 
@@ -58,8 +57,8 @@ def arguments(definition: Definition) -> dict[str, Any]:
     }
 
 
-def amended(campaign: Campaign, definition: Definition) -> Setup:
-    """What an amended definition makes of a campaign.
+def amended(campaign: Campaign, definition: Definition) -> dict[str, Any]:
+    """The arguments of an amended definition.
 
     Raises:
         CampaignError: what is known of the campaign does not fit it: columns or objectives are others.
@@ -68,4 +67,4 @@ def amended(campaign: Campaign, definition: Definition) -> Setup:
         raise CampaignError("an amendment has the same columns.", field="space", mend=ANOTHER)
     if definition.file.objectives != campaign.objectives:
         raise CampaignError("an amendment has the same objectives.", field="objectives", mend=ANOTHER)
-    return Setup.of(**arguments(definition))
+    return arguments(definition)

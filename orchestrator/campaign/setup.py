@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from acquisition.costs import Costs
 from acquisition.design import usual_initial
@@ -19,9 +18,8 @@ from orchestrator.config.samples import SamplesBlock
 from orchestrator.config.stages import check_stages
 
 
-@dataclass(frozen=True, eq=False)
 class Setup:
-    """What a campaign is made of; the attributes are those of :class:`Campaign`.
+    """What a campaign is made of; an amendment may change it.
 
     Attributes:
         space: where to look.
@@ -51,23 +49,22 @@ class Setup:
     metrics: tuple[str, ...]
     tellable: tuple[str, ...]
 
-    @classmethod
-    def of(
-        cls,
+    def _adopt(
+        self,
         space: SearchSpace,
         objectives: Sequence[Objective] | Objective,
         *,
-        outcome_constraints: Sequence[OutcomeConstraint] = (),
-        strategy: str | Strategy = "auto",
-        initial: int | None = None,
-        replicates: Replicates = "none",
-        costs: Costs | None = None,
-        fixed_within_batch: Sequence[str] = (),
-        conditions_per_sample: Conditions = None,
-        sample_limits: SamplesBlock | None = None,
-        metrics: Sequence[str] = (),
-    ) -> Setup:
-        """Check arguments of :class:`Campaign`; raises as that does."""
+        outcome_constraints: Sequence[OutcomeConstraint],
+        strategy: str | Strategy,
+        initial: int | None,
+        replicates: Replicates,
+        costs: Costs | None,
+        fixed_within_batch: Sequence[str],
+        conditions_per_sample: Conditions,
+        sample_limits: SamplesBlock | None,
+        metrics: Sequence[str],
+    ) -> None:
+        """Become what arguments of :class:`Campaign` say; raises as that does, and changes nothing then."""
         goals = (objectives,) if isinstance(objectives, Objective) else tuple(objectives)
         bounds = tuple(outcome_constraints)
         chooses = make_strategy(strategy) if isinstance(strategy, str) else strategy
@@ -77,7 +74,9 @@ class Setup:
         if initial is None:
             conditions = conditions_per_sample if isinstance(conditions_per_sample, int) else None
             initial = usual_initial(space, conditions)
-        wanted = tuple(dict.fromkeys([*(o.metric for o in goals), *(c.metric for c in bounds)]))
-        tellable = tuple(dict.fromkeys([*wanted, *metrics, *METRICS]))
-        samples = (conditions_per_sample, sample_limits)
-        return cls(space, goals, bounds, chooses, initial, again, costs, fixed, *samples, wanted, tellable)
+        self.space, self.objectives, self.outcome_constraints = space, goals, bounds
+        self.strategy, self.initial, self.replicates = chooses, initial, again
+        self.costs, self.fixed = costs, fixed
+        self.conditions_per_sample, self.sample_limits = conditions_per_sample, sample_limits
+        self.metrics = tuple(dict.fromkeys([*(o.metric for o in goals), *(c.metric for c in bounds)]))
+        self.tellable = tuple(dict.fromkeys([*self.metrics, *metrics, *METRICS]))

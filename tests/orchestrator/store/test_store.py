@@ -704,7 +704,10 @@ class TestWithoutDocuments:
 class TestAmendments:
     def test_another_definition_is_one_more_version(self, store, campaign):
         new = {"space": {"low": 0.2}, "stop": {"experiments": 9}}
-        store.apply("alloys", [Amend(new, "def", "abc", "wider")], who="marie")
+        content = b"a,b\n1,2\n"
+        digest = hashlib.sha256(content).hexdigest()
+        store.apply("alloys", [Amend(new, "def", "abc", "wider", {digest: content})], who="marie")
+        assert store.blob(digest) == content
         record = store.campaign("alloys")
         assert (record.definition, record.definition_hash, record.version, record.seed) == (new, "def", 2, 7)
         event = store.events("alloys", kinds=["amendment"])[0]
