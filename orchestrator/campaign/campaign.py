@@ -171,7 +171,14 @@ class Campaign(Setup):
         return frame if self.conditions_per_sample is None else frame.assign(sample=[str(r.sample) for r in records])
 
     def propose(
-        self, n: int, *, state: FirstState, apart: bool = False, purse: float = math.inf, fresh: float = math.inf
+        self,
+        n: int,
+        *,
+        state: FirstState,
+        apart: bool = False,
+        purse: float = math.inf,
+        fresh: float = math.inf,
+        ask: int | None = None,
     ) -> list[ExperimentRecord]:
         """As :meth:`ask`, but gives the experiments as records.
 
@@ -182,15 +189,23 @@ class Campaign(Setup):
             purse: what they may cost in all; what does not fit is not proposed. Where nothing of it fits, one that does
                 is looked for, so that there is none only where nothing can be paid.
             fresh: so many new samples they may need; what needs more is not proposed, and the same holds.
+            ask: the number that this ask must get, where several processes may make it.
+
+        Raises:
+            StaleWrite: another process has made the ask of that number.
         """
         if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
             raise CampaignError(f"ask({n!r}): the number of experiments must be a positive whole number.", field="n")
         with self._lock:
             self._catch_up()
-            return self._again_if_stale(lambda: self._propose(int(n), state, apart, Means(purse, fresh)))
+            return self._again_if_stale(lambda: self._propose(int(n), state, apart, Means(purse, fresh), ask))
 
-    def _propose(self, n: int, state: FirstState, apart: bool, means: Means) -> list[ExperimentRecord]:
+    def _propose(
+        self, n: int, state: FirstState, apart: bool, means: Means, number: int | None
+    ) -> list[ExperimentRecord]:
         books = self._books
+        if number not in (None, books.asks + 1):
+            raise StaleWrite(f"ask {number} of campaign {self.name!r} was made by another process.", field="ask")
         ask, records = asking.proposed(self, books.ledger, n, state, apart=apart, means=means)
         if records:
             self._apply([PutAsk(ask), *(PutExperiment(record, None) for record in records)])
@@ -395,6 +410,11 @@ class Campaign(Setup):
         """Take over what other processes have written."""
         with self._lock:
             self._load()
+
+    @property
+    def asks(self) -> int:
+        """How many asks there were."""
+        return self._books.asks
 
     @property
     def seen(self) -> int:

@@ -8,6 +8,8 @@ from typing import Any, Final
 from orchestrator.store.protocol import Store
 from orchestrator.store.records import Hold
 
+BRAIN: Final = "brain"
+"""Kind of the lease of whoever proposes for a campaign that runs elsewhere; its name is the campaign's."""
 DEVICE: Final = "device"
 """Kind of the leases of devices; they are named ``<rig>/<device>``."""
 WAITING: Final = "waiting"

@@ -73,12 +73,25 @@ def deploy(
     store: Store = None,
     pool: Annotated[str, typer.Option("--pool", help="The work pool; made if it is not there.")] = "sabatier",
     every: Annotated[float, typer.Option("--every", min=5.0, help="Seconds from look to look.")] = 60.0,
+    brain_pool: Annotated[
+        str | None, typer.Option("--brain-pool", help="A work pool that proposes for it, on a faster computer.")
+    ] = None,
     who: Who = None,
 ) -> None:
     """Hand a campaign to the workers of a Prefect server: they run it, and continue it where one of them died."""
     from orchestrator.cli.deploying import deploy_campaign
 
-    deploy_campaign(campaign, table=table, name=name, seed=seed, store=store, pool=pool, every=every, who=who)
+    deploy_campaign(
+        campaign,
+        table=table,
+        name=name,
+        seed=seed,
+        store=store,
+        pool=pool,
+        every=every,
+        brain_pool=brain_pool,
+        who=who,
+    )
 
 
 @app.command()

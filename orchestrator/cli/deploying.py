@@ -30,6 +30,7 @@ def deploy_campaign(
     store: str | None,
     pool: str,
     every: float,
+    brain_pool: str | None,
     who: str | None,
 ) -> None:
     """Register a campaign file, or find a campaign of the store, and let workers run it."""
@@ -38,14 +39,15 @@ def deploy_campaign(
         configured_server()  # before the store is touched
         kept, name = _campaign(campaign, table=table, name=name, seed=seed, store=store)
         try:
-            place = deploy(name, kept.url if _is_file(kept) else None, pool=pool, every=every)
+            address = kept.url if _is_file(kept) else None
+            places = deploy(name, address, pool=pool, every=every, brain_pool=brain_pool)
             who = who or account()
             say(kept, name, [Note(DEPLOY, f"handed to the workers of the pool {pool}")], who=who, doing="be deployed")
         finally:
             kept.close()
     except ServerError as problem:
         refuse(told(problem), FAILED)
-    sys.stdout.write(_words(name, place, every, store_is_file=_is_file(kept)))
+    sys.stdout.write(_words(name, places, every, store_is_file=_is_file(kept)))
 
 
 def start_worker(pool: str, *, limit: int, name: str | None) -> None:
@@ -78,11 +80,12 @@ def _is_file(store: Store) -> bool:
     return store.url.startswith("sqlite:///")
 
 
-def _words(name: str, place: Deployed, every: float, *, store_is_file: bool) -> str:
-    new = ", which is new" if place.pool_is_new else ""
+def _words(name: str, places: tuple[Deployed, ...], every: float, *, store_is_file: bool) -> str:
     where = "on this computer" if store_is_file else "with SABATIER_STORE set"
-    return (
-        f"campaign {name} is deployed to the work pool {place.pool}{new}, on {place.url}.\n"
-        f"Whether somebody runs it is looked at every {every:g} s; a worker continues it where nobody does.\n"
-        f"A worker, {where}: sabatier worker --pool {place.pool}\n"
-    )
+    lines = [
+        f"campaign {name} is deployed on {places[0].url}; a worker looks every {every:g} s whether somebody runs it."
+    ]
+    for place, does in zip(places, ("runs it", "proposes for it"), strict=False):
+        new = ", which is new," if place.pool_is_new else ""
+        lines.append(f"pool {place.pool}{new} {does}; a worker, {where}: sabatier worker --pool {place.pool}")
+    return "\n".join(lines) + "\n"

@@ -19,7 +19,7 @@ from orchestrator.campaign.links import links
 from orchestrator.campaign.merit import leaders
 from orchestrator.campaign.places import spool_of, unsent
 from orchestrator.campaign.progress import LATEST, Spent
-from orchestrator.campaign.words import CELL
+from orchestrator.campaign.words import CELL, DEPLOY
 from orchestrator.cli.ends import standing, words
 from orchestrator.cli.orders import to_do, work_orders
 from orchestrator.errors import InputError
@@ -58,7 +58,9 @@ def summary(store: Store, record: CampaignRecord) -> dict[str, Any]:
     state, reason = record.state, record.reason
     holder = store.holder(record.name)
     if state in ("running", "stopping") and holder is None:
-        state, reason = "interrupted", "its process ended without a word; `sabatier resume` continues it"
+        deployed = bool(store.events(record.name, kinds=(DEPLOY,), limit=1))
+        who = "a worker's next look" if deployed else "`sabatier resume`"
+        state, reason = "interrupted", f"its process ended without a word; {who} continues it"
     more = definition.get("metrics", [])
     wanted = list(dict.fromkeys([*(o.metric for o in objectives), *(c.metric for c in constraints)]))
     tally, measured = store.tally(record.name), store.values(record.name, wanted, {"completed"})

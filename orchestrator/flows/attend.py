@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Event
 from types import FrameType
@@ -24,12 +24,14 @@ from prefect import flow  # noqa: E402  Prefect reads its settings when it is im
 from prefect.states import Completed  # noqa: E402
 
 from orchestrator.errors import InputError, LeaseHeld  # noqa: E402
-from orchestrator.flows.looking import Look, look  # noqa: E402
+from orchestrator.flows.looking import Look, look, look_for_brain  # noqa: E402
 from orchestrator.flows.schedules import LOOKED, bury, pause_schedule, sweep  # noqa: E402
 from orchestrator.store.opening import open_store  # noqa: E402
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import State
+
+    from orchestrator.store.protocol import Store
 
 logger = logging.getLogger(__name__)
 
@@ -47,16 +49,69 @@ def attend_campaign(campaign: str, store: str | None = None) -> State[Any]:
     Returns:
         A completed state: named after the campaign's, or :data:`LOOKED` where there was nothing to do.
     """
+    return _attend(campaign, store, look, _continue)
+
+
+@flow(name="think", flow_run_name="think for {campaign}", persist_result=False, retries=0)
+def think_for(campaign: str, store: str | None = None) -> State[Any]:
+    """Propose for a campaign that another process runs, if nobody does and it has not ended.
+
+    Args:
+        campaign: its name.
+        store: as above.
+
+    Returns:
+        As above.
+    """
+    return _attend(campaign, store, look_for_brain, _think)
+
+
+def _attend(
+    campaign: str, store: str | None, asked: Callable[[Store, str], Look], work: Callable[[str, str, Event], str]
+) -> State[Any]:
+    """Do something for a campaign for as long as it takes, if a look says so.
+
+    Args:
+        campaign: its name.
+        store: address of a store in a file.
+        asked: the look.
+        work: gets the campaign, the store and what ends it, and gives the campaign's state.
+    """
     with _logging():
         sweep()
         address = store_of_worker(store)
-        seen = _look(address, campaign)
+        seen = _look(address, campaign, asked)
         if not seen.goes_on:
             if seen.ended:
                 pause_schedule()
             return _nothing_to_do(campaign, seen.why)
         bury()
-        return _continue(campaign, address)
+        cancelled = Event()
+        with _signals(cancelled):
+            try:
+                state = work(campaign, address, cancelled)
+            except LeaseHeld as held:  # another run was faster
+                return _nothing_to_do(campaign, str(held))
+        bury()  # once more: at the beginning, one that died in its first seconds still looked like a look
+        if _look(address, campaign, asked).ended:
+            pause_schedule()
+        return Completed(name=state.capitalize(), message=f"Campaign {campaign} is {state}.")
+
+
+def _continue(campaign: str, address: str, cancelled: Event) -> str:
+    from orchestrator.flows.run import Hooks, sit_down
+
+    return sit_down(campaign, address, None, Hooks(cancelled))
+
+
+def _think(campaign: str, address: str, cancelled: Event) -> str:
+    from orchestrator.loop.brain import Brain
+
+    store = open_store(address, durable=False, create=False)
+    try:
+        return Brain(store, campaign, cancelled).serve()
+    finally:
+        store.close()
 
 
 def _nothing_to_do(campaign: str, why: str) -> State[Any]:
@@ -84,27 +139,12 @@ def store_of_worker(address: str | None) -> str:
     return own
 
 
-def _look(address: str, campaign: str) -> Look:
+def _look(address: str, campaign: str, asked: Callable[[Store, str], Look]) -> Look:
     store = open_store(address, durable=False, create=False)
     try:
-        return look(store, campaign)
+        return asked(store, campaign)
     finally:
         store.close()
-
-
-def _continue(campaign: str, address: str) -> State[Any]:
-    from orchestrator.flows.run import Hooks, sit_down
-
-    cancelled = Event()
-    with _signals(cancelled):
-        try:
-            state = sit_down(campaign, address, None, Hooks(cancelled))
-        except LeaseHeld as held:  # another run was faster
-            return _nothing_to_do(campaign, str(held))
-    bury()  # once more: at the beginning, one that died in its first seconds still looked like a look
-    if _look(address, campaign).ended:
-        pause_schedule()
-    return Completed(name=state.capitalize(), message=f"Campaign {campaign} is {state}.")
 
 
 @contextmanager

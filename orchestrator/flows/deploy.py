@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
@@ -13,8 +14,20 @@ from orchestrator.flows.settings import apply_defaults
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
 
-ENTRYPOINT: Final = "orchestrator.flows.attend.attend_campaign"
-"""Imported by the worker from its own installation: no code travels."""
+logger = logging.getLogger(__name__)
+
+RUN: Final = "run_campaign"
+THINK: Final = "think"
+ENTRYPOINTS: Final = {
+    RUN: "orchestrator.flows.attend.attend_campaign",
+    THINK: "orchestrator.flows.attend.think_for",
+}
+"""Of each flow. Imported by the worker from its own installation: no code travels."""
+WHAT: Final = {
+    RUN: "Looks whether somebody runs the campaign, and continues it where nobody does.",
+    THINK: "Looks whether somebody proposes for the campaign, and does so where nobody does.",
+}
+"""What each flow does, for Prefect's pages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,37 +66,56 @@ def configured_server() -> str:
     return url
 
 
-def deploy(campaign: str, store: str | None, *, pool: str, every: float) -> Deployed:
-    """Make or update the deployment of a campaign, its schedule active.
+def deploy(
+    campaign: str, store: str | None, *, pool: str, every: float, brain_pool: str | None = None
+) -> tuple[Deployed, ...]:
+    """Make or update the deployments of a campaign, their schedules active.
 
     Args:
-        campaign: its name; that of the deployment too.
+        campaign: its name; that of the deployments too.
         store: address of the store for workers, if it is a file; never one with a password.
-        pool: a process work pool; made where there is none of this name.
+        pool: a process work pool, of those who run it; made where there is none of this name.
         every: seconds from look to look.
+        brain_pool: that of those who propose for it; without, whoever runs it does.
+
+    Returns:
+        Where those are who run it, and where those who propose.
 
     Raises:
-        InputError: no server is configured, or the pool is of another type.
+        InputError: no server is configured, or a pool is of another type.
         ServerError: it does not answer.
     """
     url = configured_server()
     from prefect.client.orchestration import get_client
+    from prefect.exceptions import ObjectNotFound
+
+    with get_client(sync_client=True) as client:
+        pools = {RUN: pool} | ({} if brain_pool is None else {THINK: brain_pool})
+        new = {flow: make_pool(client, name) for flow, name in pools.items()}
+        for flow, name in pools.items():
+            _deploy(client, flow, campaign, store, name, every)
+        if brain_pool is None:
+            try:
+                client.delete_deployment(client.read_deployment_by_name(f"{THINK}/{campaign}").id)
+            except ObjectNotFound:
+                logger.debug("campaign %s has no brain elsewhere", campaign)
+    return tuple(Deployed(url, name, new[flow]) for flow, name in pools.items())
+
+
+def _deploy(client: SyncPrefectClient, flow: str, campaign: str, store: str | None, pool: str, every: float) -> None:
     from prefect.client.schemas.actions import DeploymentScheduleCreate
     from prefect.client.schemas.schedules import IntervalSchedule
 
-    with get_client(sync_client=True) as client:
-        new = make_pool(client, pool)
-        client.create_deployment(
-            flow_id=client.create_flow_from_name("run_campaign"),
-            name=campaign,
-            entrypoint=ENTRYPOINT,
-            description=f"Looks whether somebody runs campaign {campaign}, and continues it where nobody does.",
-            parameters={"campaign": campaign, "store": store},
-            schedules=[DeploymentScheduleCreate(schedule=IntervalSchedule(interval=timedelta(seconds=every)))],
-            work_pool_name=pool,
-            job_variables={"working_dir": "."},  # the folder in which the worker was started, not a temporary one
-        )
-    return Deployed(url, pool, new)
+    client.create_deployment(
+        flow_id=client.create_flow_from_name(flow),
+        name=campaign,
+        entrypoint=ENTRYPOINTS[flow],
+        description=WHAT[flow],
+        parameters={"campaign": campaign, "store": store},
+        schedules=[DeploymentScheduleCreate(schedule=IntervalSchedule(interval=timedelta(seconds=every)))],
+        work_pool_name=pool,
+        job_variables={"working_dir": "."},  # the folder in which the worker was started, not a temporary one
+    )
 
 
 def make_pool(client: SyncPrefectClient, pool: str) -> bool:

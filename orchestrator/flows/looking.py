@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from orchestrator.campaign.line import BRAIN
 from orchestrator.campaign.words import DEPLOY
 from orchestrator.store.protocol import Store
-from orchestrator.store.records import CampaignRecord, CampaignState, EventRecord, Lease
+from orchestrator.store.records import CampaignRecord, CampaignState, EventRecord
 from orchestrator.store.states import CAMPAIGN_ENDED
 
 WAITING: Final[frozenset[CampaignState]] = frozenset({"holding", "halted", "paused", "stopping"})
@@ -39,24 +40,38 @@ def look(store: Store, name: str) -> Look:
     Raises:
         UnknownCampaign: the store has none of this name.
     """
-    record = store.campaign(name)
-    return decide(record, store.holder(name), store.events(name, kinds=("campaign", DEPLOY)))
+    lease = store.holder(name)
+    return _decided(store, name, None if lease is None else f"{lease.owner} controls it")
 
 
-def decide(record: CampaignRecord, holder: Lease | None, words: Sequence[EventRecord]) -> Look:
+def look_for_brain(store: Store, name: str) -> Look:
+    """Whether whoever asks is to propose for a campaign.
+
+    Raises:
+        UnknownCampaign: the store has none of this name.
+    """
+    owner = next((hold.owner for hold in store.held(BRAIN) if hold.name == name), None)
+    return _decided(store, name, None if owner is None else f"{owner} proposes for it")
+
+
+def _decided(store: Store, name: str, taken: str | None) -> Look:
+    return decide(store.campaign(name), taken, store.events(name, kinds=("campaign", DEPLOY)))
+
+
+def decide(record: CampaignRecord, taken: str | None, words: Sequence[EventRecord]) -> Look:
     """The same as a pure function.
 
     A campaign that has ended or waits is continued all the same where a person has deployed it since.
 
     Args:
         record: the campaign.
-        holder: its lease, where a living process has it.
+        taken: which living process does already what is asked about, in words.
         words: events of the kinds ``campaign`` and :data:`DEPLOY`, oldest first.
     """
     state = record.state
     ended = state in CAMPAIGN_ENDED
-    if holder is not None:
-        return Look(False, False, f"{holder.owner} controls it")
+    if taken is not None:
+        return Look(False, False, taken)
     if (ended or state in WAITING) and not (words and words[-1].kind == DEPLOY):
         return Look(False, ended, f"it is {state}" + (f": {record.reason}" if record.reason else ""))
     return Look(True, False, f"it is {state}, and nobody controls it")

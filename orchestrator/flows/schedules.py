@@ -76,7 +76,7 @@ def sweep(client: SyncPrefectClient, id: UUID) -> None:
 
 def sweep_pool(pool: str) -> None:
     """Take away all looks of a work pool that are late: one that comes now tells as much."""
-    ours = FlowFilter(name=FlowFilterName(any_=["run_campaign"]))
+    ours = FlowFilter(name=FlowFilterName(any_=["run_campaign", "think"]))
     there = WorkPoolFilter(name=WorkPoolFilterName(any_=[pool]))
     with get_client(sync_client=True) as client:
         while runs := client.read_flow_runs(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from threading import Event, Lock, Thread
@@ -93,28 +93,45 @@ def using(
     Raises:
         LeaseHeld: another process has one; says which, who and since when.
     """
-    leases, over = DeviceLeases(store, names, user, ttl), Event()
+    leases = DeviceLeases(store, names, user, ttl)
     leases.take()
+    try:
+        with renewed(leases.renew, lost, "a device", every):
+            yield
+    finally:
+        leases.give_back()
+
+
+@contextmanager
+def renewed(renew: Callable[[], object], lost: Event, what: str, every: float = BEAT) -> Iterator[None]:
+    """Renew what is held, in a thread, for the block.
+
+    Args:
+        renew: does it once; raises :class:`LeaseLost` where another process has it.
+        lost: is set then.
+        what: is held, for the log.
+        every: between renewals, s.
+    """
+    over = Event()
 
     def beat() -> None:
         while not over.wait(every):
             try:
-                leases.renew()
+                renew()
             except LeaseLost as problem:
-                logger.error("a device is lost: %s", problem)
+                logger.error("%s is lost: %s", what, problem)
                 lost.set()
                 return
             except Exception as problem:  # noqa: BLE001  a moment's lock, a full disk: a lease outlives several beats
-                logger.warning("the leases of devices could not be renewed: %s", problem)
+                logger.warning("the lease of %s could not be renewed: %s", what, problem)
 
-    thread = Thread(target=beat, name="leases of devices", daemon=True)
+    thread = Thread(target=beat, name=f"lease of {what}", daemon=True)
     thread.start()
     try:
         yield
     finally:
         over.set()
         thread.join()
-        leases.give_back()
 
 
 def _refused(name: str, held: LeaseHeld) -> LeaseHeld:

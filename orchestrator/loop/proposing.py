@@ -9,6 +9,7 @@ from typing import Any
 
 from acquisition.errors import SpaceExhaustedError
 from acquisition.stopping import Standing
+from orchestrator.loop.elsewhere import Elsewhere
 from orchestrator.loop.ending import Ending
 from orchestrator.loop.listener import told
 from orchestrator.loop.placing import homes, place
@@ -29,6 +30,7 @@ class Proposing:
     def __init__(self, work: Work, ending: Ending, meanwhile: Callable[[Event], None]) -> None:
         self._work, self._ending, self._meanwhile = work, ending, meanwhile
         self.samples = Samples(work, ending)
+        self._elsewhere = Elsewhere(work.campaign, work.cancelled)
         self.exhausted = ""
         """Why a finite space has nothing left, once it has not."""
 
@@ -103,13 +105,11 @@ class Proposing:
 
     def state(self, settings: Mapping[str, Any]) -> ExperimentState:
         """Of a new experiment: whether it waits for a person's approval."""
-        approval = self._work.terms.approval
-        return "proposed" if approval is not None and approval(settings) else "queued"
+        return self._work.terms.first_state(settings)
 
     def _choose(self, n: int, apart: bool, standing: Standing) -> list[ExperimentRecord]:
-        campaign, purse, fresh = self._work.campaign, standing.purse, standing.fresh
         try:
-            return campaign.propose(n, state=self.state, apart=apart, purse=purse, fresh=fresh)
+            return self._elsewhere.propose(n, self.state, apart, standing)
         except SpaceExhaustedError as nothing:
             self.exhausted = str(nothing)
             return []

@@ -12,6 +12,7 @@ from orchestrator.config.approval import needs_approval
 from orchestrator.config.breakers import Breakers
 from orchestrator.config.confirm import ConfirmBlock, reserve_of
 from orchestrator.config.turns import TurnsBlock
+from orchestrator.store.records import ExperimentState
 
 if TYPE_CHECKING:
     from acquisition.costs import Costs
@@ -47,6 +48,10 @@ class Terms:
         """What a campaign file says."""
         approval = None if file.approval == "none" else partial(needs_approval, file.approval)
         return cls(file.stop.rule(), file.strategy.batch or 1, approval, file.breakers, file.turns, file.confirm)
+
+    def first_state(self, settings: Mapping[str, Any]) -> ExperimentState:
+        """Of a new experiment: whether it waits for a person's approval."""
+        return "proposed" if self.approval is not None and self.approval(settings) else "queued"
 
     @property
     def reserved(self) -> int:

@@ -8,6 +8,7 @@ import psutil
 import pytest
 from prefect_bench import kill_all, prefect_bench, until
 
+from orchestrator.campaign.line import BRAIN
 from orchestrator.loop.assembly import assemble
 from orchestrator.store.opening import open_store
 
@@ -21,7 +22,7 @@ name: plate
 seed: 3
 space: {{pool: plate.csv, parameters: [ni, fe, co, ce]}}
 objectives: [{{metric: overpotential_V, goal: minimize}}]
-strategy: {{name: random}}
+strategy: {{name: {strategy}}}
 lab: {{type: patient, table: plate.csv, seconds: {seconds}}}
 stop: {{experiments: {experiments}}}
 """
@@ -78,8 +79,8 @@ def laboratory(bench):
         yield made
 
 
-def _deploy(bench, laboratory, *words, experiments=60, seconds=0.4):
-    bench.write(CAMPAIGN.format(experiments=experiments, seconds=seconds))
+def _deploy(bench, laboratory, *words, experiments=60, seconds=0.4, strategy="random"):
+    bench.write(CAMPAIGN.format(experiments=experiments, seconds=seconds, strategy=strategy))
     return bench.run(
         "deploy", *(words or ["campaign.yaml"]), "--pool", "rig", "--every", EVERY, PREFECT_API_URL=laboratory.url
     )
@@ -132,19 +133,19 @@ def _holder_among(bench, workers, results):
     return one
 
 
-def _check_nothing_twice(bench, calm):
+def _check_nothing_twice(bench, calm, strategy="random"):
     frame, attempts = _frame(bench)
     assert (frame["state"] == "completed").all()
     finished = Counter(a.experiment for a in attempts if a.state == "finished")
     assert dict(finished) == dict.fromkeys(frame.index, 1), "measured twice, or not at all"
     (calm.folder / "plate.csv").write_bytes((bench.folder / "plate.csv").read_bytes())
-    calm.write(CAMPAIGN.format(experiments=len(frame), seconds=0.0))
+    calm.write(CAMPAIGN.format(experiments=len(frame), seconds=0.0, strategy=strategy))
     calm.run("run", "campaign.yaml", "--engine", "threads", "-q")
     pd.testing.assert_frame_equal(frame[COLUMNS], _frame(calm)[0][COLUMNS])
 
 
 def test_without_a_server_nothing_is_registered(bench):
-    bench.write(CAMPAIGN.format(experiments=5, seconds=0.0))
+    bench.write(CAMPAIGN.format(experiments=5, seconds=0.0, strategy="random"))
     done = bench.run("deploy", "campaign.yaml", status=2)
     assert "PREFECT_API_URL" in done.stderr
     assert not (bench.folder / "data").exists()
@@ -242,3 +243,40 @@ def test_what_dies_around_a_campaign_does_not_end_it(bench, laboratory):
     assert "deployed" in _deploy(bench, laboratory, "plate", experiments=240, seconds=0.5).stdout
     assert laboratory.schedule_is_active("plate")
     until(lambda: _record(bench)[0].state == "running", what="the campaign that was handed over again")
+
+
+def _askers(bench):
+    kept = open_store(bench.store, durable=False, create=False)
+    try:
+        return [event.who for event in kept.events("plate", kinds=("ask",))]
+    finally:
+        kept.close()
+
+
+def _brain(bench):
+    kept = open_store(bench.store, durable=False, create=False)
+    try:
+        return kept.held(BRAIN)
+    finally:
+        kept.close()
+
+
+@pytest.mark.soak
+def test_another_worker_proposes_until_it_dies(bench, laboratory, calm):
+    """The same is proposed as where all is done in one process."""
+    strategy = "expected_improvement"
+    said = _deploy(bench, laboratory, "campaign.yaml", "--brain-pool", "gpu", experiments=30, strategy=strategy).stdout
+    assert "sabatier worker --pool gpu" in said
+    thinker = laboratory.start_worker("gpu")
+    until(lambda: _brain(bench), what="the brain")
+    laboratory.start_worker("rig")
+    until(lambda: len(_askers(bench)) >= 15, what="the first proposals")
+    kill_all(thinker)
+    until(lambda: _ended(bench), what="the end")
+    by = _askers(bench)
+    assert by[:15] == ["brain"] * 15
+    assert by[-1] == "campaign"
+    assert by == sorted(by), "once the brain is dead, the campaign goes on alone"
+    _check_nothing_twice(bench, calm, strategy)
+    assert "gpu" not in _deploy(bench, laboratory, experiments=30, strategy=strategy).stdout
+    assert [d["work_pool_name"] for d in laboratory.all("deployments")] == ["rig"], "without --brain-pool there is none"

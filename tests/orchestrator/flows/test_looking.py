@@ -1,9 +1,13 @@
 """What a worker asks the store before it does anything."""
 
+import subprocess
+import sys
+
 import pytest
 
+from orchestrator.campaign.line import BRAIN
 from orchestrator.campaign.words import DEPLOY
-from orchestrator.flows.looking import look
+from orchestrator.flows.looking import look, look_for_brain
 from orchestrator.store.changes import Note, SetCampaignState
 from orchestrator.store.memory import MemoryStore
 from orchestrator.store.records import CampaignRecord, Owner
@@ -61,3 +65,23 @@ def test_what_has_ended_is_over_until_it_is_deployed_again(store, state):
     assert look(store, "plate").goes_on
     _become(store, "running", state)
     assert not look(store, "plate").goes_on, "the word counts once"
+
+
+def test_a_brain_looks_whether_there_is_another(store):
+    _become(store, "running")
+    lease = store.acquire("plate", Owner.current())
+    assert look_for_brain(store, "plate").goes_on, "whoever runs it does not matter"
+    hold = store.hold(BRAIN, "plate", Owner.current())
+    seen = look_for_brain(store, "plate")
+    assert not seen.goes_on
+    assert "proposes for it" in seen.why
+    store.drop(hold)
+    store.release(lease)
+    _become(store, "completed")
+    assert look_for_brain(store, "plate").ended
+
+
+def test_a_look_is_light():
+    """It comes every minute."""
+    code = "import sys, orchestrator.flows.looking; print(sorted({'torch', 'pandas', 'sqlalchemy', 'prefect'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
