@@ -32,7 +32,6 @@ from orchestrator.store.records import ExperimentRecord
 logger = logging.getLogger(__name__)
 
 MOST_TRIES: Final = 5
-FAILED: Final = "failed"
 
 
 class Samples:
@@ -132,9 +131,8 @@ class Samples:
         work, now = self._work, datetime.now(UTC)
         what = "catalyst" if standing.fresh < 1 else "the budget of costs"
         text = f"sample {sample} is not used again ({why}), and what is left of {what} makes no other"
-        tried = [
-            record for record in waiting if record.id in work.attempts and work.attempts[record.id].state == FAILED
-        ]
+        failed = {id for id, attempt in work.attempts.items() if attempt.state == "failed"}
+        tried = [record for record in waiting if record.id in failed]
         off = [
             PutExperiment(replace(record, state="cancelled", updated=now), record.state, text, record)
             for record in waiting
