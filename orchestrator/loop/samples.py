@@ -142,8 +142,8 @@ class Samples:
             work.campaign.put(*off)
         for record in tried:
             attempt = work.attempts[record.id]
-            failed = Outcome(failure=Failure("equipment", f"{attempt.message}; {text}"))
-            work.campaign.record(told_of(record, failed, attempt.sample), why=text)
+            outcome = Outcome(failure=Failure("equipment", f"{attempt.message}; {text}"))
+            work.campaign.record(told_of(record, outcome, attempt.sample), why=text)
         gone = {record.id for record in waiting}
         work.queue = deque(record for record in work.queue if record.id not in gone)
         logger.warning("%s called off: %s", ", ".join(f"experiment {id}" for id in sorted(gone)), text)
