@@ -90,7 +90,7 @@ def test_a_name_that_exists_with_another_definition(bench):
     done = bench.run("run", "campaign.yaml", "--engine", "threads", status=2)
     assert "exists in" in done.stderr
     assert "sabatier resume plate" in done.stderr
-    assert "Rename" in done.stderr
+    assert "sabatier amend plate FILE`, or rename this one" in done.stderr
     assert "Traceback" not in done.stderr
     done = bench.run("run", "campaign.yaml", "--engine", "threads", "--name", "plate-2", "-q")
     assert json.loads(bench.run("status", "plate-2", "--json").stdout)["experiments"]["completed"] == 21
