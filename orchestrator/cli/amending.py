@@ -47,7 +47,7 @@ def _definition(store: Store, name: str, file: Path, table: Path | None) -> Defi
     definition = load(file, table)
     own: dict[str, Any] = {}
     if definition.file.name != name:
-        sys.stderr.write(f"note: {file} is of campaign {definition.file.name}; {name} is amended\n")
+        sys.stderr.write(f"note: {file} names campaign {definition.file.name}; it is taken for {name}\n")
         own["name"] = name
     if "seed" not in definition.file.model_fields_set and definition.file.seed != record.seed:
         own["seed"] = record.seed

@@ -75,7 +75,7 @@ def test_of_another_version_or_another_campaign_it_is_refused(desk):
 
 def test_a_file_of_another_name_and_without_a_seed_will_do(desk):
     said = desk.amend("c", replace={"name: c": "name: draft", "seed: 3\n": "", "experiments: 8": "experiments: 9"})
-    assert "is of campaign draft; c is amended" in said
+    assert "names campaign draft; it is taken for c" in said
     assert "seed" not in said
     assert desk.store.campaign("c").definition["stop"] == {"experiments": 9}
 

@@ -363,6 +363,43 @@ class TestARunningCampaign:
         assert campaign.version == 2
 
 
+AMENDMENTS = given(
+    lows=st.lists(st.floats(-1.29, -0.8).map(lambda x: round(x, 3)), min_size=1, max_size=4),
+    budget=st.integers(3, 20),
+    bounded=st.booleans(),
+    states=st.lists(st.sampled_from(["completed", "failed", "wrong", "awaiting"]), min_size=3, max_size=6),
+)
+
+
+def none_is_lost_or_changed(lows, budget, bounded, states):
+    store = open_store("memory:")
+    campaign = begun(store)
+    frame = campaign.ask(len(states))
+    told = frame.assign(
+        fe_c2h4=[0.1 * i if s in ("completed", "wrong") else None for i, s in enumerate(states)],
+        fe_h2=[0.3 if s in ("completed", "awaiting") else None for s in states],
+        status=["failed" if s == "failed" else "completed" for s in states],
+        verdict=["invalid" if s == "wrong" else None for s in states],
+    )
+    campaign.tell(told)
+    before = {r.id: r for r in store.experiments("c")}
+    for low in lows:
+        changes = {LOW: low, "stop.experiments": budget}
+        if bounded:
+            changes["outcome_constraints"] = [{"metric": "fe_h2", "upper": 0.4}]
+        amend(store, "c", defined(changes), who="marie")
+        assert {r.id: r for r in store.experiments("c")} == before
+        campaign.news()
+        fresh = assemble(store, "c").campaign
+        pd.testing.assert_frame_equal(campaign.to_dataframe(), fresh.to_dataframe())
+        assert [r.id for r in campaign.experiments()] == sorted(before)
+        ours, theirs = campaign.problem(), fresh.problem()
+        assert ours.space.parameters == theirs.space.parameters
+        assert (ours.ask, ours.state) == (theirs.ask, theirs.state)
+        pd.testing.assert_frame_equal(pd.DataFrame(ours.observations.points), pd.DataFrame(theirs.observations.points))
+    assert campaign.ask(2)["potential"].min() >= lows[-1]
+
+
 class TestToldData:
     def test_a_metric_that_is_younger_than_the_results_is_learned_from_then_on(self, memory):
         campaign = begun(memory)
@@ -377,39 +414,13 @@ class TestToldData:
         assert best["fe_h2"].isna().all()
         assert best["fe_h2_mean"].notna().all()
 
-    @given(
-        lows=st.lists(st.floats(-1.29, -0.8).map(lambda x: round(x, 3)), min_size=1, max_size=4),
-        budget=st.integers(3, 20),
-        bounded=st.booleans(),
-        states=st.lists(st.sampled_from(["completed", "failed", "wrong", "awaiting"]), min_size=3, max_size=6),
-    )
+    @AMENDMENTS
     @settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.too_slow])
     def test_no_amendment_loses_or_changes_any(self, lows, budget, bounded, states):
-        store = open_store("memory:")
-        campaign = begun(store)
-        frame = campaign.ask(len(states))
-        told = frame.assign(
-            fe_c2h4=[0.1 * i if s in ("completed", "wrong") else None for i, s in enumerate(states)],
-            fe_h2=[0.3 if s in ("completed", "awaiting") else None for s in states],
-            status=["failed" if s == "failed" else "completed" for s in states],
-            verdict=["invalid" if s == "wrong" else None for s in states],
-        )
-        campaign.tell(told)
-        before = {r.id: r for r in store.experiments("c")}
-        for low in lows:
-            changes = {LOW: low, "stop.experiments": budget}
-            if bounded:
-                changes["outcome_constraints"] = [{"metric": "fe_h2", "upper": 0.4}]
-            amend(store, "c", defined(changes), who="marie")
-            assert {r.id: r for r in store.experiments("c")} == before
-            campaign.news()
-            fresh = assemble(store, "c").campaign
-            pd.testing.assert_frame_equal(campaign.to_dataframe(), fresh.to_dataframe())
-            assert [r.id for r in campaign.experiments()] == sorted(before)
-            ours, theirs = campaign.problem(), fresh.problem()
-            assert ours.space.parameters == theirs.space.parameters
-            assert (ours.ask, ours.state) == (theirs.ask, theirs.state)
-            pd.testing.assert_frame_equal(
-                pd.DataFrame(ours.observations.points), pd.DataFrame(theirs.observations.points)
-            )
-        assert campaign.ask(2)["potential"].min() >= lows[-1]
+        none_is_lost_or_changed(lows, budget, bounded, states)
+
+    @pytest.mark.soak
+    @AMENDMENTS
+    @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    def test_none_of_many_amendments_does(self, lows, budget, bounded, states):
+        none_is_lost_or_changed(lows, budget, bounded, states)
