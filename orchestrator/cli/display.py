@@ -185,8 +185,18 @@ class LogFile(logging.FileHandler):
             )
 
 
+class Sentence(logging.Formatter):
+    """Log records of the libraries for people: what went wrong in a sentence, without the places in the program."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line, or as many as the message has."""
+        problem = record.exc_info[1] if record.exc_info else None
+        why = f": {problem or type(problem).__name__}" if problem is not None else ""
+        return f"{record.levelname}: {record.getMessage()}{why}"
+
+
 class JsonFormatter(logging.Formatter):
-    """Log records of the libraries as JSON lines.
+    """Log records of the libraries as JSON lines, with the places in the program.
 
     Args:
         about: what they are about, such as ``campaign="cu-alloys"``.
@@ -199,4 +209,5 @@ class JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """One JSON object."""
         line = {"time": datetime.fromtimestamp(record.created, UTC).isoformat(), **self._about}
-        return json.dumps({**line, "level": record.levelname, "logger": record.name, "message": record.getMessage()})
+        line |= {"level": record.levelname, "logger": record.name, "message": record.getMessage()}
+        return json.dumps(line | ({"traceback": self.formatException(record.exc_info)} if record.exc_info else {}))

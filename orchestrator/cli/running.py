@@ -24,7 +24,7 @@ from orchestrator.campaign.confirmation import confirmation, in_words
 from orchestrator.campaign.defining import definition_of
 from orchestrator.campaign.places import files_of
 from orchestrator.campaign.words import LINK
-from orchestrator.cli.display import Display, JsonFormatter, JsonLog, LogFile
+from orchestrator.cli.display import Display, JsonFormatter, JsonLog, LogFile, Sentence
 from orchestrator.cli.failures import DONE, FAILED, INTERRUPTED, refuse
 from orchestrator.cli.guard import PACKAGES
 from orchestrator.cli.terminal import Terminal
@@ -219,7 +219,7 @@ def _logging(path: Path, campaign: str) -> Iterator[None]:
     to_file = LogFile(path, JsonFormatter(campaign=campaign))
     to_stderr = logging.StreamHandler()
     to_stderr.setLevel(logging.WARNING)
-    to_stderr.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+    to_stderr.setFormatter(Sentence())
     packages = [logging.getLogger(name) for name in PACKAGES]
     for package in packages:
         package.handlers = [to_file, to_stderr]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ from orchestrator.store.opening import open_store
 from orchestrator.store.protocol import Store
 from orchestrator.store.records import CampaignRecord
 
+logger = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, slots=True)
 class Assembly:
@@ -45,20 +48,23 @@ def register(store: Store, definition: Definition) -> bool:
         CampaignExists: a campaign of this name has another definition.
     """
     file = definition.file
-    known = {record.name: record for record in store.campaigns()}
-    if file.name not in known:
+    if file.name not in {record.name for record in store.campaigns()}:
         record = CampaignRecord(
             name=file.name, definition=definition.resolved(), definition_hash=definition.hash, seed=file.seed
         )
         prior_of(store, definition)  # what cannot be taken over is refused before anything is written
-        store.create(record, definition.blobs())
-        link(store, file.name, definition)
-        return True
-    stored = known[file.name]
-    if definition.hash == stored.definition_hash:
+        try:
+            store.create(record, definition.blobs())
+        except CampaignExists:  # another process was faster by a moment
+            logger.info("campaign %s was registered by another process at the same time", file.name)
+        else:
+            link(store, file.name, definition)
+            return True
+    kept = store.campaign(file.name)
+    if definition.hash == kept.definition_hash:
         return False
     # rebuilt, since this release may write out more defaults than the one that stored it
-    there = Definition.from_resolved(stored.definition, store.blob)
+    there = Definition.from_resolved(kept.definition, store.blob)
     if definition.hash != there.hash:
         changes = differences(there.resolved(), definition.resolved())
         more = f", and {len(changes) - 1} more" if len(changes) > 1 else ""

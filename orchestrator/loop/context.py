@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +11,7 @@ from threading import Event, Lock
 from typing import Any, Final
 
 from instruments.lab import Measurement, StepKind, Use
+from orchestrator.campaign.campaign import unfenced
 from orchestrator.loop.journal import Journal
 from orchestrator.loop.keeping import Files
 from orchestrator.loop.raw import Manifest
@@ -68,6 +69,7 @@ class AttemptContext:
     told: Event = field(default_factory=Event)
     over: Event = field(default_factory=Event)
     log: Journal | None = None
+    fence: Callable[[], None] = unfenced
     about: Mapping[str, Any] = field(default_factory=dict)
     began: float = 0.0
     kept: list[tuple[Measurement, Manifest]] = field(default_factory=list)
@@ -81,7 +83,13 @@ class AttemptContext:
         return folder
 
     def keep(self, measurement: Measurement) -> None:
-        """Write raw signals down; see :meth:`instruments.lab.Context.keep`."""
+        """Write raw signals down; see :meth:`instruments.lab.Context.keep`.
+
+        Raises:
+            LeaseLost: there are complete signals already, which whoever controls the campaign now may have recorded.
+        """
+        if self.kept:
+            self.fence()
         passed = self.clock.now() - self.began
         about = {**self.about, "cell": self.cell, "sample": self.sample, "duration": passed}
         self.kept[:] = [(measurement, self.keeper.keep(self.location, measurement, about))]

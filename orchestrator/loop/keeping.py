@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,17 +101,26 @@ class Files:
         return changed, self.keep(changed, measurement, about)
 
     def report(self, location: str, report: Mapping[str, object]) -> None:
-        """Write what a reduction found beside the signals.
+        """Write what a reduction found beside the signals; a warning where these are in storage that is out of reach.
 
         Raises:
             LabError: it is no JSON values.
             OSError: it could not be written.
         """
         content, local = raw.encode(report, "report"), self.local(location)
-        if "://" not in location or (local / MANIFEST).is_file():
+        if "://" not in location:
             raw.place(local / REPORT, content, durable=self.durable)
-        else:
+            return
+        try:
+            if (local / MANIFEST).is_file():
+                raw.place(local / REPORT, content, durable=self.durable)
+                return
+        except FileNotFoundError:
+            logger.debug("%s was sent this very moment", location)
+        try:
             Storage(location).put({REPORT: content})
+        except RawSignalsError as problem:  # the figures are recorded, and what is said about them can be found again
+            logger.warning("what a reduction found is not kept beside the signals: %s", problem)
 
     # Reading
 
@@ -166,37 +175,53 @@ class Files:
         """How many attempts of a campaign wait to be sent to object storage."""
         return sum(1 for _ in unsent(self.spool, campaign))
 
-    def send(self, campaign: str) -> int:
+    def send(self, campaign: str, but: Collection[str] = ()) -> int:
         """Send what waits; what object storage has taken is removed here, once it was read back.
 
+        Args:
+            campaign: whose.
+            but: locations of attempts to which something may still be added.
+
         Returns:
-            How many still wait, since the storage is out of reach; the log says why.
+            How many still wait; the log says why.
         """
         for sent in (self.spool / campaign).glob(f"*/*{SENT}"):  # a process died before it had removed it
-            shutil.rmtree(sent)
+            shutil.rmtree(sent, ignore_errors=True)  # or another removes it now
         for folder in list(unsent(self.spool, campaign)):
             try:
-                _send(folder)
+                manifest, contents = raw.manifest_of(folder), _contents(folder)
+                if manifest is not None:
+                    raw.check(contents, manifest, str(folder))
+            except (OSError, RawSignalsError) as problem:  # of this one alone
+                logger.warning("raw signals in %s cannot be sent: %s", folder, problem)
+                continue
+            if manifest is None or (location := str(manifest.about.get(LOCATION, ""))) in but:
+                continue
+            try:
+                _send(folder, manifest, contents, location)
             except (OSError, RawSignalsError, InputError) as problem:
                 logger.warning("raw signals wait in %s: %s", folder, problem)
                 break  # the others would wait as long
         return self.waiting(campaign)
 
 
-def _send(folder: Path) -> None:
-    """Send one attempt's files; a reader finds them complete here until they are complete there."""
-    manifest = raw.manifest_of(folder)
-    if manifest is None:  # another process has just sent it
-        return
-    location = str(manifest.about[LOCATION])
-    storage = Storage(location)
+def _contents(folder: Path) -> dict[str, bytes]:
+    """The files of a folder, the manifest last."""
     names = sorted(each.name for each in folder.iterdir() if each.is_file() and each.suffix != ".tmp")
-    names.sort(key=lambda name: name == MANIFEST)  # the manifest last, as here
-    storage.put({name: (folder / name).read_bytes() for name in names})
+    names.sort(key=lambda name: name == MANIFEST)
+    return {name: (folder / name).read_bytes() for name in names}
+
+
+def _send(folder: Path, manifest: Manifest, contents: Mapping[str, bytes], location: str) -> None:
+    """Send one attempt's files; a reader finds them complete here until they are complete there."""
+    storage = Storage(location)
+    storage.put(contents)
     raw.read(storage.get, manifest, location)
     sent = folder.with_name(folder.name + SENT)
     folder.rename(sent)
-    shutil.rmtree(sent)
+    if later := {name: content for name, content in _contents(sent).items() if contents.get(name) != content}:
+        storage.put(later)  # a report, say, that another process wrote meanwhile
+    shutil.rmtree(sent, ignore_errors=True)
 
 
 class Storage:

@@ -112,7 +112,7 @@ class Landing:
         if work.controls is not None and ended.state == "finished":
             work.controls.landed(record.id, ended.cell)
         told(work.listeners, "learned", record, ended)
-        work.sender.wake()
+        work.send(record.id)
 
     def _hold(self) -> None:
         """Let the campaign wait for a person where too many cells are out of service."""

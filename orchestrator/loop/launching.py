@@ -30,6 +30,7 @@ def fly(work: Work, running: ExperimentRecord, attempt: AttemptRecord) -> None:
         location=attempt.files or work.files.location(campaign.name, running.id, attempt.number),
         cancelled=work.cancelled,
         devices=work.devices,
+        fence=campaign.fence,
         log=None if work.virtual else Journal(campaign, running.id, attempt.number),
         about={
             "campaign": campaign.name,

@@ -7,6 +7,7 @@ import io
 import json
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -75,7 +76,8 @@ class Manifest:
 def write(measurement: Measurement, folder: Path, about: Mapping[str, Any], *, durable: bool = True) -> Manifest:
     """Write each signal of a measurement to a Parquet file of its own, its metadata as JSON, and last a manifest.
 
-    Whatever happens meanwhile, a folder with a manifest holds all that the manifest names.
+    Whatever happens meanwhile, a folder with a manifest holds all that the manifest names. What stood there before goes
+    only once all of the new is written.
 
     Args:
         measurement: with the signals.
@@ -85,7 +87,7 @@ def write(measurement: Measurement, folder: Path, about: Mapping[str, Any], *, d
 
     Raises:
         LabError: the metadata are no JSON values.
-        OSError: something could not be written; there is no manifest then.
+        OSError: something could not be written; what stood there is unchanged.
     """
     contents = {
         f"{quote(name, safe=' ')}{_SUFFIX}": _parquet(measurement.signals[name]) for name in _names(measurement)
@@ -95,11 +97,25 @@ def write(measurement: Measurement, folder: Path, about: Mapping[str, Any], *, d
     digest = _digest(contents)
     manifest = Manifest(digest, {name: _sha256(content) for name, content in contents.items()}, about)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / MANIFEST).unlink(missing_ok=True)  # what it named is about to change
-    for name, content in contents.items():
-        _put(folder / name, content, durable)
-    place(folder / MANIFEST, manifest.content(), durable=durable)
+    _put_together(folder, {**contents, MANIFEST: manifest.content()}, durable)
     return manifest
+
+
+def _put_together(folder: Path, contents: Mapping[str, bytes], durable: bool) -> None:
+    """Write files, the manifest last, of which none gets its name before all are written."""
+    drafts = {name: folder / f".{name}.tmp" for name in contents}
+    try:
+        for name, content in contents.items():
+            _put(drafts[name], content, durable)
+    except OSError:
+        for draft in drafts.values():
+            draft.unlink(missing_ok=True)
+        raise
+    (folder / MANIFEST).unlink(missing_ok=True)  # what it named is about to change
+    for name, draft in drafts.items():
+        draft.replace(folder / name)
+    if durable:
+        _sync_folders(folder)
 
 
 def place(path: Path, content: bytes, *, durable: bool = True) -> None:
@@ -145,18 +161,33 @@ def read(fetch: Fetch, manifest: Manifest, where: str) -> Measurement:
         OSError: the files are out of reach.
     """
     contents: dict[str, bytes] = {}
-    for name, expected in manifest.files.items():
-        try:
+    for name in manifest.files:
+        with suppress(FileNotFoundError):
             contents[name] = fetch(name)
-        except FileNotFoundError:
+    check(contents, manifest, where)
+    return _measurement(contents)
+
+
+def check(contents: Mapping[str, bytes], manifest: Manifest, where: str) -> None:
+    """Compare files with the hashes of a manifest.
+
+    Args:
+        contents: by name; there may be others.
+        manifest: that names them.
+        where: they are, for messages.
+
+    Raises:
+        RawSignalsError: a file is missing or has changed.
+    """
+    for name, expected in manifest.files.items():
+        if name not in contents:
             raise RawSignalsError(
                 f"{where}/{name} is missing.", field="files", mend="Restore it from a copy; nothing was changed."
-            ) from None
+            )
         if _sha256(contents[name]) != expected:
             raise _changed(f"{where}/{name} has", "its hash is another than when it was written")
-    if _digest(contents) != manifest.digest:
+    if _digest({name: contents[name] for name in manifest.files}) != manifest.digest:
         raise _changed(f"{where}/{MANIFEST} has", "its files are not those of its hash")
-    return _measurement(contents)
 
 
 def read_unlisted(folder: Path, digest: str | None) -> Measurement:

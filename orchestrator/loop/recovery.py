@@ -28,6 +28,7 @@ def left_running(
     *,
     repeat: bool,
     journals: bool = False,
+    trouble: str = "",
 ) -> list[Change]:
     """The changes that classify an experiment which an earlier process was running.
 
@@ -41,13 +42,16 @@ def left_running(
         files: where its raw signals are kept.
         repeat: whether it may be run again unasked.
         journals: whether the laboratory journals all that touches matter, so that an empty journal proves something.
+        trouble: why its raw signals, which are there, cannot be used now.
     """
     now = datetime.now(UTC)
-    never = journals and attempt is not None and never_started(attempt, begun, files)
+    never = not trouble and journals and attempt is not None and never_started(attempt, begun, files)
     why = f"{WHY}; nothing had begun that must not be repeated" if never else WHY
     if not (never or repeat) and attempt is not None:
         why = f"{WHY}, on {attempt.cell or 'an unnamed cell'}, sample {attempt.sample or 'unknown'}; {_known(begun)}"
-        if complete(files, attempt) is not None:
+        if trouble:
+            why += f"; its raw signals cannot be used: {trouble}"
+        elif complete(files, attempt) is not None:
             why += f"; its raw signals are complete in {attempt.files}"
     state: ExperimentState = "queued" if never or repeat else "needs_inspection"
     changes: list[Change] = [PutExperiment(replace(record, state=state, updated=now), "running", why)]

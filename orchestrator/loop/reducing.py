@@ -49,19 +49,20 @@ def reduced(lab: Reducing, files: Files, campaign: str, record: ExperimentRecord
 def finished(
     lab: Lab, files: Files, campaign: str, record: ExperimentRecord, attempt: AttemptRecord | None
 ) -> tuple[Outcome, Manifest] | None:
-    """What an attempt measured before its process died; ``None`` where that is not complete, or cannot be reduced.
+    """What an attempt measured before its process died; ``None`` where that is not complete, or nothing reduces it.
 
     Signals of which nothing can be computed are an invalid result, as they are in the laboratory: their reduction can
     be repeated.
+
+    Raises:
+        RawSignalsError, OSError: they have changed, or are out of reach.
     """
-    manifest = complete(files, attempt)
-    if manifest is None or attempt is None or not isinstance(lab, Reducing):
+    if attempt is None or attempt.files is None or not isinstance(lab, Reducing):
+        return None
+    if (manifest := files.manifest(attempt.files)) is None:
         return None
     try:
         outcome = reduced(lab, files, campaign, record, attempt)
-    except RawSignalsError as problem:
-        logger.warning("experiment %d: %s", record.id, problem)
-        return None
     except InstrumentsError as problem:
         outcome = unreduced(problem)
     return replace(outcome, duration=manifest.duration), manifest

@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 from collections import Counter, deque
 
-from instruments.lab import Journaling
+from instruments.lab import Journaling, Outcome
 from orchestrator.campaign import words
+from orchestrator.errors import RawSignalsError
 from orchestrator.loop.context import RealClock
 from orchestrator.loop.controls import controls_of
 from orchestrator.loop.exposure import tell_given_up
 from orchestrator.loop.journal import steps_of
 from orchestrator.loop.landing import Landing
+from orchestrator.loop.raw import Manifest
 from orchestrator.loop.recovery import (
     WHY,
     clock_of,
@@ -23,6 +25,7 @@ from orchestrator.loop.recovery import (
 from orchestrator.loop.reducing import finished
 from orchestrator.loop.work import Work
 from orchestrator.store.changes import PutAttempt
+from orchestrator.store.records import AttemptRecord, ExperimentRecord
 
 logger = logging.getLogger(__name__)
 
@@ -47,8 +50,7 @@ def classify(work: Work, landing: Landing) -> None:
         attempt = work.attempts.get(record.id)
         if work.resumes and attempt is not None and attempt.state == "running":
             continue
-        # a virtual result comes again, in its turn
-        found = None if work.virtual else finished(lab, work.files, campaign.name, record, attempt)
+        found, trouble = _measured(work, record, attempt)
         if found is not None and attempt is not None:
             outcome, manifest = found
             why = f"{WHY}, but had measured all: reduced from its files"
@@ -58,11 +60,26 @@ def classify(work: Work, landing: Landing) -> None:
             landing.landed(record, attempt, outcome, manifest.digest, why)
             continue
         begun = steps.get((record.id, attempt.number), []) if attempt is not None else []
-        changes = left_running(record, attempt, begun, work.files, repeat=lab.repeat_is_safe, journals=journals)
+        changes = left_running(
+            record, attempt, begun, work.files, repeat=lab.repeat_is_safe, journals=journals, trouble=trouble
+        )
         campaign.put(*changes)
         tell_inspections(work.listeners, changes)
         tell_given_up(work.listeners, changes)
         work.attempts |= {c.record.experiment: c.record for c in changes if isinstance(c, PutAttempt)}
+
+
+def _measured(
+    work: Work, record: ExperimentRecord, attempt: AttemptRecord | None
+) -> tuple[tuple[Outcome, Manifest] | None, str]:
+    """What an attempt had measured in full, if it had; else why its signals cannot be used, if there are any."""
+    if work.virtual:  # a virtual result comes again, in its turn
+        return None, ""
+    try:
+        return finished(work.lab, work.files, work.campaign.name, record, attempt), ""
+    except (RawSignalsError, OSError) as problem:
+        logger.warning("experiment %d: %s", record.id, problem)
+        return None, str(problem)
 
 
 def recover(work: Work, landing: Landing) -> str:

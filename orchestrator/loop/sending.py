@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 from threading import Event, Thread
 from typing import Final
 
@@ -25,10 +26,16 @@ class Sender:
     def __init__(self, files: Files, campaign: str) -> None:
         self._files, self._campaign = files, campaign
         self._wanted, self._over = Event(), False
+        self._busy: Collection[str] = ()
         self._thread: Thread | None = None
 
-    def wake(self) -> None:
-        """Send what waits; returns at once."""
+    def wake(self, busy: Collection[str] = ()) -> None:
+        """Send what waits; returns at once.
+
+        Args:
+            busy: locations of attempts that still run: files may still come to them.
+        """
+        self._busy = busy
         if not self._files.waiting(self._campaign):
             return
         if self._thread is None:
@@ -54,4 +61,4 @@ class Sender:
             self._wanted.wait()
             self._wanted.clear()
             over = self._over  # before sending: what came until then is sent
-            self._files.send(self._campaign)
+            self._files.send(self._campaign, self._busy)

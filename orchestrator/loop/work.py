@@ -92,6 +92,14 @@ class Work:
         """Whether what runs goes on while no process does, as where people run it."""
         return isinstance(self.lab, Resuming) and self.lab.resumes
 
+    def send(self, landed: int) -> None:
+        """Send raw signals to object storage, but those of attempts that still run: files may still come to them.
+
+        Args:
+            landed: an experiment whose result was just recorded.
+        """
+        self.sender.wake({flight.context.location for id, flight in self.flights.items() if id != landed})
+
     @property
     def time(self) -> float:
         """By the laboratory's clock, s."""

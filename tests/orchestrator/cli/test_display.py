@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.cli.display import JsonFormatter, LogFile
+from orchestrator.cli.display import JsonFormatter, LogFile, Sentence
 
 
 def test_a_log_is_json_lines(tmp_path: Path) -> None:
@@ -24,3 +24,16 @@ def test_a_log_on_a_full_disk_says_so_once(capsys: pytest.CaptureFixture[str]) -
     told = capsys.readouterr().err
     assert told.count("the log has gaps") == 1
     assert "Traceback" not in told
+
+
+def test_people_read_a_sentence_and_the_log_has_the_places_in_the_program(tmp_path: Path) -> None:
+    handler = LogFile(tmp_path / "log.jsonl", JsonFormatter())
+    try:
+        raise OSError(28, "No space left on device")
+    except OSError as problem:
+        info = (type(problem), problem, problem.__traceback__)
+    record = logging.makeLogRecord({"msg": "it cannot be kept", "levelname": "ERROR", "exc_info": info})
+    handler.handle(record)
+    handler.close()
+    assert Sentence().format(record) == "ERROR: it cannot be kept: [Errno 28] No space left on device"
+    assert "Traceback" in json.loads((tmp_path / "log.jsonl").read_text())["traceback"]

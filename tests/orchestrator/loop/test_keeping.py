@@ -4,6 +4,7 @@ import json
 import resource
 import shutil
 from contextlib import contextmanager
+from threading import Event
 
 import fsspec
 import pandas as pd
@@ -94,14 +95,25 @@ def test_what_was_written_is_read_and_its_hash_is_that_of_older_releases(tmp_pat
 def test_a_disk_that_is_full_leaves_no_manifest_and_the_next_write_is_whole(tmp_path, size):
     files = files_in(tmp_path)
     location = files.location("c", 1, 1)
-    files.keep(location, Measurement({"old": MEASURED.signals["trace"]}), {})
     with files_no_larger_than(size), pytest.raises(OSError, match="too large"):
         files.keep(location, MEASURED, {})
     assert files.manifest(location) is None
-    with pytest.raises(RawSignalsError, match=r"no complete raw signals|changed"):
+    with pytest.raises(RawSignalsError, match="no complete raw signals"):
         files.read(attempt_at(location))
     files.keep(location, MEASURED, {})
     assert set(files.read(attempt_at(location)).signals) == {"trace", "gas/fid"}
+
+
+@pytest.mark.parametrize("size", [0, 60, 2000])
+def test_signals_that_are_complete_stay_where_others_cannot_be_written_in_their_place(tmp_path, size):
+    files = files_in(tmp_path)
+    location = files.location("c", 1, 1)
+    former = files.keep(location, Measurement({"trace": pd.DataFrame({"time/s": [5.0]})}), {})
+    with files_no_larger_than(size), pytest.raises(OSError, match="too large"):
+        files.keep(location, MEASURED, {})
+    kept = files.read(attempt_at(location, former.digest))
+    assert kept.signals["trace"]["time/s"].tolist() == [5.0]
+    assert not list(files.local(location).glob(".*"))
 
 
 def test_files_that_changed_or_are_missing_are_named(tmp_path):
@@ -183,6 +195,78 @@ def test_a_process_that_died_while_it_removed_what_was_sent_leaves_nothing_to_se
     assert files.waiting("c") == 1
     assert files.send("c") == 0
     assert not list((tmp_path / "spool").rglob("*.*"))
+
+
+def test_files_that_another_process_removes_at_the_same_time_are_no_trouble(tmp_path, far, monkeypatch):
+    files = files_in(tmp_path, "far://lab/raw")
+    files.keep(files.location("c", 1, 1), MEASURED, {})
+    sent = files.local(files.location("c", 2, 1)).with_name("1.sent")
+    sent.mkdir(parents=True)
+    remove = shutil.rmtree
+
+    def removed_before(path, **options):
+        remove(path)
+        remove(path, **options)
+
+    monkeypatch.setattr(shutil, "rmtree", removed_before)
+    assert files.send("c") == 0
+
+
+@pytest.mark.parametrize("trouble", ["its manifest is none", "a file of it is missing"])
+def test_one_attempt_whose_files_cannot_be_read_does_not_hold_up_the_others(tmp_path, far, trouble):
+    files = files_in(tmp_path, "far://lab/raw")
+    for id in (1, 2, 3):
+        files.keep(files.location("c", id, 1), MEASURED, {})
+    folder = files.local(files.location("c", 2, 1))
+    if trouble == "its manifest is none":
+        (folder / MANIFEST).write_text("{")
+    else:
+        (folder / "trace.parquet").unlink()
+    assert files.send("c") == 1
+    assert folder.is_dir()
+    assert set(files.read(attempt_at("far://lab/raw/c/00003/1")).signals) == {"trace", "gas/fid"}
+
+
+def test_what_still_runs_is_not_sent_and_its_folder_stays_in_place(tmp_path, far):
+    """A cell that has measured goes on, to wash say, while the result of another one is recorded and sent."""
+    measured, recorded = Event(), Event()
+
+    class Told:
+        def learned(self, record, attempt):
+            if record.id == 2:
+                recorded.set()
+
+        def __getattr__(self, name):
+            return lambda *_: None
+
+    def behaviour(job, context):
+        if job.experiment == 2:
+            assert measured.wait(20)
+            return answer(job, measurement=MEASURED)
+        context.keep(MEASURED)
+        measured.set()
+        assert recorded.wait(20)
+        for _ in range(200):  # what was woken by the first result has sent it by then
+            if not files.local(files.location("c", 2, 1)).exists():
+                break
+            context.cancelled.wait(0.02)
+        assert (files.local(context.location) / MANIFEST).exists()
+        return answer(job, measurement=MEASURED)
+
+    files, campaign = files_in(tmp_path, "far://lab/raw"), campaign_of(strategy="random")
+    assert loop_of(campaign, Bench(behaviour, cells=2), files, 2, listeners=[Told()]).run() == "completed"
+    assert files.waiting("c") == 0
+    assert not list((tmp_path / "spool").rglob("*.*"))
+
+
+def test_a_report_for_storage_out_of_reach_is_a_warning(tmp_path, far, caplog):
+    files = files_in(tmp_path, "far://lab/raw")
+    location = files.location("c", 1, 1)
+    files.keep(location, MEASURED, {})
+    files.send("c")
+    far.reached = False
+    files.report(location, {"figures": 3})
+    assert "not kept beside the signals" in caplog.text
 
 
 def test_late_results_are_added_to_what_was_sent(tmp_path, far):

@@ -16,6 +16,7 @@ from loop_bench import Bench, RawBench, answer, campaign_of, loop_of
 from instruments import Measurement
 from orchestrator.campaign import words
 from orchestrator.errors import LeaseLost
+from orchestrator.loop import leasing
 from orchestrator.loop.holding import holding
 from orchestrator.loop.journal import steps_of
 from orchestrator.loop.keeping import Files
@@ -168,6 +169,23 @@ def test_files_that_changed_after_a_crash_are_not_told(tmp_path):
     state, lab = resumed(store, tmp_path, lab=RawBench(repeat_is_safe=False))
     assert (state, lab.executed) == ("halted", [])
     assert store.experiment("c", 1).state == "needs_inspection"
+
+    assert "trace.parquet has changed" in store.campaign("c").reason
+
+
+def test_a_process_without_control_does_not_replace_signals_that_another_may_have_recorded(tmp_path, monkeypatch):
+    """It slept after its signals were complete; whoever took over has recorded them, with their hash."""
+
+    def behaviour(job, context):
+        context.keep(Measurement({"trace": pd.DataFrame({"y": [0.1]})}))
+        monkeypatch.setattr(leasing, "uptime", lambda: uptime() + 3600.0)  # the computer slept
+        context.keep(Measurement({"trace": pd.DataFrame({"y": [0.2]})}))
+
+    campaign = campaign_of(open_store("memory:"), strategy="random")
+    with pytest.raises(LeaseLost, match="ran out"):
+        loop_of(campaign, Bench(behaviour, repeat_is_safe=False), tmp_path, 1).run()
+    (trace,) = tmp_path.rglob("trace.parquet")
+    assert pd.read_parquet(trace)["y"].tolist() == [0.1]
 
 
 def test_a_process_that_slept_past_its_lease_begins_no_step_and_writes_nothing(tmp_path):
