@@ -424,6 +424,7 @@ def test_a_closing_step_that_fails_keeps_the_results_and_waits_for_a_person(tmp_
         assert outcome.observation.figures["fe_co"].value == pytest.approx(0.8, abs=0.01)
         world.faults.clear()
         before = len(world.events)
+        assert outcome.spent.startswith("rinse: "), "the sample is not used again either"
         with pytest.raises(LabHolds, match="rinse"):
             lab.execute(job(), Attempt(tmp_path / "a2"))
         assert len(world.events) == before
