@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from instruments.lab import Controlled, Recontrolled
-from orchestrator.campaign.words import AMENDMENT
+from orchestrator.campaign.words import AMENDMENT, CONTROL
 from orchestrator.loop.controls import controls_of
 from orchestrator.loop.listener import told
 from orchestrator.loop.terms import Terms
@@ -76,4 +76,4 @@ def _control(work: Work, definition: Definition) -> None:
         work.controls.take(blocks)
     else:
         store, name = work.campaign.store, work.campaign.name
-        work.controls = controls_of(work.lab, work.hours, store.attempts(name), store.events(name))
+        work.controls = controls_of(work.lab, work.hours, store.attempts(name), store.events(name, kinds=(CONTROL,)))

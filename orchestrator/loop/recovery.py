@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
@@ -123,7 +123,7 @@ def decided(
 def decided_meanwhile(
     records: Iterable[ExperimentRecord],
     attempts: Mapping[int, AttemptRecord],
-    log: Sequence[EventRecord],
+    history: Callable[[int], Iterable[EventRecord]],
     *,
     repeat: bool,
 ) -> list[Change]:
@@ -134,16 +134,16 @@ def decided_meanwhile(
     Args:
         records: all experiments.
         attempts: the last attempt of each that had one.
-        log: the campaign's.
+        history: gives the events of an experiment.
         repeat: whether experiments may be repeated unasked.
     """
-    left = {e.experiment: e.time for e in log if e.kind == "experiment" and e.before == "running"}
     found = ((r, attempts[r.id]) for r in records if r.state != "running" and r.id in attempts)
     why = "a person decided about it while no process ran the campaign"
     changes: list[Change] = []
     for record, attempt in found:
         if attempt.state == "running":
-            changes.append(PutAttempt(decided(record, attempt, left.get(record.id, record.updated), why)))
+            left = [e.time for e in history(record.id) if e.kind == "experiment" and e.before == "running"]
+            changes.append(PutAttempt(decided(record, attempt, left[-1] if left else record.updated, why)))
             if record.state == "cancelled" and not repeat:
                 changes += given_up(attempt, f"it was called off while it ran: {why}")
     return changes

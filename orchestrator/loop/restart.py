@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, deque
+from typing import Final
 
 from instruments.lab import Journaling, Outcome
 from orchestrator.campaign import words
@@ -28,6 +29,9 @@ from orchestrator.store.changes import PutAttempt
 from orchestrator.store.records import AttemptRecord, ExperimentRecord
 
 logger = logging.getLogger(__name__)
+
+HEEDED: Final = (words.CELL, words.CONTROL, "campaign")
+"""Kinds of events that say how cells and controls stand. The log of a long campaign is not read whole."""
 
 
 def classify(work: Work, landing: Landing) -> None:
@@ -93,12 +97,17 @@ def recover(work: Work, landing: Landing) -> str:
         Why the campaign must halt; empty where it need not.
     """
     campaign, lab = work.campaign, work.lab
-    log = campaign.store.events(campaign.name)
+    store, name = campaign.store, campaign.name
+    log = store.events(name, kinds=HEEDED)
     known = {record.id: record for record in campaign.experiments()}
-    before = campaign.store.attempts(campaign.name)
-    if ends := decided_meanwhile(known.values(), {a.experiment: a for a in before}, log, repeat=lab.repeat_is_safe):
+    before = store.attempts(name)
+    last = {a.experiment: a for a in before}
+    ends = decided_meanwhile(
+        known.values(), last, lambda id: store.events(name, experiment=id), repeat=lab.repeat_is_safe
+    )
+    if ends:
         campaign.put(*ends)
-    every = campaign.store.attempts(campaign.name) if ends else before
+    every = store.attempts(name) if ends else before
     work.attempts = {a.experiment: a for a in every}
     if lost := work.cells.load(every, known, log):
         campaign.put(*lost)

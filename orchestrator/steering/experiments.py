@@ -49,7 +49,7 @@ def approve(store: Store, name: str, ids: Sequence[int] | None, *, who: str, why
         UnknownRecord: there is no such experiment.
     """
     if ids is None:
-        ids = [record.id for record in store.experiments(name) if record.state == "proposed"]
+        ids = [record.id for record in store.experiments(name, states={"proposed"})]
         if not ids:
             return "no proposal waits for approval."
     return _moved(store, name, ids, ("proposed",), "approved", who=who, why=why, doing="be approved")
@@ -108,7 +108,7 @@ def resolve(store: Store, name: str, id: int, decision: Decision, *, who: str, w
         doing="be resolved",
         experiment=id,
     )
-    left = [r.id for r in store.experiments(name) if r.state == "needs_inspection"]
+    left = [r.id for r in store.experiments(name, states={"needs_inspection"})]
     rest = f"still to be inspected: {', '.join(map(str, left))}" if left else f"`sabatier resume {name}` goes on"
     return f"experiment {id} is {'queued again' if rerun else 'called off'}; {rest}."
 
@@ -225,7 +225,7 @@ def add(campaign: Campaign, lab: Lab, values: Mapping[str, str], *, priority: in
 def _added(store: Store, name: str, record: Callable[[int], ExperimentRecord], who: str, why: str) -> int:
     """Write a new experiment under the next free id, which a running loop may take first."""
     for _ in range(MOST_TRIES):
-        id = max((r.id for r in store.experiments(name)), default=0) + 1
+        id = max((row.id for row in store.experiment_rows(name)), default=0) + 1
         try:
             store.apply(name, [PutExperiment(record(id), None, why)], who=who)
         except StaleWrite:

@@ -95,7 +95,7 @@ def accept(campaign: Campaign, lab: Lab, files: Files, id: int, *, who: str, why
     after = campaign.record(
         told_of(record, outcome, attempt.sample), PutAttempt(ended), _note(attempt, known, text), why=text
     )
-    left = [r.id for r in store.experiments(name) if r.state == "needs_inspection"]
+    left = [r.id for r in store.experiments(name, states={"needs_inspection"})]
     rest = f"still to be inspected: {', '.join(map(str, left))}" if left else f"`sabatier resume {name}` goes on"
     return f"experiment {id} is {after.state}: {_figures(after)}; {rest}."
 

@@ -58,5 +58,5 @@ def too_late(store: Store, name: str, doing: str, experiment: int | None = None)
 def last_change(store: Store, name: str, experiment: int | None = None) -> EventRecord | None:
     """The event that brought a campaign, or one of its experiments, into its present state."""
     kind = "campaign" if experiment is None else "experiment"
-    events = [e for e in store.events(name) if e.kind == kind and e.experiment == experiment and e.before != e.after]
+    events = [e for e in store.events(name, kinds=(kind,), experiment=experiment) if e.before != e.after]
     return events[-1] if events else None
