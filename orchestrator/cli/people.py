@@ -224,7 +224,7 @@ def sheet(name: str, output: Path | None, *, store: str | None) -> None:
 def log(name: str, id: int | None, *, as_json: bool, store: str | None) -> None:
     """Show who did what, when and why."""
     with opened(store) as kept:
-        events = [e for e in kept.events(name) if id is None or e.experiment == id]
+        events = kept.events(name, experiment=id)
     if as_json:
         shown = [
             {
