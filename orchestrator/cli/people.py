@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -18,7 +16,6 @@ from orchestrator.steering.saying import account
 from orchestrator.store.changes import Note
 from orchestrator.store.opening import open_store
 from orchestrator.store.protocol import Store
-from orchestrator.store.records import EventRecord
 
 if TYPE_CHECKING:
     from orchestrator.loop.assembly import Assembly
@@ -219,36 +216,3 @@ def sheet(name: str, output: Path | None, *, store: str | None) -> None:
         return
     frame.to_csv(output, index=False)
     sys.stdout.write(f"{output}: {len(frame)} experiments; fill it in, then `sabatier tell {name} {output}`.\n")
-
-
-def log(name: str, id: int | None, *, as_json: bool, store: str | None) -> None:
-    """Show who did what, when and why."""
-    with opened(store) as kept:
-        events = kept.events(name, experiment=id)
-    if as_json:
-        shown = [
-            {
-                "sequence": e.sequence,
-                "time": e.time.astimezone(UTC).isoformat(),
-                "who": e.who,
-                "kind": e.kind,
-                "experiment": e.experiment,
-                "before": e.before,
-                "after": e.after,
-                "why": e.why,
-                "data": e.data,
-            }
-            for e in events
-        ]
-        sys.stdout.write(json.dumps({"schema": 1, "events": shown}, indent=2) + "\n")
-        return
-    sys.stdout.write("".join(f"{_line(e)}\n" for e in events))
-
-
-def _line(event: EventRecord) -> str:
-    what = event.kind if event.experiment is None else f"{event.kind} {event.experiment}"
-    if event.kind == words.AMENDMENT:
-        what += f": version {event.data['version']} ({', '.join(event.data['was'])})"
-    change = f"{event.before or 'new'} -> {event.after}" if event.after and event.after != event.before else ""
-    parts = [f"{event.time.astimezone(UTC):%Y-%m-%d %H:%M:%S}", event.who, what, change, event.why.replace("\n", " ")]
-    return "  ".join(part for part in parts if part)

@@ -263,6 +263,6 @@ def log(
     store: Store = None,
 ) -> None:
     """Show who did what, when and why."""
-    from orchestrator.cli.people import log as show
+    from orchestrator.cli.logged import log as show
 
     show(name, experiment, as_json=json, store=store)
