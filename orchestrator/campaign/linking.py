@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from acquisition.parameters import Categorical, Composition
-from instruments.lab import Lab, Referred
+from instruments.lab import Lab, Referred, Scalar
 from orchestrator.campaign.defining import stored
 from orchestrator.campaign.ledger import Ledger, inexpressible, seed_of
 from orchestrator.campaign.links import links
@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 
 TEACHING: Final = ("material", "condition")
 """Causes of failure that say something about the experiment, in any laboratory."""
+
+
+NAME: Final = "a name"
+"""The kind of a column of categories."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +86,13 @@ def prior_of(store: Store, definition: Definition) -> Prior | None:
     metrics = _metrics(source.name, definition, labs)
     left_out: Counter[str] = Counter()
     pairs, ledger = list[tuple[int, ExperimentRecord]](), Ledger(definition.space, ())
+    known = _Known(definition.space)
     for record in sorted(store.experiments(source.name), key=lambda r: r.told or 0):
         if record.told is None or record.origin == "control":
             continue
         found = _taken(record, len(pairs) + 1, source.name, metrics, file.seed)
-        if why := _unusable(record, found, metrics, ledger):
+        why = _unusable(record, found, metrics)
+        if why := why or ("" if known.has(found) else "with a category that is unknown here"):
             left_out[why] += 1
         else:
             pairs.append((record.id, found))
@@ -173,7 +179,7 @@ def _same_columns(name: str, there: SearchSpace, here: SearchSpace, labs: tuple[
 
 def _kinds(space: SearchSpace) -> dict[str, str]:
     """What the numbers of each column are."""
-    names = {Composition: "a fraction", Categorical: "a name"}
+    names = {Composition: "a fraction", Categorical: NAME}
     return {c: names.get(type(p), "a number") for p in space.parameters for c in p.columns}
 
 
@@ -223,7 +229,7 @@ def _taken(record: ExperimentRecord, id: int, source: str, metrics: Mapping[str,
     )
 
 
-def _unusable(record: ExperimentRecord, taken: ExperimentRecord, metrics: Mapping[str, bool], ledger: Ledger) -> str:
+def _unusable(record: ExperimentRecord, taken: ExperimentRecord, metrics: Mapping[str, bool]) -> str:
     """Why a result is not taken over; empty where it is."""
     if record.state == "failed":
         if record.failure_cause not in TEACHING:
@@ -234,4 +240,25 @@ def _unusable(record: ExperimentRecord, taken: ExperimentRecord, metrics: Mappin
         return "invalid"
     elif not measured(taken, [metric for metric, wanted in metrics.items() if wanted]):
         return "without a metric that is wanted here"
-    return "with a category that is unknown here" if inexpressible(ledger, [taken]) else ""
+    return ""
+
+
+class _Known:
+    """Whether a space knows the categories of experiments; each combination is looked up once.
+
+    Args:
+        space: with all columns of the experiments.
+    """
+
+    def __init__(self, space: SearchSpace) -> None:
+        self._ledger = Ledger(space, ())
+        self._columns = [column for column, kind in _kinds(space).items() if kind == NAME]
+        self._seen: dict[tuple[Scalar, ...], bool] = {}
+
+    def has(self, record: ExperimentRecord) -> bool:
+        """Whether it knows those of an experiment."""
+        inputs = self._ledger.inputs(record)
+        key = tuple(inputs[column] for column in self._columns)
+        if key not in self._seen:
+            self._seen[key] = inexpressible(self._ledger, [record]) is None
+        return self._seen[key]
