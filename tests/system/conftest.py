@@ -44,10 +44,11 @@ class Bench:
     """A folder with a campaign file, a table and a store."""
 
     folder: Path
+    address: str = ""
 
     @property
     def store(self) -> str:
-        return f"sqlite:///{self.folder / 'data' / 'sabatier.db'}"
+        return self.address or f"sqlite:///{self.folder / 'data' / 'sabatier.db'}"
 
     def command(self, *words: object) -> list[str]:
         return [sys.executable, "-m", "orchestrator.cli", *map(str, words)]

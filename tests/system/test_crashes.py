@@ -105,6 +105,32 @@ def test_killed_twenty_times_under_prefect(bench, tmp_path_factory, campaign_tex
     assert not alive, "a killed command left its server behind"
 
 
+@pytest.mark.soak
+def test_a_database_and_commands_that_die_in_turn(
+    bench, tmp_path_factory, campaign_text, postgres_server, postgres_url
+):
+    """The server comes back while a command waits for it; whoever continues begins in another folder."""
+    text = campaign_text(experiments=18)
+    bench.write(text)
+    first = type(bench)(bench.folder, postgres_url)
+    second = type(bench)(tmp_path_factory.mktemp("elsewhere"), postgres_url)
+    with first.start("run", "campaign.yaml", "--engine", "threads") as process:
+        for lines in (7, 9):
+            for _ in range(lines):
+                assert process.stdout.readline()
+            postgres_server.kill()
+            postgres_server.start()
+        assert process.stdout.readline()
+        assert _kill_after(process, 3, 0.05)
+    with second.start("resume", "plate", "--engine", "threads") as process:
+        for _ in range(5):
+            assert process.stdout.readline()
+        postgres_server.kill()
+        postgres_server.start()
+        assert "is completed" in process.communicate(timeout=200)[0]
+    _check_against_undisturbed(first, tmp_path_factory, text, 1)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_in_good_order(bench, number):
     if signal.getsignal(number) is signal.SIG_IGN:
