@@ -55,9 +55,10 @@ class RigBench:
         self.control = ""
 
     @contextmanager
-    def emulated(self) -> Iterator[subprocess.Popen[str]]:
-        """All instruments, in a process of their own."""
-        words = ["emulate", str(self.wanted), "--free-ports", "--write", str(self.rig)]
+    def emulated(self, *, again: bool = False) -> Iterator[subprocess.Popen[str]]:
+        """All instruments, in a process of their own; ``again``: at the addresses where they were before."""
+        free = ["emulate", str(self.wanted), "--free-ports", "--write", str(self.rig)]
+        words = ["emulate", str(self.rig)] if again else free
         process = subprocess.Popen(
             [sys.executable, "-m", "orchestrator.cli", *words],
             stdout=subprocess.PIPE,
