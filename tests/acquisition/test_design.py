@@ -98,9 +98,9 @@ def test_large_designs():
 def test_speed():
     space = SearchSpace([Composition("x", [f"e{i}" for i in range(20)], max_components=4), Continuous("p", 0, 1)])
     space.design(20, rng())
-    started = time.perf_counter()
+    started = time.process_time()
     space.design(20, rng())
-    assert time.perf_counter() - started < 0.5
+    assert time.process_time() - started < 0.5
 
 
 def test_one_point_after_another_stays_even():

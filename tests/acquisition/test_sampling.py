@@ -176,10 +176,10 @@ def test_twenty_components_four_present_with_constraints_take_seconds_at_most(st
         LinearConstraint({"x_e1": 1.0, "x_e2": 1.0, "p": 0.1}, lower=0.6, upper=0.65),
         LinearConstraint({"x_e3": 1.0, "x_e4": -1.0}, lower=0.05),
     ]
-    started = time.perf_counter()
+    started = time.process_time()
     space = SearchSpace(parameters, constraints)
     x = space.sample(1000, rng())
-    assert time.perf_counter() - started < 4
+    assert time.process_time() - started < 4
     assert space.contains(x).all()
     assert space.contains(space.design(20, rng())).all()
 

@@ -47,7 +47,7 @@ def test_a_laboratorys_server_shows_the_campaign(bench, server):
 
     (flow,) = [run for run in _all(server, "flow_runs") if run["name"] == "plate"]
     assert flow["state_type"] == "COMPLETED"
-    assert flow["parameters"] == {"campaign": "plate", "store": bench.store}
+    assert flow["parameters"] == {"campaign": "plate", "store": bench.store, "files": None}
     tasks = [task["name"] for task in _all(server, "task_runs") if task["flow_run_id"] == flow["id"]]
     assert len(tasks) == 60
     assert {"propose experiment 7", "execute experiment 7 on cell-1", "learn from experiment 7"} <= set(tasks)
