@@ -71,6 +71,7 @@ class Evidence:
         pressure_oscillates: 1 where it does.
         flow_left: last over first flow.
         clock_offset: s.
+        injection_delay: s.
         liquid_ratio: concentration over the smallest that can be quantified, by liquid.
         liquid_efficiency: by liquid.
         missing: metadata that were missing, by experiment.
@@ -130,6 +131,7 @@ class Evidence:
     pressure_oscillates: Floats | None = None
     flow_left: Floats | None = None
     clock_offset: Floats | None = None
+    injection_delay: Floats | None = None
     liquid_ratio: Floats | None = None
     liquid_efficiency: Floats | None = None
     missing: tuple[tuple[str, ...], ...] = field(default=())

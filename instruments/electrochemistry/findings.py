@@ -339,6 +339,7 @@ def _checks(reading: Reading) -> dict[str, Any]:
         ("check_retention_shift", "retention_shift"),
         ("check_blank_efficiency", "blank"),
         ("check_clock_offset", "clock_offset"),
+        ("check_injection_delay", "injection_delay"),
         ("check_liquid_in_gas_line", "liquid_in_gas_line"),
         ("check_pressure_oscillates", "pressure_oscillates"),
         ("signal_to_noise", "signal_to_noise"),

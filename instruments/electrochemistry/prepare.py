@@ -25,7 +25,15 @@ _SCALARS: Final = (
     "resistance_after", "compensated", "headspace", "loop_time", "catholyte", "anolyte", "trap", "liquid_flow",
     "boundary_layer",
 )  # fmt: skip
-_CHECKS: Final = ("leak", "check_gas", "retention_shift", "standard_recovery", "blank_efficiency", "clock_offset")
+_CHECKS: Final = (
+    "leak",
+    "check_gas",
+    "retention_shift",
+    "standard_recovery",
+    "blank_efficiency",
+    "clock_offset",
+    "injection_delay",
+)
 _ACCURACIES: Final = ("current", "potential", "inlet", "outlet", "liquid")
 
 

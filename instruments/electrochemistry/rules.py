@@ -154,6 +154,14 @@ _ROWS: Final = (
         agreement,
         _OURS,
     ),
+    Rule(
+        "slot",
+        "Q16",
+        "s",
+        "an injection came after its slot: others had the chromatograph",
+        simple("injection_delay"),
+        _OURS,
+    ),
     Rule("carbon_balance", "Q17", "1", "carbon found over carbon fed", simple("carbon_balance"), _PRACTICE),
     Rule(
         "conversion_limit",
@@ -265,6 +273,7 @@ class QualityRules(Record):
     calibration_fit: Below | None = Below(suspect=0.995)
     retention_shift: Above | None = Above(suspect=0.02, invalid=0.05)
     injections: Agreement | None = Agreement(suspect=0.05, invalid=0.15)
+    slot: Above | None = Above(suspect=60.0)
     carbon_balance: Outside | None = Outside(suspect=(0.90, 1.10), invalid=(0.80, 1.20))
     conversion_limit: Conversion | None = Conversion(suspect=0.02, sigmas=2.0)
     signal_to_noise: Below | None = Below(suspect=10.0)

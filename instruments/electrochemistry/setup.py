@@ -160,6 +160,7 @@ class Checks(Record):
         standard_recovery: of the internal standard of the liquid analysis, 1 where all was found.
         blank_efficiency: sum of the Faradaic efficiencies of carbon products under argon.
         clock_offset: between potentiostat and chromatograph.
+        injection_delay: of the injection that came latest after its slot.
         liquid_in_gas_line: whether there was any.
         pressure_oscillates: whether the pressure drop rose and fell periodically.
     """
@@ -170,6 +171,7 @@ class Checks(Record):
     standard_recovery: Ratio | None = None
     blank_efficiency: Ratio | None = None
     clock_offset: Time | None = None
+    injection_delay: Time | None = None
     liquid_in_gas_line: bool | None = None
     pressure_oscillates: bool | None = None
 

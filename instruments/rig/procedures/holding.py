@@ -107,6 +107,7 @@ def electrolyse(run: Execution, options: ElectrolysisOptions, hold: Hold, times:
         DeviceError: the potentiostat failed; the cell is safe.
     """
     slot = occupation(options)
+    delays = [0.0]
     calendar = run.calendar(run.site.place("chromatograph").device)
     ready = run.rig.clock.now()
     booking = calendar.book([at - slot.flush for at in times], slot.flush + slot.busy, ready)
@@ -123,29 +124,41 @@ def electrolyse(run: Execution, options: ElectrolysisOptions, hold: Hold, times:
         run.wait(booking.start - run.rig.clock.now())
         run.during(
             drive,
-            lambda stop: _inject(run, options, trace, [booking.start + at for at in times], stop),
+            lambda stop: _inject(run, options, trace, [booking.start + at for at in times], delays, stop),
             lambda stop: _watch_flows(run, options, trace, stop),
         )
     finally:
         calendar.release(booking)
     run.recorder.put("potentiostat", trace.table())
     run.notes["compensated"] = "0"
+    run.notes["checks"] = {"injection_delay": f"{max(delays)!r} s"}
     got = len({row["injection"] for row in run.recorder.rows("chromatograph")})
     if got < options.injections.least:
         why = "; ".join(run.problems) or "no peaks were found"
         run.failure = Failure("analysis", f"{got} of {len(times)} injections gave a result: {why}")
 
 
-def _inject(run: Execution, options: ElectrolysisOptions, trace: Trace, due: Sequence[float], stop: Event) -> None:
-    """Inject at each of the times of the rig's clock."""
+def _inject(
+    run: Execution,
+    options: ElectrolysisOptions,
+    trace: Trace,
+    due: Sequence[float],
+    delays: list[float],
+    stop: Event,
+) -> None:
+    """Inject at each of the times of the rig's clock, and note by how many seconds others made an injection late."""
     clock = run.rig.clock
     for number, at in enumerate(due, start=1):
         run.sleep(at - options.injections.flush.value - clock.now(), stop)
         if trace.over.is_set():
             run.problem(f"injection {number}: the current had ended before it")
             return
+        asked = clock.now()
         try:
             with run.lease("chromatograph", "selector"):
+                late = min(clock.now() - at, clock.now() - asked)
+                if late > 0.0:
+                    delays.append(late)
                 if run.has("selector"):
                     run.set("selector", float(run.site.block.stream or 1))
                 run.sleep(at - clock.now(), stop)

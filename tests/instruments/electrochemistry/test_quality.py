@@ -65,6 +65,7 @@ NAN = float("nan")
         ("pressure_rise", "pressure_rise", [0.4, 0.6, NAN], "fine suspect not assessed"),
         ("pressure_oscillates", "pressure_oscillates", [0.0, 1.0, NAN], "fine suspect not assessed"),
         ("blocked", "flow_left", [0.9, 0.6, 0.49], "fine fine invalid"),
+        ("slot", "injection_delay", [59.0, 61.0, NAN], "fine suspect not assessed"),
         ("clock", "clock_offset", [4.0, 6.0, 600.0], "fine suspect suspect"),
     ],
 )

@@ -140,6 +140,31 @@ def test_two_cells_at_once_give_the_figures_of_their_cells(tmp_path: Path) -> No
     assert max(overlap) < min(ends)  # the cells did run side by side
 
 
+def test_an_injection_that_others_make_late_is_flagged(tmp_path: Path) -> None:
+    lab, outcomes = bench(tmp_path), list[Outcome]()
+    lab.open()
+    try:
+        thread = threading.Thread(target=lambda: outcomes.append(lab.execute(job(), Attempt(tmp_path / "a"))))
+        thread.start()
+        world = world_of(lab)
+        while not any("begin ChronoPotentiometry" in what for _, _, what in list(world.events)):
+            assert thread.is_alive()
+            thread.join(0.002)
+        with lab._leases.hold("chromatograph", lambda: None):  # as a control does that takes too long
+            first = lab.rig.clock.now() + 240.0
+            while lab.rig.clock.now() < first + 80.0:
+                thread.join(0.002)
+        thread.join(60.0)
+    finally:
+        lab.make_safe()
+        lab.close()
+    seen = observed(outcomes[0])
+    assert seen.verdict.name == "suspect"
+    (reason,) = [reason for reason in seen.verdict.reasons if reason.startswith("slot [Q16]")]
+    assert "> 60" in reason
+    assert outcomes[0].used["chromatograph"].waited > 60.0
+
+
 def test_stock_that_is_short_holds_before_anything_moves(tmp_path: Path) -> None:
     data = bench_data(str(tmp_path))["stock"]
     lab = bench(tmp_path, stock={**data, "rinse": {"volume": "4 mL"}})
