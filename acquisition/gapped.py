@@ -132,7 +132,8 @@ class GappedSimplex:
                 break
             room = np.where(miss[:, None] > 0, self.high - x, x - self.least) * present
             pick = room.argmax(axis=1)
-            x[rows, pick] = np.clip(x[rows, pick] + miss, self.least[pick], self.high[pick])
+            moved = np.clip(x[rows, pick] + miss, self.least[pick], self.high[pick])
+            x[rows, pick] = np.where(room[rows, pick] > 0, moved, x[rows, pick])  # else what is absent would come in
         return x
 
     def points(self) -> Floats:

@@ -215,3 +215,12 @@ def test_what_cannot_be():
     space = SearchSpace([Composition("x", ELEMENTS[:3], min_present=0.2)])
     (text,) = space.violations(np.array([[0.9, 0.1, 0.0]]))
     assert text == "x_B is 0.1, neither absent nor 0.2 or more"
+
+
+def test_where_all_choices_are_single_points_nothing_absent_comes_in():
+    parts = {"A": 0.05, "B": 0.5, "C": 0.5}
+    mixed = Composition("x", list(parts), bounds=dict.fromkeys(parts, (0.0, 0.5)), min_present=parts)
+    space = SearchSpace([mixed, Continuous("p", 0.0, 1.0)])
+    drawn = space.sample(200, np.random.default_rng(0))
+    assert space.contains(drawn).all()
+    assert set(map(tuple, np.round(drawn[:, :3], 12))) == {(0.5, 0.5, 0.0), (0.5, 0.0, 0.5), (0.0, 0.5, 0.5)}
