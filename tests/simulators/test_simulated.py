@@ -87,7 +87,7 @@ FIGURES_WITH_ANALYSES = (
 
 
 @pytest.mark.parametrize("signals", ["figures", "raw"])
-@pytest.mark.parametrize("bias", [0.0, 1.0])
+@pytest.mark.parametrize("bias", [pytest.param(0.0, marks=pytest.mark.soak), 1.0])
 def test_figures_scatter_about_what_truly_happened_as_their_uncertainties_say(
     signals: str, bias: float, context: Any
 ) -> None:

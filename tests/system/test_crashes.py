@@ -86,7 +86,8 @@ def _check_against_undisturbed(bench, tmp_path_factory, text, cells):
     pd.testing.assert_frame_equal(frame[COLUMNS], undisturbed[COLUMNS])
 
 
-@pytest.mark.parametrize("cells", [pytest.param(1, marks=pytest.mark.soak), 3])
+@pytest.mark.soak
+@pytest.mark.parametrize("cells", [1, 3])
 def test_killed_at_random_moments(bench, tmp_path_factory, campaign_text, cells):
     text = campaign_text(cells=cells, experiments=24)
     bench.write(text)

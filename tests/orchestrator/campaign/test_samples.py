@@ -135,7 +135,7 @@ def test_a_batch_shares_its_fixed_settings():
 
 
 @pytest.mark.parametrize("conditions", [3, "auto"])
-@pytest.mark.parametrize("strategy", ["random", "space_filling", "auto"])
+@pytest.mark.parametrize("strategy", ["random", pytest.param("space_filling", marks=pytest.mark.soak), "auto"])
 def test_a_reopened_campaign_goes_on_with_the_same_samples(conditions, strategy):
     def run(stops):
         store = MemoryStore()
