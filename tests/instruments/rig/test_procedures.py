@@ -388,8 +388,10 @@ def test_what_is_refused_after_a_cancelling_is_cancelled_too(tmp_path: Path) -> 
 
 
 def test_a_trip_ends_what_runs_on_both_cells(tmp_path: Path) -> None:
-    long = {**bench_data("long")["procedure"], "duration": "4000 s"}
-    lab = bench(tmp_path, procedure=long)  # neither ends before the other one draws
+    block = bench_data("long")["procedure"]
+    # injections of one fit between those of the other, so that both draw for most of the time
+    apart = {**block["injections"], "every": "600 s"}
+    lab = bench(tmp_path, procedure={**block, "duration": "20000 s", "injections": apart})
     lab.open()
     world = world_of(lab)
     ends: dict[str, BaseException] = {}
